@@ -1,0 +1,31 @@
+import type { ErrorCode } from './error-code.ts'
+
+/** SLU-5xxx: a service database and its projector. */
+export const serviceErrors = {
+  SERVICE_NOT_PROVISIONED: {
+    number: 'SLU-5001',
+    exit: 3,
+    retry: 'never',
+    meaning: "A service database lacks Sluice's tables or those of its own migrations.",
+  },
+  SERVICE_UNKNOWN: { number: 'SLU-5002', exit: 2, retry: 'never', meaning: 'The system has no service of that name.' },
+  OFFSETS_MOVED: {
+    number: 'SLU-5010',
+    exit: 1,
+    retry: 'restart',
+    meaning: 'Another projector of the service moved its consumed offsets; this one gives way.',
+  },
+  EVENTS_MISSING: {
+    number: 'SLU-5011',
+    exit: 3,
+    retry: 'never',
+    meaning: 'Topics no longer hold events that the service has not consumed.',
+  },
+  EVENT_PARKED: {
+    number: 'SLU-5020',
+    exit: 1,
+    retry: 'never',
+    meaning: 'The service refused an event; it is parked, and the later events of its key queue behind it.',
+  },
+  MIGRATION_FAILED: { number: 'SLU-5030', exit: 3, retry: 'never', meaning: 'A migration failed and was rolled back.' },
+} as const satisfies Record<string, ErrorCode>

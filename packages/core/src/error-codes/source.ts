@@ -1,0 +1,73 @@
+import type { ErrorCode } from './error-code.ts'
+
+/** SLU-2xxx: a source database (the monolith, or a service whose outbox is read) and its slot. */
+export const sourceErrors = {
+  POSTGRES_UNREACHABLE: { number: 'SLU-2001', exit: 3, retry: 'backoff', meaning: 'A PostgreSQL server can not be reached.' },
+  POSTGRES_AUTH_FAILED: {
+    number: 'SLU-2002',
+    exit: 3,
+    retry: 'never',
+    meaning: 'A PostgreSQL server refused the user, the password or the database.',
+  },
+  POSTGRES_PRIVILEGE_MISSING: { number: 'SLU-2003', exit: 3, retry: 'never', meaning: 'The database role lacks a privilege.' },
+  POSTGRES_CONNECTION_LOST: {
+    number: 'SLU-2004',
+    exit: 3,
+    retry: 'restart',
+    meaning: 'A PostgreSQL connection broke while it was in use.',
+  },
+  WAL_LEVEL_NOT_LOGICAL: {
+    number: 'SLU-2010',
+    exit: 3,
+    retry: 'never',
+    meaning: 'The source runs with a wal_level other than logical.',
+  },
+  TABLE_MISSING: { number: 'SLU-2011', exit: 3, retry: 'never', meaning: 'A captured table does not exist in the source.' },
+  PRIMARY_KEY_MISSING: { number: 'SLU-2012', exit: 3, retry: 'never', meaning: 'A captured table has no primary key.' },
+  COLUMN_MISMATCH: { number: 'SLU-2013', exit: 3, retry: 'never', meaning: 'A captured table differs from its definition.' },
+  SLOT_MISSING: {
+    number: 'SLU-2020',
+    exit: 3,
+    retry: 'never',
+    meaning: 'The replication slot that the stored position belongs to is gone.',
+  },
+  SLOT_INVALIDATED: {
+    number: 'SLU-2021',
+    exit: 3,
+    retry: 'never',
+    meaning: 'PostgreSQL invalidated the slot: WAL it needs was removed.',
+  },
+  SLOT_AHEAD: {
+    number: 'SLU-2022',
+    exit: 3,
+    retry: 'never',
+    meaning: "The slot's confirmed LSN is ahead of the stored one: changes between them are lost to the stream.",
+  },
+  SLOT_IN_USE: { number: 'SLU-2023', exit: 3, retry: 'backoff', meaning: 'Another process reads from the slot.' },
+  SLOT_LIMIT: { number: 'SLU-2024', exit: 3, retry: 'never', meaning: 'The source has no replication slot left.' },
+  SLOT_CREATION_BLOCKED: {
+    number: 'SLU-2025',
+    exit: 3,
+    retry: 'backoff',
+    meaning: 'Creating a slot waits for open write transactions, longer than allowed.',
+  },
+  SOURCE_CHANGED: {
+    number: 'SLU-2030',
+    exit: 3,
+    retry: 'never',
+    meaning: 'The source is another system, database or timeline than the stored position belongs to.',
+  },
+  SOURCE_BEHIND: {
+    number: 'SLU-2031',
+    exit: 3,
+    retry: 'never',
+    meaning: "The source's WAL ends before the stored position: it was restored from an older copy.",
+  },
+  PROTOCOL_MESSAGE_INVALID: {
+    number: 'SLU-2040',
+    exit: 1,
+    retry: 'never',
+    meaning: 'A replication message could not be decoded.',
+  },
+  REPLICATION_LOST: { number: 'SLU-2041', exit: 3, retry: 'restart', meaning: 'The replication connection broke.' },
+} as const satisfies Record<string, ErrorCode>

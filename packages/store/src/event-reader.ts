@@ -1,0 +1,27 @@
+/** The contract of the reading side of the store. */
+import type { EpochMicros, LaneId, Lsn, PositionNumber, StoredEvent } from '@sluice/core'
+
+/** A link of the chain: a commit of the source or a chunk of a load, and the positions it has. */
+export interface StoredCommit {
+  readonly link: bigint
+  readonly kind: 'commit' | 'chunk'
+  readonly first: PositionNumber
+  readonly last: PositionNumber
+  readonly commitLsn: Lsn
+  readonly endLsn: Lsn
+  readonly committedAt: EpochMicros
+  /** Hex. */
+  readonly hash: string
+}
+
+export interface EventReader {
+  /** Commits that end after a position, in order, at most `limit`. */
+  commitsAfter(lane: LaneId, after: PositionNumber, limit: number): Promise<readonly StoredCommit[]>
+  /** Events of a lane with `after < position <= through`, in order. */
+  events(lane: LaneId, after: PositionNumber, through: PositionNumber): Promise<readonly StoredEvent[]>
+  /** Last position of a commit whose commitLsn is below `lsn`; BEFORE_FIRST if there is none. */
+  positionBelow(lane: LaneId, lsn: Lsn): Promise<PositionNumber>
+  /** Resolves when the lane may have events after a position (NOTIFY, with a poll behind it), or the signal aborts. */
+  waitForEvents(lane: LaneId, after: PositionNumber, signal: AbortSignal): Promise<void>
+  close(): Promise<void>
+}

@@ -1,0 +1,6 @@
+export * from './captured-table.ts'
+export * from './column-type.ts'
+export * from './projection.ts'
+export * from './sql-expression.ts'
+export * from './system-definition.ts'
+export * from './topic.ts'

@@ -1,0 +1,125 @@
+/** How a service's table is built from events: a mapping in SQL, or a handler in code. */
+import type { Operation, RowText, TransactionContext } from '@sluice/core'
+import type { CapturedTable } from './captured-table.ts'
+import type { ColumnRef, ColumnSource, SqlExpression } from './sql-expression.ts'
+
+/** A target table built from one captured table in sets: rename, transform, split (several mappings), filter. */
+export interface TableMapping {
+  readonly kind: 'mapping'
+  /** Unique in its service: `opportunities->opportunity_index`. */
+  readonly name: string
+  readonly source: CapturedTable
+  readonly targetSchema: string
+  readonly target: string
+  /** Target column to what it holds. */
+  readonly columns: Readonly<Record<string, ColumnSource>>
+  /** Target columns that hold the source's key, one for each, each a plain reference. They must be unique in the target. */
+  readonly targetKey: readonly string[]
+  /** Rows for which it is not true are not in the target. */
+  readonly filter: SqlExpression | null
+}
+
+/** Runs SQL in the projector's own transaction. */
+export interface ProjectionTransaction {
+  query<Row extends object = Record<string, unknown>>(
+    text: string,
+    values?: readonly unknown[],
+  ): Promise<{ rows: Row[]; rowCount: number | null }>
+}
+
+/** An event as a handler meets it. Ids and times come from it, never from the clock: a replay must give the same rows. */
+export interface ProjectedEvent {
+  readonly eventId: string
+  readonly eventType: string
+  readonly aggregateType: string
+  readonly aggregateId: string
+  readonly aggregateKey: string | null
+  readonly version: number
+  readonly lane: number
+  readonly position: bigint
+  readonly commitLsn: string
+  /** Time of the source's commit, microseconds since 1970. */
+  readonly committedAtMicros: bigint
+  readonly context: TransactionContext
+  readonly migrationId: string | null
+  readonly op: Operation
+  /** PostgreSQL's text of each column; an absent column is unavailable, never NULL. */
+  readonly before: RowText | null
+  readonly after: RowText | null
+  /** JSON text of an application's own event. */
+  readonly payload: string | null
+}
+
+/** What a table built by a handler must hold: a query over the monolith, written apart from the handler. */
+export interface Expectation {
+  readonly targetSchema: string
+  readonly target: string
+  readonly key: readonly string[]
+  /** Columns that are compared, in order; others are named as target-only. */
+  readonly columns: readonly string[]
+  /** SELECT over the monolith that gives exactly `columns`. */
+  readonly query: string
+}
+
+export interface EventHandler {
+  readonly kind: 'handler'
+  readonly name: string
+  /** Topics of these captured tables are consumed, and their events handed over. */
+  readonly tables: readonly CapturedTable[]
+  /** Own events of applications, by event type, are handed over too. */
+  readonly eventTypes: readonly string[]
+  readonly expectations: readonly Expectation[]
+  /** Runs once an event, in position order, inside the projector's transaction and the event's correlation context. */
+  readonly apply: (event: ProjectedEvent, transaction: ProjectionTransaction) => Promise<void>
+}
+
+export type Projection = TableMapping | EventHandler
+
+export interface TableMappingOptions<Column extends string> {
+  readonly into: string
+  /** @default 'public' */
+  readonly schema?: string
+  /** @default every column under its own name */
+  readonly columns?: (c: { readonly [C in Column]: ColumnRef<C> }) => Readonly<Record<string, ColumnSource>>
+  /** @default all rows */
+  readonly filter?: (c: { readonly [C in Column]: ColumnRef<C> }) => SqlExpression
+}
+
+/** Maps a captured table into a table of the service. */
+export function mapTable<Name extends string, Column extends string>(
+  source: CapturedTable<Name, Column>,
+  options: TableMappingOptions<Column>,
+): TableMapping {
+  const columns = options.columns?.(source.refs) ?? source.refs
+  return {
+    kind: 'mapping',
+    name: `${source.name}->${options.into}`,
+    source,
+    targetSchema: options.schema ?? 'public',
+    target: options.into,
+    columns,
+    targetKey: source.key.flatMap((keyColumn) => {
+      const held = Object.entries<ColumnSource>(columns).find(([, from]) => from.kind === 'column' && from.name === keyColumn)
+      return held ? [held[0]] : []
+    }),
+    filter: options.filter?.(source.refs) ?? null,
+  }
+}
+
+export interface EventHandlerOptions {
+  readonly tables?: readonly CapturedTable[]
+  readonly eventTypes?: readonly string[]
+  readonly expectations?: readonly Expectation[]
+  readonly apply: EventHandler['apply']
+}
+
+export function handler(name: string, options: EventHandlerOptions): EventHandler {
+  return {
+    kind: 'handler',
+    name,
+    tables: options.tables ?? [],
+    eventTypes: options.eventTypes ?? [],
+    expectations: options.expectations ?? [],
+    apply: options.apply,
+  }
+}
