@@ -1,0 +1,6 @@
+export * from './binary-copy-encoder.ts'
+export * from './connection.ts'
+export * from './identifier.ts'
+export * from './migrations.ts'
+export * from './postgres-error.ts'
+export * from './target.ts'
