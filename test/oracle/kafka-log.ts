@@ -1,0 +1,99 @@
+/**
+ * What is in the topics, read by a plain consumer: kafkajs and the registry's own client, read committed, no code of the
+ * product.
+ */
+import { SchemaRegistry } from '@kafkajs/confluent-schema-registry'
+import kafkajs from 'kafkajs'
+
+export interface LoggedEvent {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: bigint
+  readonly key: string
+  readonly eventId: string
+  readonly eventType: string
+  readonly aggregate: string
+  readonly version: bigint
+  readonly lane: number
+  readonly position: bigint
+}
+
+interface Envelope {
+  readonly event_id: string
+  readonly event_type: string
+  readonly aggregate_type: string
+  readonly aggregate_id: string
+  readonly version: number | bigint
+  readonly lane: number
+  readonly position: number | bigint
+}
+
+/** Hands over every committed event of the topics, from their beginning to their present end. */
+export async function readKafkaLog(options: {
+  readonly brokers: readonly string[]
+  readonly registryUrl: string
+  readonly topics: readonly string[]
+  readonly onEvent: (event: LoggedEvent) => void
+}): Promise<void> {
+  const kafka = new kafkajs.Kafka({ brokers: [...options.brokers], clientId: 'oracle', logLevel: kafkajs.logLevel.NOTHING })
+  const registry = new SchemaRegistry({ host: options.registryUrl })
+  const admin = kafka.admin()
+  await admin.connect()
+  const ends = new Map<string, bigint>()
+  for (const topic of options.topics) {
+    for (const { partition, low, high } of await admin.fetchTopicOffsets(topic)) {
+      if (BigInt(high) > BigInt(low)) ends.set(`${topic}/${partition}`, BigInt(high))
+    }
+  }
+  const groupId = `oracle-${crypto.randomUUID()}`
+  if (ends.size > 0) await consume(kafka, groupId, registry, options, ends)
+  await admin.disconnect()
+}
+
+async function consume(
+  kafka: kafkajs.Kafka,
+  groupId: string,
+  registry: SchemaRegistry,
+  options: { readonly topics: readonly string[]; readonly onEvent: (event: LoggedEvent) => void },
+  ends: Map<string, bigint>,
+): Promise<void> {
+  const consumer = kafka.consumer({ groupId, maxWaitTimeInMs: 100, readUncommitted: false })
+  await consumer.connect()
+  await consumer.subscribe({ topics: [...options.topics], fromBeginning: true })
+  const finished = Promise.withResolvers<undefined>()
+  consumer.on(consumer.events.CRASH, ({ payload }) => finished.reject(payload.error))
+  // A partition may end with a transaction's marker, which no message shows: the end of a fetched batch does.
+  consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
+    const partition = `${payload.topic}/${payload.partition}`
+    const end = ends.get(partition)
+    if (end !== undefined && BigInt(payload.lastOffset) + 1n >= end) ends.delete(partition)
+    if (ends.size === 0) finished.resolve(undefined)
+  })
+  await consumer.run({
+    autoCommit: false,
+    eachBatch: async ({ batch, heartbeat }) => {
+      for (const message of batch.messages) {
+        if (message.value === null) throw new Error(`a tombstone in ${batch.topic}`)
+        const value = (await registry.decode(message.value)) as Envelope
+        options.onEvent({
+          topic: batch.topic,
+          partition: batch.partition,
+          offset: BigInt(message.offset),
+          key: message.key?.toString() ?? '',
+          eventId: value.event_id,
+          eventType: value.event_type,
+          aggregate: `${value.aggregate_type}/${value.aggregate_id}`,
+          version: BigInt(value.version),
+          lane: value.lane,
+          position: BigInt(value.position),
+        })
+      }
+      await heartbeat()
+    },
+  })
+  try {
+    await finished.promise
+  } finally {
+    await consumer.disconnect()
+  }
+}
