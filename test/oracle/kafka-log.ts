@@ -71,7 +71,8 @@ async function consume(
   })
   await consumer.run({
     autoCommit: false,
-    eachBatch: async ({ batch, heartbeat }) => {
+    eachBatch: async (payload) => {
+      const { batch } = payload
       for (const message of batch.messages) {
         if (message.value === null) throw new Error(`a tombstone in ${batch.topic}`)
         const value = (await registry.decode(message.value)) as Envelope
@@ -88,7 +89,7 @@ async function consume(
           position: BigInt(value.position),
         })
       }
-      await heartbeat()
+      await payload.heartbeat()
     },
   })
   try {

@@ -1,0 +1,86 @@
+/** A `sluice` command as a process of its own, as a user starts it. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+const MAIN = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url))
+const OUTPUT_BYTES_MAX = 64 * 1024
+
+export interface Exit {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+export class SluiceProcess {
+  readonly args: readonly string[]
+  readonly exit: Promise<Exit>
+  readonly #child: ChildProcess
+  #stdout = ''
+  #stderr = ''
+  #rssMaxBytes = 0
+
+  constructor(args: readonly string[], env: Readonly<Record<string, string>>) {
+    this.args = args
+    this.#child = spawn(process.execPath, [MAIN, ...args], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#child.stdout?.on('data', (chunk: Buffer) => (this.#stdout = tail(this.#stdout + chunk.toString())))
+    this.#child.stderr?.on('data', (chunk: Buffer) => (this.#stderr = tail(this.#stderr + chunk.toString())))
+    this.exit = new Promise((resolve, reject) => {
+      this.#child.once('error', reject)
+      this.#child.once('close', (code, signal) => resolve({ code, signal }))
+    })
+  }
+
+  get pid(): number {
+    if (this.#child.pid === undefined) throw new Error(`sluice ${this.args.join(' ')} has not started`)
+    return this.#child.pid
+  }
+
+  get isRunning(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null
+  }
+
+  /** The last 64 KiB of each stream. */
+  get stdout(): string {
+    return this.#stdout
+  }
+
+  get stderr(): string {
+    return this.#stderr
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    if (this.isRunning) process.kill(this.pid, signal)
+  }
+
+  /** Resident memory at its highest so far, as the kernel counted it (VmHWM). */
+  rssMaxBytes(): number {
+    if (this.isRunning) {
+      const peak = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))?.[1]
+      this.#rssMaxBytes = Math.max(this.#rssMaxBytes, Number(peak ?? 0) * 1024)
+    }
+    return this.#rssMaxBytes
+  }
+
+  /** Stops it as an operator does and waits; kills it after 30 s. */
+  async stop(): Promise<Exit> {
+    this.kill('SIGTERM')
+    const timer = setTimeout(() => this.kill('SIGKILL'), 30_000)
+    const exit = await this.exit
+    clearTimeout(timer)
+    return exit
+  }
+}
+
+/** Runs a command to its end. */
+export async function runSluice(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<Exit & { readonly stdout: string; readonly stderr: string }> {
+  const child = new SluiceProcess(args, env)
+  const exit = await child.exit
+  return { ...exit, stdout: child.stdout, stderr: child.stderr }
+}
+
+function tail(text: string): string {
+  return text.length > OUTPUT_BYTES_MAX ? text.slice(-OUTPUT_BYTES_MAX) : text
+}
