@@ -1,0 +1,119 @@
+/**
+ * The metrics of a process, in a registry of its own. Names follow Prometheus: base units, `_total` on counters, no
+ * unbounded labels. What a process does not know it does not publish: a gauge without a sample is left out.
+ *
+ * Values are pushed by the running engines and by a sampler; rendering never asks a server.
+ */
+import { Counter, Gauge, Histogram, Registry } from '@prometheus-io/client'
+
+type Labels<Name extends string> = Readonly<Record<Name, string>>
+
+export interface GaugeMetric<Label extends string> {
+  set(labels: Labels<Label>, value: number): void
+  /** Takes the sample away: the value is not known any more. */
+  clear(labels: Labels<Label>): void
+}
+
+export interface CounterMetric<Label extends string> {
+  add(labels: Labels<Label>, count: number): void
+}
+
+export interface HistogramMetric<Label extends string> {
+  observe(labels: Labels<Label>, value: number): void
+}
+
+export interface Metrics {
+  readonly contentType: string
+  /** The text that `/metrics` answers. */
+  render(): Promise<string>
+  readonly healthStatus: GaugeMetric<'component' | 'check' | 'status'>
+  readonly slotActive: GaugeMetric<'slot'>
+  readonly slotRetainedWalBytes: GaugeMetric<'slot'>
+  readonly slotUnconfirmedWalBytes: GaugeMetric<'slot'>
+  readonly slotSafeWalBytes: GaugeMetric<'slot'>
+  readonly sourceLagSeconds: GaugeMetric<'lane'>
+  readonly readerConnected: GaugeMetric<'lane'>
+  readonly readerEvents: CounterMetric<'lane'>
+  readonly readerTransactions: CounterMetric<'lane'>
+  readonly readerQueueBytes: GaugeMetric<'lane'>
+  readonly readerQueueLimitBytes: GaugeMetric<'lane'>
+  readonly snapshotRows: CounterMetric<'lane' | 'table'>
+  readonly snapshotRemainingTables: GaugeMetric<'lane'>
+  readonly outboxPendingEvents: GaugeMetric<'lane'>
+  readonly outboxOldestEventAgeSeconds: GaugeMetric<'lane'>
+  readonly relayPublishedEvents: CounterMetric<'lane'>
+  readonly relayPublishErrors: CounterMetric<'lane' | 'error_type'>
+  readonly projectorLagEvents: GaugeMetric<'projector' | 'lane'>
+  readonly projectorLagSeconds: GaugeMetric<'projector' | 'lane'>
+  /** result: applied, duplicate, skipped, parked */
+  readonly projectorEvents: CounterMetric<'projector' | 'result'>
+  readonly parkedEvents: GaugeMetric<'projector'>
+  readonly endToEndLatencySeconds: HistogramMetric<'projector'>
+  readonly engineRestarts: CounterMetric<'engine' | 'code'>
+}
+
+export interface MetricsOptions {
+  readonly role: string
+  readonly version: string
+  readonly revision: string
+}
+
+const LATENCY_BUCKETS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
+
+export function createMetrics(options: MetricsOptions): Metrics {
+  const registry = new Registry()
+  const make = metricMaker(registry)
+  make
+    .gauge('build_info', 'Version of the process; always 1', ['version', 'revision', 'role'])
+    .set({ version: options.version, revision: options.revision, role: options.role }, 1)
+  return {
+    contentType: registry.contentType,
+    render: () => registry.metrics(),
+    healthStatus: make.gauge('health_status', '1 for the status that a check has', ['component', 'check', 'status']),
+    slotActive: make.gauge('slot_active', '1 while a reader is connected to the slot', ['slot']),
+    slotRetainedWalBytes: make.gauge('slot_retained_wal_bytes', 'WAL that the slot keeps, from its restart LSN', ['slot']),
+    slotUnconfirmedWalBytes: make.gauge('slot_unconfirmed_wal_bytes', 'WAL after the confirmed LSN of the slot', ['slot']),
+    slotSafeWalBytes: make.gauge('slot_safe_wal_bytes', 'WAL that may be written before the slot is lost', ['slot']),
+    sourceLagSeconds: make.gauge('source_lag_seconds', 'Age of the last stored commit while later ones wait', ['lane']),
+    readerConnected: make.gauge('reader_connected', '1 while the reader runs', ['lane']),
+    readerEvents: make.counter('reader_events_total', 'Events stored', ['lane']),
+    readerTransactions: make.counter('reader_transactions_total', 'Source commits stored', ['lane']),
+    readerQueueBytes: make.gauge('reader_queue_bytes', 'Bytes between socket and store', ['lane']),
+    readerQueueLimitBytes: make.gauge('reader_queue_limit_bytes', 'Bound of reader_queue_bytes', ['lane']),
+    snapshotRows: make.counter('snapshot_rows_total', 'Rows stored by the initial load', ['lane', 'table']),
+    snapshotRemainingTables: make.gauge('snapshot_remaining_tables', 'Tables that the initial load has left', ['lane']),
+    outboxPendingEvents: make.gauge('outbox_pending_events', 'Events stored and not published', ['lane']),
+    outboxOldestEventAgeSeconds: make.gauge('outbox_oldest_event_age_seconds', 'Age of the oldest pending event', ['lane']),
+    relayPublishedEvents: make.counter('relay_published_events_total', 'Events published', ['lane']),
+    relayPublishErrors: make.counter('relay_publish_errors_total', 'Faults of the relay', ['lane', 'error_type']),
+    projectorLagEvents: make.gauge('projector_lag_events', 'Positions published and not applied', ['projector', 'lane']),
+    projectorLagSeconds: make.gauge('projector_lag_seconds', 'Age of the oldest event not applied', ['projector', 'lane']),
+    projectorEvents: make.counter('projector_events_total', 'Events met, by what became of them', ['projector', 'result']),
+    parkedEvents: make.gauge('parked_events', 'Events that wait in the parking lot', ['projector']),
+    endToEndLatencySeconds: make.histogram('end_to_end_latency_seconds', 'Source commit to applied', ['projector']),
+    engineRestarts: make.counter('engine_restarts_total', 'Restarts of an engine after a fault', ['engine', 'code']),
+  }
+}
+
+function metricMaker(registry: Registry) {
+  const named = (name: string, help: string, labelNames: readonly string[]) => ({
+    name: `sluice_${name}`,
+    help,
+    labelNames: [...labelNames],
+    registers: [registry],
+  })
+  return {
+    gauge<L extends string>(name: string, help: string, labels: readonly L[]): GaugeMetric<L> {
+      const gauge = new Gauge<string>(named(name, help, labels))
+      return { set: (at, value) => gauge.set({ ...at }, value), clear: (at) => gauge.remove({ ...at }) }
+    },
+    counter<L extends string>(name: string, help: string, labels: readonly L[]): CounterMetric<L> {
+      const counter = new Counter<string>(named(name, help, labels))
+      return { add: (at, count) => counter.inc({ ...at }, count) }
+    },
+    histogram<L extends string>(name: string, help: string, labels: readonly L[]): HistogramMetric<L> {
+      const histogram = new Histogram<string>({ ...named(name, help, labels), buckets: LATENCY_BUCKETS_SECONDS })
+      return { observe: (at, value) => histogram.observe({ ...at }, value) }
+    },
+  }
+}
