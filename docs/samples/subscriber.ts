@@ -47,7 +47,13 @@ await consumer.run({
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
-    void consumer.disconnect().then(() => database.end())
+    consumer
+      .disconnect()
+      .then(() => database.end())
+      .catch((error: unknown) => {
+        process.stderr.write(`${String(error)}\n`)
+        process.exitCode = 1
+      })
   })
 }
 
