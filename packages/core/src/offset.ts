@@ -11,3 +11,8 @@ export interface TopicPartition {
   readonly topic: string
   readonly partition: number
 }
+
+/** `topic/partition`: the key of maps over partitions, and their name in messages. */
+export function partitionName(place: TopicPartition): string {
+  return `${place.topic}/${place.partition}`
+}

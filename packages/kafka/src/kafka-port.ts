@@ -50,7 +50,7 @@ export interface ConsumerBatch extends TopicPartition {
 }
 
 export interface ConsumerHandlers {
-  /** Where to begin in each partition that was assigned now; called before anything is fetched. */
+  /** Where to begin in each partition that was assigned now, by `partitionName`; called before anything is fetched. */
   readonly onAssigned: (partitions: readonly TopicPartition[]) => ReadonlyMap<string, Offset>
   /** The partitions are another's from now on. */
   readonly onRevoked: () => void
