@@ -83,15 +83,39 @@ CREATE TABLE event_commits (
   -- sha256(hash of the link before || canonical form of each event)
   hash bytea NOT NULL,
   PRIMARY KEY (lane, last_position)
-);
+) PARTITION BY LIST (lane);
 
--- Which positions a correlation has: a row for each unbroken run.
+-- Which positions a correlation has: a row for each unbroken run of a batch.
 CREATE TABLE event_correlations (
   correlation_id text NOT NULL,
   lane smallint NOT NULL,
   first_position bigint NOT NULL,
   last_position bigint NOT NULL,
   PRIMARY KEY (correlation_id, lane, first_position)
+) PARTITION BY LIST (lane);
+
+-- The partitions of event_store, event_commits and event_correlations: all three are cut at the same positions.
+-- A row with drop_begun_at is being removed; its tables may be gone already.
+CREATE TABLE event_partitions (
+  lane smallint NOT NULL REFERENCES lanes (lane),
+  first_position bigint NOT NULL,
+  last_position bigint NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  drop_begun_at timestamptz,
+  PRIMARY KEY (lane, first_position)
+);
+
+-- Stretches of the chain that retention closed, written before anything is dropped: every event up to dropped_through
+-- is gone, and the chain is verified from the link named here on.
+CREATE TABLE event_retention (
+  lane smallint NOT NULL REFERENCES lanes (lane),
+  dropped_through bigint NOT NULL,
+  -- The link in which dropped_through lies, its last position and its hash.
+  link bigint NOT NULL,
+  last_position bigint NOT NULL,
+  hash bytea NOT NULL,
+  closed_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (lane, dropped_through)
 );
 
 -- One row an aggregate: its last version. Small against history, and the only random access of the writer.
@@ -237,4 +261,4 @@ CREATE INDEX migration_checkpoints_migration ON migration_checkpoints (migration
 DROP TABLE migration_checkpoints, data_migration_state;
 DROP VIEW service_processing_log, event_outbox;
 DROP TABLE processing_batches, relay_failures, relay_progress, aggregate_topics, event_snapshots, aggregate_heads,
-  event_correlations, event_commits, event_store, lanes, sources;
+  event_retention, event_partitions, event_correlations, event_commits, event_store, lanes, sources;

@@ -1,0 +1,7 @@
+export * from './event-appender.ts'
+export * from './event-reader.ts'
+export { type AppenderLimits, type EventAppenderOptions, createEventAppender } from './lane-appender.ts'
+export { LANE_PHASES, type LanePhase, type LaneRecord, durableLsnOf } from './lane-record.ts'
+export * from './lanes.ts'
+export * from './store-migrations.ts'
+export { type EventReaderOptions, createEventReader } from './stored-event-reader.ts'
