@@ -5,3 +5,6 @@ export { LANE_PHASES, type LanePhase, type LaneRecord, durableLsnOf } from './la
 export * from './lanes.ts'
 export * from './store-migrations.ts'
 export { type EventReaderOptions, createEventReader } from './stored-event-reader.ts'
+export * from './aggregate-topics.ts'
+export * from './load-state.ts'
+export * from './relay-state.ts'
