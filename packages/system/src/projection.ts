@@ -50,14 +50,19 @@ export interface ProjectedEvent {
   readonly payload: string | null
 }
 
-/** What a table built by a handler must hold: a query over the monolith, written apart from the handler. */
+/** What a table built by a handler must hold: a query over its source, written apart from the handler. */
 export interface Expectation {
+  /**
+   * Service whose database `query` reads, for a table that is fed by the events of that service's outbox.
+   * @default the monolith
+   */
+  readonly source?: string
   readonly targetSchema: string
   readonly target: string
   readonly key: readonly string[]
   /** Columns that are compared, in order; others are named as target-only. */
   readonly columns: readonly string[]
-  /** SELECT over the monolith that gives exactly `columns`. */
+  /** SELECT over the source that gives exactly `columns`, with schema-qualified tables, cast to the target's types. */
   readonly query: string
 }
 
