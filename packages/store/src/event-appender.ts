@@ -4,6 +4,7 @@ import type { ClientBase } from 'pg'
 
 /** Events of one source commit or chunk, or a part of one that is larger than a batch. */
 export interface AppendPart {
+  /** `endLsn` counts in the part with `isLast` only: the source tells it at the end. */
   readonly commit: CommitInfo
   readonly events: readonly EventDraft[]
   /** False while more events of the same commit follow in a later batch. */

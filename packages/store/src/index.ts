@@ -8,3 +8,4 @@ export { type EventReaderOptions, createEventReader } from './stored-event-reade
 export * from './aggregate-topics.ts'
 export * from './load-state.ts'
 export * from './relay-state.ts'
+export * from './straggler-keys.ts'

@@ -309,7 +309,10 @@ class LaneAppender implements EventAppender {
       await pipeline(this.#encode(parts, versions, links, runs), this.#client.query(copyFrom(this.#copySql)))
     } else {
       // Parts without events still close their links and move the stored LSN.
-      for (const piece of this.#encode(parts, versions, links, runs)) void piece
+      this.#takePiece(
+        parts.map((part) => this.#segment(part.commit, part.isLast)),
+        links,
+      )
     }
     if (links.count === 0 && runs.ids.length === 0) return
     await this.#client.query({
@@ -362,7 +365,7 @@ class LaneAppender implements EventAppender {
       open.hash.update(bytes.subarray(at, segment.end))
       at = segment.end
       this.#hashed = segment.last
-      if (segment.isLast) this.#closeLink(open, links)
+      if (segment.isLast) this.#closeLink(open, segment.commit, links)
     }
     return bytes
   }
@@ -373,7 +376,7 @@ class LaneAppender implements EventAppender {
       if (open.commit.commitLsn === commit.commitLsn && open.commit.kind === commit.kind) return open
       throw new Error(`commit ${formatLsn(commit.commitLsn)} began before ${formatLsn(open.commit.commitLsn)} was complete`)
     }
-    if (commit.kind === 'commit' && commit.endLsn <= this.#next.storedLsn) {
+    if (commit.kind === 'commit' && commit.commitLsn < this.#next.storedLsn) {
       throw new Error(`commit ${formatLsn(commit.commitLsn)} is stored already, up to ${formatLsn(this.#next.storedLsn)}`)
     }
     const first = (this.#hashed + 1n) as PositionNumber
@@ -381,12 +384,13 @@ class LaneAppender implements EventAppender {
   }
 
   /** A commit that kept no event has no link; its end counts all the same. */
-  #closeLink(open: OpenCommit, links: ClosedLinks): void {
+  #closeLink(open: OpenCommit, commit: CommitInfo, links: ClosedLinks): void {
     this.#openCommit = null
-    if (open.commit.kind === 'commit') this.#next.storedLsn = open.commit.endLsn
+    // The end of a commit is known with its last part only: pgoutput tells it in the commit message.
+    if (commit.kind === 'commit') this.#next.storedLsn = commit.endLsn
     if (this.#hashed < open.first) return
     const head = open.hash.digest()
-    links.add(open.commit, open.first, this.#hashed, head)
+    links.add(commit, open.first, this.#hashed, head)
     this.#next.head = head
     this.#next.link += 1n
   }
