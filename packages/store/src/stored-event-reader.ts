@@ -84,10 +84,10 @@ class StoredEventReader implements EventReader {
     const bytesMax = limits.bytesMax ?? Infinity
     const window = bytesMax === Infinity ? through - after : BOUNDED_WINDOW_EVENTS
     const found = new EventWindow(lane, after, bytesMax)
-    while (found.last < through && !found.isFull) {
+    while (found.last < through && !found.isFull()) {
       const end = found.last + window < through ? found.last + window : through
       await this.#readWindow(lane, found, end)
-      if (!found.isFull && found.last < end) throw missingEvent(lane, found.last + 1n, end)
+      if (!found.isFull() && found.last < end) throw missingEvent(lane, found.last + 1n, end)
     }
     return found.events
   }
@@ -165,7 +165,7 @@ class EventWindow {
   readonly #bytesMax: number
   #bytes = 0
   last: bigint
-  isFull = false
+  #isFull = false
 
   constructor(lane: LaneId, after: bigint, bytesMax: number) {
     this.#lane = lane
@@ -173,10 +173,14 @@ class EventWindow {
     this.last = after
   }
 
+  isFull(): boolean {
+    return this.#isFull
+  }
+
   add(buffer: Buffer, start: number, end: number): void {
-    if (this.isFull) return
+    if (this.#isFull) return
     if (this.events.length > 0 && this.#bytes + end - start > this.#bytesMax) {
-      this.isFull = true
+      this.#isFull = true
       return
     }
     const position = tuplePosition(buffer, start)
