@@ -1,0 +1,5 @@
+export * from './kafka.ts'
+export * from './kafka-port.ts'
+export type { KafkaConnection } from './kafkajs-client.ts'
+export * from './last-control-record.ts'
+export * from './partitioner.ts'

@@ -27,9 +27,18 @@ export interface SentBatch extends TopicPartition {
   readonly count: number
 }
 
+/** Messages of one topic, in the order in which each partition gets them. */
+export interface TopicMessages {
+  readonly topic: string
+  readonly messages: readonly OutgoingMessage[]
+}
+
 export interface KafkaTransaction {
-  /** Writes messages of one topic, in order within each partition, in record batches of at most the port's byte bound. */
-  send(topic: string, messages: readonly OutgoingMessage[]): Promise<readonly SentBatch[]>
+  /**
+   * Writes messages, in order within each partition, in record batches of at most the port's byte bound. A topic may stand
+   * in the list once.
+   */
+  send(topics: readonly TopicMessages[]): Promise<readonly SentBatch[]>
   commit(): Promise<void>
   abort(): Promise<void>
 }
@@ -50,8 +59,13 @@ export interface ConsumerBatch extends TopicPartition {
 }
 
 export interface ConsumerHandlers {
-  /** Where to begin in each partition that was assigned now, by `partitionName`; called before anything is fetched. */
-  readonly onAssigned: (partitions: readonly TopicPartition[]) => ReadonlyMap<string, Offset>
+  /**
+   * Where to begin in each partition that was assigned now, by `partitionName`. It may be read from a database: nothing is
+   * fetched until the promise resolves.
+   */
+  readonly onAssigned: (
+    partitions: readonly TopicPartition[],
+  ) => ReadonlyMap<string, Offset> | Promise<ReadonlyMap<string, Offset>>
   /** The partitions are another's from now on. */
   readonly onRevoked: () => void
   /** Committed messages only. The consumer fetches on while this works; bound it with `pause`. */
@@ -109,8 +123,8 @@ export interface KafkaPort {
     readonly assignment: 'single' | 'shared'
   }): Promise<GroupConsumer>
   /**
-   * Reads committed records of one partition from an offset to its present end, without a group; ends there.
-   * Used for the control topic at start, and by status.
+   * Reads committed records of one partition from an offset to its present end, without a group; ends there. Rejects with
+   * SLU-5011 if retention already removed that offset. Used for the control topic at start, and by status.
    */
   readPartition(topic: string, partition: number, from: Offset): AsyncIterable<IncomingMessage>
 }

@@ -1,0 +1,53 @@
+/** Reads one partition from an offset to its present end, without a consumer group. */
+import { type Offset, SluiceError } from '@sluice/core'
+import type { Cluster } from 'kafkajs'
+import { toKafkaError } from './kafka-error.ts'
+import type { IncomingMessage } from './kafka-port.ts'
+import { type KafkaConnection, kafkajsClient, lowLevelCluster } from './kafkajs-client.ts'
+import { DEFAULT_FETCH_LIMITS, fetchFrom, leaderOf } from './partition-fetch.ts'
+
+const RETRY = { initialRetryTime: 50, maxRetryTime: 1_000, retries: 6 }
+
+export async function* readPartitionToEnd(
+  connection: KafkaConnection,
+  topic: string,
+  partition: number,
+  from: Offset,
+): AsyncGenerator<IncomingMessage> {
+  const cluster = lowLevelCluster(kafkajsClient(connection, RETRY))
+  try {
+    await cluster.connect()
+    await cluster.addTargetTopic(topic)
+    yield* readToEnd(cluster, topic, partition, from)
+  } catch (error) {
+    throw toKafkaError(error, { doing: `read topic ${topic}`, brokers: connection.brokers, topic })
+  } finally {
+    await cluster.disconnect()
+  }
+}
+
+/** The end is the last stable offset of the first answer: what is written meanwhile is not waited for. */
+async function* readToEnd(cluster: Cluster, topic: string, partition: number, from: Offset): AsyncGenerator<IncomingMessage> {
+  const nodeId = leaderOf(cluster, { topic, partition })
+  if (nodeId === undefined) throw partitionMissing(topic, partition)
+  let end: Offset | undefined
+  for (let offset = from; end === undefined || offset < end;) {
+    const [fetched] = await fetchFrom(cluster, nodeId, [{ topic, partition, offset }], DEFAULT_FETCH_LIMITS)
+    if (fetched === undefined) throw partitionMissing(topic, partition)
+    end ??= fetched.stableEnd
+    for (const message of fetched.messages) {
+      if (message.offset >= end) return
+      yield message
+    }
+    if (fetched.next === null) return
+    offset = fetched.next
+  }
+}
+
+function partitionMissing(topic: string, partition: number): SluiceError {
+  return new SluiceError('TOPIC_MISSING', {
+    what: `topic ${topic} has no partition ${partition}`,
+    why: 'the metadata of the cluster do not list it',
+    ways: ['sluice provision    creates the topics of the system'],
+  })
+}
