@@ -1,0 +1,14 @@
+/** What a verification tells while it runs. */
+import type { TableReport } from './verify-report.ts'
+
+export type VerifyProgress =
+  | { readonly phase: 'holding'; readonly services: readonly string[] }
+  | { readonly phase: 'snapshot'; readonly source: string; readonly lsn: string }
+  | { readonly phase: 'waiting'; readonly lane: string; readonly stage: string; readonly at: string; readonly goal: string }
+  | { readonly phase: 'released'; readonly heldMs: number }
+  | { readonly phase: 'comparing'; readonly service: string; readonly table: string }
+  | { readonly phase: 'compared'; readonly service: string; readonly table: TableReport }
+  | { readonly phase: 'chain'; readonly lane: string; readonly events: bigint }
+  | { readonly phase: 'warning'; readonly message: string }
+
+export type OnVerifyProgress = (progress: VerifyProgress) => void

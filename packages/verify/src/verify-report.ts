@@ -1,0 +1,102 @@
+/**
+ * What a verification says. `services` has the shape that `sluice verify --json`, the demo and later the switch gates
+ * share. A verdict is never better than what was compared.
+ */
+
+/** `unverifiable`: there is no query for what the table must hold, or it could not be run; `reason` says why. */
+export type TableStatus = 'equal' | 'different' | 'unverifiable'
+
+export type DifferenceKind = 'missing' | 'extra' | 'different'
+
+/** One row that differs, named by its key. Values other than the key are never in a report. */
+export interface DifferenceExample {
+  readonly kind: DifferenceKind
+  /** PostgreSQL's text of the key's columns, in key order. */
+  readonly key: readonly (string | null)[]
+  /** For `different`: the columns whose texts differ. */
+  readonly columns: readonly string[]
+}
+
+export interface TableReport {
+  /** Table of the service: its name, with the schema in front where that is not `public`. */
+  readonly table: string
+  /** Rows that the source says the table must hold. */
+  readonly sourceRows: number
+  readonly targetRows: number
+  /** Expected, but not in the target. */
+  readonly missing: number
+  /** In the target, but not expected. */
+  readonly extra: number
+  /** On both sides under one key, with other content. */
+  readonly different: number
+  readonly status: TableStatus
+  readonly reason: string | null
+  readonly comparedColumns: readonly string[]
+  /** Columns that only the target has: not compared. */
+  readonly targetOnlyColumns: readonly string[]
+  readonly examples: readonly DifferenceExample[]
+  readonly durationMs: number
+}
+
+/** A lane and the position that a service's snapshot was taken at. */
+export interface LanePoint {
+  readonly lane: string
+  readonly position: bigint
+}
+
+export interface ServiceReport {
+  readonly service: string
+  readonly tables: readonly TableReport[]
+  readonly lanes: readonly LanePoint[]
+  /** Events that stood parked in the same snapshot: the usual reason for a difference. */
+  readonly parked: number
+}
+
+/** The place in a source that everything was compared at. */
+export interface SourcePoint {
+  readonly source: string
+  /** As PostgreSQL prints it. Commits below are in the comparison, all others are not. */
+  readonly lsn: string
+}
+
+/** `whole`: recomputed and equal, up to the head that the control topic keeps. `unchecked`: `problem` says why. */
+export type ChainStatus = 'whole' | 'broken' | 'unchecked'
+
+export interface LaneChain {
+  readonly lane: string
+  readonly status: ChainStatus
+  readonly links: bigint
+  readonly events: bigint
+  readonly problem: string | null
+}
+
+export interface VerifyReport {
+  readonly system: string
+  readonly verdict: 'equal' | 'different' | 'partial'
+  /** True if every table of every service in scope was compared, none left out by a filter. */
+  readonly isComplete: boolean
+  readonly sources: readonly SourcePoint[]
+  readonly services: readonly ServiceReport[]
+  readonly chain: readonly LaneChain[]
+  readonly durationMs: number
+  /** How long the projectors were held. */
+  readonly heldMs: number
+}
+
+/** Equal, of everything, with an unbroken chain: the only outcome that may open a gate. */
+export function isGreen(report: VerifyReport): boolean {
+  return report.verdict === 'equal'
+}
+
+/** The verdict that the parts allow: a difference or a broken chain is `different`, anything not compared `partial`. */
+export function verdictOf(parts: Pick<VerifyReport, 'isComplete' | 'services' | 'chain'>): VerifyReport['verdict'] {
+  const tables = parts.services.flatMap((service) => service.tables)
+  if (tables.some((t) => t.status === 'different') || parts.chain.some((c) => c.status === 'broken')) return 'different'
+  const isWhole =
+    parts.isComplete &&
+    tables.length > 0 &&
+    parts.services.every((service) => service.tables.length > 0) &&
+    tables.every((t) => t.status === 'equal') &&
+    parts.chain.every((c) => c.status === 'whole')
+  return isWhole ? 'equal' : 'partial'
+}

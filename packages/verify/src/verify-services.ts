@@ -1,0 +1,85 @@
+/** Compares every table of the services of one comparison point, a few services at once. */
+import { SluiceError } from '@sluice/core'
+import { type ServiceDefinition, type SystemDefinition } from '@sluice/system'
+import type { CompareLimits } from './compare-table.ts'
+import type { ComparisonPoint, ServicePoint } from './comparison-point.ts'
+import { type ExpectedTable, expectedTables, handlersWithoutExpectation, tableName } from './expected-table.ts'
+import { agreeOnDigest } from './row-digest.ts'
+import type { SnapshotSession } from './snapshot-session.ts'
+import { serviceTables } from './target-catalog.ts'
+import type { OnVerifyProgress } from './verify-progress.ts'
+import type { ServiceReport, TableReport } from './verify-report.ts'
+import { unverifiableTable, verifyTable } from './verify-table.ts'
+
+export interface CompareOptions {
+  readonly system: SystemDefinition
+  /** Names of tables as reports have them; others are left out. */
+  readonly tables?: readonly string[] | undefined
+  readonly limits: CompareLimits
+  readonly onProgress: OnVerifyProgress
+}
+
+/** Reports in the order of the point's services. @throws SluiceError if a server can't be used */
+export async function verifyServices(
+  point: Pick<ComparisonPoint, 'monolith' | 'services'>,
+  options: CompareOptions,
+): Promise<readonly ServiceReport[]> {
+  const waiting = [...point.services]
+  const reports = new Map<string, ServiceReport>()
+  const work = point.monolith.map(async (source) => {
+    for (let next = waiting.shift(); next; next = waiting.shift()) {
+      reports.set(next[0], await verifyService(source, next[0], next[1], options))
+    }
+  })
+  const outcomes = await Promise.allSettled(work)
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+  return [...point.services.keys()].map((service) => reports.get(service)!)
+}
+
+async function verifyService(
+  source: SnapshotSession,
+  service: string,
+  point: ServicePoint,
+  options: CompareOptions,
+): Promise<ServiceReport> {
+  const definition = options.system.services[service]
+  if (!definition) throw unknownService(options.system, service)
+  const digest = await agreeOnDigest(source.client, point.session.client)
+  const isWanted = (name: string): boolean => options.tables === undefined || options.tables.includes(name)
+  const tables: TableReport[] = []
+  for (const expected of expectedTables(definition)) {
+    const name = tableName(expected.schema, expected.table)
+    if (!isWanted(name)) continue
+    options.onProgress({ phase: 'comparing', service, table: name })
+    const report = await verifyTable(source, point.session, expected, digest, options.limits)
+    options.onProgress({ phase: 'compared', service, table: report })
+    tables.push(report)
+  }
+  const unknown = await withoutExpectation(definition, point.session)
+  return { service, tables: [...tables, ...unknown.filter((t) => isWanted(t.table))], lanes: point.lanes, parked: point.parked }
+}
+
+/**
+ * What handlers may have written that nothing is expected of: a handler that names no expectation, and, beside any
+ * handler, a table with rows that no projection names. Empty tables say nothing.
+ */
+async function withoutExpectation(definition: ServiceDefinition, session: SnapshotSession): Promise<readonly TableReport[]> {
+  if (!definition.projections.some((p) => p.kind === 'handler')) return []
+  const handlers = handlersWithoutExpectation(definition)
+  const known = new Set(expectedTables(definition).map((e: ExpectedTable) => tableName(e.schema, e.table)))
+  const reports = handlers.map((name) => unverifiableTable(`handler ${name}`, 'the handler has no expectation'))
+  for (const { schema, name, hasRows } of await serviceTables(session)) {
+    const table = tableName(schema, name)
+    if (hasRows && !known.has(table))
+      reports.push(unverifiableTable(table, 'no mapping and no expectation says what it must hold'))
+  }
+  return reports
+}
+
+export function unknownService(system: SystemDefinition, service: string): SluiceError {
+  return new SluiceError('SERVICE_UNKNOWN', {
+    what: `system "${system.name}" has no service "${service}"`,
+    why: `its services are ${Object.keys(system.services).join(', ')}`,
+    ways: ['sluice verify'],
+  })
+}

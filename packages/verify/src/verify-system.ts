@@ -1,0 +1,74 @@
+/**
+ * Promise 11, verified means equal: every table of the services in scope is compared whole, both ways, at one LSN of the
+ * monolith; and the hash chain of every lane is recomputed (promise 12).
+ */
+import { SluiceError } from '@sluice/core'
+import type { KafkaPort } from '@sluice/kafka'
+import type { SystemDefinition } from '@sluice/system'
+import { checkChains } from './chain-check.ts'
+import { type VerifyTargets, openComparisonPoint } from './comparison-point.ts'
+import { expectedTables, tableName } from './expected-table.ts'
+import { DEFAULT_VERIFY_LIMITS, type VerifyLimits } from './verify-limits.ts'
+import type { VerifyProgress } from './verify-progress.ts'
+import { type VerifyReport, verdictOf } from './verify-report.ts'
+import { unknownService, verifyServices } from './verify-services.ts'
+
+export interface VerifyOptions {
+  readonly system: SystemDefinition
+  /** Services in scope. @default all */
+  readonly services?: readonly string[]
+  /** Tables in scope, as reports name them; a verification of some tables only is partial. @default all */
+  readonly tables?: readonly string[]
+  readonly targets: VerifyTargets
+  /** For the heads that the control topics keep; without it the chain is `unchecked` and the verdict partial. */
+  readonly kafka?: KafkaPort
+  readonly limits?: Partial<VerifyLimits>
+  readonly onProgress?: (progress: VerifyProgress) => void
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Differences, parked events and broken chains are in the report.
+ *
+ * @throws SluiceError SLU-6003, SLU-2025 if the point can't be reached; SLU-5002 for an unknown service; SLU-200x if a
+ *   database can't be used; the signal's reason if it aborts.
+ */
+export async function verifySystem(options: VerifyOptions): Promise<VerifyReport> {
+  const startedAt = performance.now()
+  const { system, targets } = options
+  const limits = { ...DEFAULT_VERIFY_LIMITS, ...options.limits }
+  const onProgress = options.onProgress ?? (() => undefined)
+  const signal = options.signal ?? new AbortController().signal
+  const services = scopeOf(options)
+  const point = await openComparisonPoint({ system, services, targets, limits, onProgress, signal })
+  try {
+    const reports = await verifyServices(point, { system, tables: options.tables, limits, onProgress })
+    const chain = await checkChains({ system, pipeline: targets.pipeline, kafka: options.kafka, onProgress, signal })
+    const parts = { isComplete: options.tables === undefined, services: reports, chain }
+    return {
+      system: system.name,
+      verdict: verdictOf(parts),
+      ...parts,
+      sources: point.sources,
+      durationMs: Math.round(performance.now() - startedAt),
+      heldMs: point.heldMs,
+    }
+  } finally {
+    await point.close()
+  }
+}
+
+function scopeOf({ system, services, tables }: VerifyOptions): readonly string[] {
+  const all = Object.keys(system.services)
+  const unknown = services?.find((service) => !all.includes(service))
+  if (unknown !== undefined) throw unknownService(system, unknown)
+  const scope = services ?? all
+  const known = scope.flatMap((s) => expectedTables(system.services[s]!).map((e) => tableName(e.schema, e.table)))
+  const stray = tables?.find((table) => !known.includes(table))
+  if (stray === undefined) return scope
+  throw new SluiceError('USAGE', {
+    what: `no service in scope has a table "${stray}" to verify`,
+    why: `the tables are ${[...new Set(known)].join(', ')}`,
+    ways: ['sluice verify'],
+  })
+}

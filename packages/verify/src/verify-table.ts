@@ -1,0 +1,119 @@
+/** One table of a service: its two sides built from expectation and catalog, compared, and reported. */
+import { quoteIdentifier, quoteQualified, sqlStateOf } from '@sluice/postgres'
+import { type CompareLimits, compareTable } from './compare-table.ts'
+import { type ExpectedTable, tableName } from './expected-table.ts'
+import type { RowDigest } from './row-digest.ts'
+import type { SnapshotSession } from './snapshot-session.ts'
+import type { ComparedTable } from './table-side.ts'
+import { type TargetColumn, targetColumns } from './target-catalog.ts'
+import type { TableReport } from './verify-report.ts'
+
+/** @throws SluiceError if a server can't be used; what belongs to the table alone is in the report. */
+export async function verifyTable(
+  source: SnapshotSession,
+  target: SnapshotSession,
+  expected: ExpectedTable,
+  digest: RowDigest,
+  limits: CompareLimits,
+): Promise<TableReport> {
+  const startedAt = performance.now()
+  const catalog = await targetColumns(target, expected.schema, expected.table)
+  const reason = whyNot(expected, catalog)
+  const report = {
+    ...EMPTY,
+    table: tableName(expected.schema, expected.table),
+    comparedColumns: expected.columns,
+    targetOnlyColumns: catalog.map((c) => c.name).filter((name) => !expected.columns.includes(name)),
+  }
+  if (reason !== null) return { ...report, status: 'unverifiable', reason, comparedColumns: [], durationMs: since(startedAt) }
+  const outcome = await attempt(source, target, sides(expected, catalog), digest, limits)
+  return { ...report, ...outcome, durationMs: since(startedAt) }
+}
+
+/** A target of which nothing says what it must hold. */
+export function unverifiableTable(table: string, reason: string): TableReport {
+  return { ...EMPTY, table, status: 'unverifiable', reason }
+}
+
+const EMPTY: TableReport = {
+  table: '',
+  sourceRows: 0,
+  targetRows: 0,
+  missing: 0,
+  extra: 0,
+  different: 0,
+  status: 'unverifiable',
+  reason: null,
+  comparedColumns: [],
+  targetOnlyColumns: [],
+  examples: [],
+  durationMs: 0,
+}
+
+function whyNot(expected: ExpectedTable, catalog: readonly TargetColumn[]): string | null {
+  if (expected.unverifiable !== null) return expected.unverifiable
+  if (catalog.length === 0) return 'the service database has no such table'
+  const absent = expected.columns.filter((name) => !catalog.some((c) => c.name === name))
+  return absent.length === 0 ? null : `the service's table lacks ${absent.join(', ')}`
+}
+
+function sides(expected: ExpectedTable, catalog: readonly TargetColumn[]): ComparedTable {
+  const types = new Map(catalog.map((column) => [column.name, column]))
+  const names = expected.columns.map((name) => quoteIdentifier(name))
+  const texts = expected.columns.map((name, i) => `${types.get(name)!.asText(`e.${names[i]!}`)} AS c${i}`).join(', ')
+  const queries = expected.queries.map((query) => `SELECT ${texts} FROM (${query}) AS e (${names.join(', ')})`)
+  return {
+    columns: expected.columns,
+    key: expected.key.map((name) => expected.columns.indexOf(name)),
+    expected: queries.join(' UNION ALL '),
+    actual: `SELECT ${names.map((name, i) => `t.${name}::text AS c${i}`).join(', ')} FROM ${quoteQualified(expected.schema, expected.table)} AS t`,
+  }
+}
+
+type Outcome = Pick<
+  TableReport,
+  'sourceRows' | 'targetRows' | 'missing' | 'extra' | 'different' | 'status' | 'reason' | 'examples'
+>
+
+async function attempt(
+  source: SnapshotSession,
+  target: SnapshotSession,
+  table: ComparedTable,
+  digest: RowDigest,
+  limits: CompareLimits,
+): Promise<Outcome> {
+  try {
+    const compared = await source.guarded(() => target.guarded(() => compareTable(source, target, table, digest, limits)))
+    const { missing, extra, different } = compared.counts
+    const { sourceRows, targetRows, examples } = compared
+    const status = missing + extra + different === 0 && sourceRows === targetRows ? 'equal' : 'different'
+    return { sourceRows, targetRows, missing, extra, different, status, reason: null, examples }
+  } catch (error) {
+    const refused = error instanceof Error ? error.cause : undefined
+    const state = sqlStateOf(refused)
+    // Class 22: a value that has no text in the target's type; 42: the expectation names what the monolith lacks.
+    if (state === undefined || !/^(22|42(?!501))/.test(state)) throw error
+    const { sourceRows, targetRows, missing, extra, different, examples } = EMPTY
+    return {
+      sourceRows,
+      targetRows,
+      missing,
+      extra,
+      different,
+      examples,
+      status: 'unverifiable',
+      reason: refusal(refused, state),
+    }
+  }
+}
+
+/** Only the message of a name error may be told: that of a data error holds the value. */
+function refusal(error: unknown, state: string): string {
+  if (state.startsWith('42') && error instanceof Error)
+    return `what it must hold can not be asked: SQLSTATE ${state}, ${error.message}`
+  return `the monolith holds a value that the column's type in the service does not have (SQLSTATE ${state})`
+}
+
+function since(startedAt: number): number {
+  return Math.round(performance.now() - startedAt)
+}
