@@ -1,0 +1,29 @@
+/** Ends processes for good. */
+import { setTimeout as delay } from 'node:timers/promises'
+import { isRunning, signalProcess, type ProcessIdentity } from './process-identity.ts'
+
+export interface EndingProcess {
+  readonly process: ProcessIdentity
+  readonly endSignal: NodeJS.Signals
+}
+
+const POLL_MS = 10
+
+/** Sends each its end signal, and SIGKILL to what still runs after `graceMs`. Resolves when none runs. */
+export async function endProcesses(processes: readonly EndingProcess[], graceMs = 5_000): Promise<void> {
+  for (const { process, endSignal } of processes) signalProcess(process, endSignal)
+  const identities = processes.map((p) => p.process)
+  if (await areGone(identities, graceMs)) return
+  for (const identity of identities) signalProcess(identity, 'SIGKILL')
+  await areGone(identities, graceMs)
+}
+
+/** Waits until none of the processes runs; false when one still does after `timeoutMs`. Nothing tells of a foreign process's end, so it is asked. */
+export async function areGone(identities: readonly ProcessIdentity[], timeoutMs: number): Promise<boolean> {
+  const deadline = performance.now() + timeoutMs
+  while (identities.some(isRunning)) {
+    if (performance.now() > deadline) return false
+    await delay(POLL_MS)
+  }
+  return true
+}

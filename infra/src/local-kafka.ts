@@ -1,0 +1,127 @@
+/** A Kafka broker as a local process: KRaft, one node, loopback only. */
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { SluiceError } from '@sluice/core'
+import { Kafka, logLevel } from 'kafkajs'
+import { findFreePort } from './free-port.ts'
+import { installPart } from './install-part.ts'
+import type { LocalServerPlan } from './local-postgres.ts'
+import type { Probe } from './local-server.ts'
+import type { OnServerProgress } from './progress.ts'
+import { requireJava } from './required-tool.ts'
+import { KAFKA_HEAP_MIB, KAFKA_SETTINGS } from './server-settings.ts'
+
+const run = promisify(execFile)
+const LOG_CONFIGURATION = fileURLToPath(new URL('../kafka/log4j2.properties', import.meta.url))
+
+/**
+ * Formats a log folder under the run folder.
+ *
+ * @param settings override those of server-settings.ts, by name
+ * @throws SluiceError SLU-7001 to SLU-7004
+ */
+export async function prepareLocalKafka(
+  runFolder: string,
+  settings: Readonly<Record<string, string>>,
+  onProgress: OnServerProgress,
+): Promise<LocalServerPlan> {
+  requireJava()
+  const jars = await installPart('kafka', onProgress)
+  const folder = join(runFolder, 'kafka')
+  const propertiesFile = join(folder, 'server.properties')
+  const [port, controllerPort] = [await findFreePort(), await findFreePort()]
+  await mkdir(folder, { mode: 0o700 })
+  await writeFile(propertiesFile, properties({ ...KAFKA_SETTINGS, ...settings }, port, controllerPort, join(folder, 'data')))
+  await format(jars, propertiesFile)
+  return {
+    url: `127.0.0.1:${port}`,
+    spec: {
+      name: 'Kafka',
+      file: 'java',
+      args: [`-Xmx${KAFKA_HEAP_MIB}m`, '-Djava.awt.headless=true', ...classpath(jars), 'kafka.Kafka', propertiesFile],
+      cwd: folder,
+      env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LC_ALL: 'C.UTF-8' },
+      logFile: join(folder, 'server.log'),
+      stopSignal: 'SIGTERM',
+      endSignal: 'SIGKILL',
+    },
+  }
+}
+
+/** Asks for the cluster: a broker that answers it has joined its controller. */
+export function kafkaProbe(brokers: string): Probe {
+  return async () => {
+    const kafka = new Kafka({
+      brokers: brokers.split(','),
+      clientId: 'sluice-infra',
+      logLevel: logLevel.NOTHING,
+      retry: { retries: 0 },
+    })
+    const admin = kafka.admin()
+    try {
+      await admin.connect()
+      const cluster = await admin.describeCluster()
+      if (cluster.brokers.length === 0) throw new Error('the cluster has no broker yet')
+    } finally {
+      await admin.disconnect()
+    }
+  }
+}
+
+function classpath(jars: string): string[] {
+  return [`-Dlog4j2.configurationFile=${LOG_CONFIGURATION}`, '-cp', join(jars, '*')]
+}
+
+function properties(
+  settings: Readonly<Record<string, string>>,
+  port: number,
+  controllerPort: number,
+  dataFolder: string,
+): string {
+  const all = {
+    ...settings,
+    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+    'controller.listener.names': 'CONTROLLER',
+    'controller.quorum.voters': `${settings['node.id'] ?? '1'}@127.0.0.1:${controllerPort}`,
+    'log.dirs': dataFolder,
+  }
+  return Object.entries(all)
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join('')
+}
+
+/** https://kafka.apache.org/41/operations/kraft/: a log folder is formatted before its first use. */
+async function format(jars: string, propertiesFile: string): Promise<void> {
+  const args = [
+    '-Xmx128m',
+    ...classpath(jars),
+    'kafka.tools.StorageTool',
+    'format',
+    '-t',
+    randomClusterId(),
+    '-c',
+    propertiesFile,
+  ]
+  try {
+    await run('java', args)
+  } catch (error) {
+    throw new SluiceError('SERVER_START_FAILED', {
+      what: 'the log folder of Kafka could not be formatted',
+      why: error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : String(error),
+      ways: ['set SLUICE_TEST_KAFKA_BROKERS to a broker of your own'],
+      cause: error,
+    })
+  }
+}
+
+/** 16 bytes as base64url; without the topmost bit it can not begin with a dash, which would read as an option. */
+function randomClusterId(): string {
+  const bytes = randomBytes(16)
+  bytes[0]! &= 0x7f
+  return bytes.toString('base64url')
+}

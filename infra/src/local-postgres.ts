@@ -1,0 +1,102 @@
+/** A PostgreSQL server as a local process: a cluster of its own, a random password, TCP on the loopback only. */
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { appendFile, chmod, chown, mkdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { SluiceError } from '@sluice/core'
+import pg from 'pg'
+import { findFreePort } from './free-port.ts'
+import type { Probe } from './local-server.ts'
+import { findPostgresBinaries } from './postgres-binaries.ts'
+import type { ProcessSpec } from './process-spec.ts'
+import { INITDB_LOCALE, POSTGRES_SETTINGS, type PostgresServerName } from './server-settings.ts'
+import { postgresUser } from './server-user.ts'
+
+const run = promisify(execFile)
+
+export interface LocalServerPlan {
+  readonly spec: ProcessSpec
+  readonly url: string
+}
+
+/**
+ * Initialises a cluster under the run folder.
+ *
+ * @param settings override those of server-settings.ts, by name
+ * @throws SluiceError SLU-7001 or SLU-7004
+ */
+export async function prepareLocalPostgres(
+  name: PostgresServerName,
+  runFolder: string,
+  settings: Readonly<Record<string, string>>,
+): Promise<LocalServerPlan> {
+  const user = postgresUser()
+  const binaries = findPostgresBinaries(user)
+  const folder = join(runFolder, name)
+  const dataFolder = join(folder, 'data')
+  const passwordFile = join(folder, 'password')
+  const password = randomBytes(18).toString('base64url')
+  const port = await findFreePort()
+  await mkdir(dataFolder, { recursive: true, mode: 0o700 })
+  await chmod(folder, 0o711)
+  await writeFile(passwordFile, password, { mode: 0o600 })
+  if (user !== undefined) await Promise.all([dataFolder, passwordFile].map((path) => chown(path, user.uid, user.gid)))
+  await initialise(name, binaries.initdb, [`--pgdata=${dataFolder}`, `--pwfile=${passwordFile}`], user)
+  await rm(passwordFile)
+  await appendFile(join(dataFolder, 'postgresql.conf'), configuration({ ...POSTGRES_SETTINGS, ...settings }, port))
+  return {
+    url: `postgresql://postgres:${password}@127.0.0.1:${port}/postgres`,
+    spec: {
+      name: `PostgreSQL "${name}"`,
+      file: binaries.postgres,
+      args: ['-D', dataFolder],
+      cwd: '/',
+      env: { LC_ALL: 'C', PATH: '/usr/bin:/bin' },
+      ...(user === undefined ? {} : { user }),
+      logFile: join(folder, 'server.log'),
+      stopSignal: 'SIGINT',
+      endSignal: 'SIGQUIT',
+    },
+  }
+}
+
+/** Connects, which a server that still recovers refuses. */
+export function postgresProbe(url: string): Probe {
+  return async () => {
+    const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 })
+    client.on('error', () => undefined)
+    try {
+      await client.connect()
+    } finally {
+      await client.end()
+    }
+  }
+}
+
+/** The data folder's files need not be synced: a cluster of a machine that crashed now is made anew. */
+async function initialise(
+  name: string,
+  initdb: string,
+  paths: readonly string[],
+  user: { uid: number; gid: number } | undefined,
+): Promise<void> {
+  const args = ['--username=postgres', '--auth=scram-sha-256', '--no-sync', '--no-instructions', ...INITDB_LOCALE, ...paths]
+  try {
+    await run(initdb, args, { cwd: '/', env: { LC_ALL: 'C', PATH: '/usr/bin:/bin' }, ...user })
+  } catch (error) {
+    throw new SluiceError('SERVER_START_FAILED', {
+      what: `the data folder of PostgreSQL "${name}" could not be made`,
+      why: error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : String(error),
+      ways: ["set the server's URL in the environment to use one of your own"],
+      cause: error,
+    })
+  }
+}
+
+function configuration(settings: Readonly<Record<string, string>>, port: number): string {
+  const all = { ...settings, listen_addresses: '127.0.0.1', port: String(port), unix_socket_directories: '' }
+  return Object.entries(all)
+    .map(([name, value]) => `${name} = '${value.replaceAll("'", "''")}'\n`)
+    .join('')
+}

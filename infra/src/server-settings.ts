@@ -1,0 +1,82 @@
+/**
+ * Versions, settings and documented ports of the servers that Sluice starts, in one place: local processes, containers
+ * and docker-compose.yml say the same, and a unit test compares the compose file with this module.
+ */
+
+export const POSTGRES_SERVER_NAMES = ['monolith', 'pipeline', 'services'] as const
+
+/** The monolith, the pipeline database, and one server that holds every service database. */
+export type PostgresServerName = (typeof POSTGRES_SERVER_NAMES)[number]
+
+export type ServerName = PostgresServerName | 'kafka' | 'registry'
+
+export const VERSIONS = {
+  postgres: '17',
+  kafka: '4.1.0',
+  registry: '2.6.13.Final',
+} as const
+
+/** Container images, for docker-compose.yml and testcontainers. */
+export const IMAGES = {
+  postgres: `postgres:${VERSIONS.postgres}`,
+  kafka: `apache/kafka:${VERSIONS.kafka}`,
+  registry: `apicurio/apicurio-registry-mem:${VERSIONS.registry}`,
+} as const
+
+/** Ports on the host in docker-compose.yml. Local processes take free ones. */
+export const COMPOSE_PORTS: Readonly<Record<ServerName, number>> = {
+  monolith: 5433,
+  pipeline: 5434,
+  services: 5435,
+  kafka: 9092,
+  registry: 8081,
+}
+
+/**
+ * PostgreSQL settings that Sluice and its tests rely on. `fsync` stays on: durability is what is tested.
+ * https://www.postgresql.org/docs/17/runtime-config.html
+ */
+export const POSTGRES_SETTINGS: Readonly<Record<string, string>> = {
+  wal_level: 'logical',
+  track_commit_timestamp: 'on',
+  max_wal_senders: '40',
+  max_replication_slots: '40',
+  max_connections: '200',
+  shared_buffers: '128MB',
+  fsync: 'on',
+  synchronous_commit: 'on',
+  timezone: 'UTC',
+  log_timezone: 'UTC',
+}
+
+/**
+ * Arguments of initdb that decide how text sorts. ICU's root collation differs from byte order as production
+ * databases do, and is the same on every platform.
+ */
+export const INITDB_LOCALE = ['--encoding=UTF8', '--locale=C', '--locale-provider=icu', '--icu-locale=en-US'] as const
+
+/**
+ * Kafka settings apart from listeners and folders. One node: internal topics have one replica, and few partitions so
+ * that a start is fast. https://kafka.apache.org/41/configuration/broker-configs/
+ */
+export const KAFKA_SETTINGS: Readonly<Record<string, string>> = {
+  'process.roles': 'broker,controller',
+  'node.id': '1',
+  'auto.create.topics.enable': 'false',
+  'offsets.topic.replication.factor': '1',
+  'offsets.topic.num.partitions': '1',
+  'transaction.state.log.replication.factor': '1',
+  'transaction.state.log.min.isr': '1',
+  'transaction.state.log.num.partitions': '1',
+  'share.coordinator.state.topic.replication.factor': '1',
+  'share.coordinator.state.topic.min.isr': '1',
+  'share.coordinator.state.topic.num.partitions': '1',
+  'group.initial.rebalance.delay.ms': '0',
+  'group.min.session.timeout.ms': '1000',
+}
+
+export const KAFKA_HEAP_MIB = 512
+export const REGISTRY_HEAP_MIB = 256
+
+/** Path of the registry's Confluent-compatible API. */
+export const REGISTRY_API_PATH = '/apis/ccompat/v7'
