@@ -1,6 +1,6 @@
 import type { ErrorCode } from './error-code.ts'
 
-/** SLU-7xxx: servers that Sluice starts for development, tests and the demo. */
+/** SLU-7xxx: the machine: servers that Sluice starts, preflight, processes that are asked for their health. */
 export const environmentErrors = {
   SERVER_START_FAILED: { number: 'SLU-7001', exit: 3, retry: 'never', meaning: 'A local server did not start.' },
   DOWNLOAD_FAILED: { number: 'SLU-7002', exit: 3, retry: 'never', meaning: 'A part could not be downloaded.' },
@@ -16,5 +16,23 @@ export const environmentErrors = {
     exit: 5,
     retry: 'never',
     meaning: 'A demo, test or benchmark was pointed at a database that it did not create.',
+  },
+  PROCESS_UNREACHABLE: {
+    number: 'SLU-7006',
+    exit: 3,
+    retry: 'never',
+    meaning: 'No process of Sluice answers at the health address.',
+  },
+  PROCESS_NOT_READY: {
+    number: 'SLU-7007',
+    exit: 4,
+    retry: 'never',
+    meaning: 'A process of Sluice answers that it is not ready.',
+  },
+  PREFLIGHT_FAILED: {
+    number: 'SLU-7008',
+    exit: 4,
+    retry: 'never',
+    meaning: 'The preflight found what must be put right before the pipeline can run.',
   },
 } as const satisfies Record<string, ErrorCode>

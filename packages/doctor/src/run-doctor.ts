@@ -1,0 +1,116 @@
+/**
+ * The preflight: every server is asked at once, each apart from the others and bounded in time, and nothing is changed. The
+ * result has one check for each thing that was looked at, in the order monolith, pipeline, services, Kafka, registry.
+ */
+import type { HealthCheck } from '@sluice/core'
+import type { KafkaPort } from '@sluice/kafka'
+import type { PostgresTarget } from '@sluice/postgres'
+import { type LaneDefinition, type SystemDefinition, lanesOf } from '@sluice/system'
+import { guarded } from './finding.ts'
+import { checkKafka } from './kafka-checks.ts'
+import { checkServer, checkStoreMigrated } from './pipeline-checks.ts'
+import { checkCommitTimestamps, checkServiceTables } from './service-checks.ts'
+import { checkSourceServer, commitTimestampCheck } from './source-server.ts'
+import { checkOpenTransactions, checkOutbox, checkPublication, checkSlot } from './source-state.ts'
+import { checkTables } from './source-tables.ts'
+import { type DatabaseCheck, checkDatabase } from './with-client.ts'
+
+export interface DoctorTargets {
+  readonly monolith: PostgresTarget
+  readonly pipeline: PostgresTarget
+  readonly services: Readonly<Record<string, PostgresTarget>>
+}
+
+export interface DoctorOptions {
+  readonly system: SystemDefinition
+  readonly targets: DoctorTargets
+  readonly kafka: KafkaPort
+  /** Checks of the schema registry. */
+  readonly registry: () => Promise<readonly HealthCheck[]>
+  /** Longest time for one server, in milliseconds. @default 20000 */
+  readonly serverTimeoutMs?: number
+  /** Longest time for one statement, in milliseconds. @default 5000 */
+  readonly statementTimeoutMs?: number
+  /** Called for each server as its checks come in. */
+  readonly onChecks?: (checks: readonly HealthCheck[]) => void
+}
+
+export async function runDoctor(options: DoctorOptions): Promise<readonly HealthCheck[]> {
+  const { system, targets, kafka } = options
+  const lanes = lanesOf(system)
+  const results = await Promise.all([
+    serverChecks(options, 'monolith', () =>
+      monolithChecks(
+        options,
+        lanes.find((l) => l.source === 'monolith')!,
+      ),
+    ),
+    serverChecks(options, 'pipeline', () => pipelineChecks(options)),
+    ...Object.entries(targets.services).map(([service, target]) => {
+      const lane = lanes.find((l) => l.source !== 'monolith' && l.source.service === service)
+      return serverChecks(options, `service.${service}`, () => serviceChecks(options, service, target, lane))
+    }),
+    serverChecks(options, 'kafka', () => checkKafka(kafka, system)),
+    serverChecks(options, 'registry', options.registry),
+  ])
+  return results.flat()
+}
+
+async function serverChecks(
+  options: DoctorOptions,
+  prefix: string,
+  work: () => Promise<readonly HealthCheck[]>,
+): Promise<readonly HealthCheck[]> {
+  const checks = await guarded(`${prefix}.connection`, options.serverTimeoutMs ?? 20_000, work)
+  options.onChecks?.(checks)
+  return checks
+}
+
+function monolithChecks(options: DoctorOptions, lane: LaneDefinition): Promise<readonly HealthCheck[]> {
+  const { system, targets } = options
+  return checkDatabase('monolith', targets.monolith, statementTimeout(options), [
+    ...sourceChecks('monolith', lane),
+    ['tables', (client) => checkTables('monolith', client, system, lane.tables)],
+  ])
+}
+
+function sourceChecks(prefix: string, lane: LaneDefinition): readonly (readonly [string, DatabaseCheck])[] {
+  return [
+    ['server', (client) => checkSourceServer(prefix, client, lane)],
+    ['slot', (client) => checkSlot(prefix, client, lane)],
+    ['publication', (client) => checkPublication(prefix, client, lane)],
+    ['open_transactions', (client) => checkOpenTransactions(prefix, client)],
+    ['outbox', (client) => checkOutbox(prefix, client, lane)],
+  ]
+}
+
+async function pipelineChecks(options: DoctorOptions): Promise<readonly HealthCheck[]> {
+  const { pipeline } = options.targets
+  const checks = await checkDatabase('pipeline', pipeline, statementTimeout(options), [
+    ['server', (client) => checkServer('pipeline', client)],
+  ])
+  return [...checks, await checkStoreMigrated(pipeline)]
+}
+
+function serviceChecks(
+  options: DoctorOptions,
+  service: string,
+  target: PostgresTarget,
+  lane: LaneDefinition | undefined,
+): Promise<readonly HealthCheck[]> {
+  const prefix = `service.${service}`
+  const own: readonly (readonly [string, DatabaseCheck])[] = lane
+    ? sourceChecks(prefix, lane)
+    : [
+        ['server', (client) => checkServer(prefix, client)],
+        ['track_commit_timestamp', async (client) => [commitTimestampCheck(prefix, await checkCommitTimestamps(client))]],
+      ]
+  return checkDatabase(prefix, target, statementTimeout(options), [
+    ...own,
+    ['tables', (client) => checkServiceTables(prefix, client, options.system, service)],
+  ])
+}
+
+function statementTimeout(options: DoctorOptions): number {
+  return options.statementTimeoutMs ?? 5_000
+}
