@@ -1,0 +1,96 @@
+/**
+ * The shape of a definition, for what the compiler did not see: a module in plain JavaScript, or an export that is something
+ * else. Only what the other checks and the engines rely on.
+ */
+import { z } from 'zod'
+import type { SystemDefinition } from '../system-definition.ts'
+import type { Mistake } from './mistake.ts'
+
+const url = z.instanceof(URL, { error: "must be a URL: new URL('./folder/', import.meta.url)" })
+const names = z.array(z.string())
+const topic = z.looseObject({
+  name: z.string(),
+  partitions: z.number(),
+  retentionMs: z.number(),
+  headers: z.enum(['default', 'cloudevents']),
+})
+const outbox = z.looseObject({ schema: z.string().optional(), table: z.string().optional(), topic })
+const columnType = z.looseObject({
+  sqlType: z.string().min(1),
+  avro: z.looseObject({ form: z.string() }),
+  isNullable: z.boolean(),
+  isSourceOnly: z.boolean(),
+  labels: names.optional(),
+})
+const table = z.looseObject(
+  {
+    kind: z.literal('table'),
+    schema: z.string(),
+    name: z.string(),
+    columns: z.record(z.string(), columnType),
+    columnNames: names,
+    key: names,
+    aggregateType: z.string(),
+    eventTypes: z.record(z.string(), z.string()),
+    topic,
+  },
+  { error: 'must be made by table(…)' },
+)
+const columnRef = z.looseObject({ kind: z.literal('column'), name: z.string() })
+const expression = z.looseObject({ kind: z.literal('expression'), literals: names, refs: z.array(columnRef) })
+const mapping = z.looseObject({
+  kind: z.literal('mapping'),
+  name: z.string(),
+  source: table,
+  targetSchema: z.string(),
+  target: z.string(),
+  columns: z.record(z.string(), z.union([columnRef, expression], { error: 'must be a column, or SQL written with sql`…`' })),
+  targetKey: names,
+  filter: expression.nullable(),
+})
+const expectation = z.looseObject({
+  source: z.string().optional(),
+  targetSchema: z.string(),
+  target: z.string(),
+  key: names,
+  columns: names,
+  query: z.string(),
+})
+const handler = z.looseObject({
+  kind: z.literal('handler'),
+  name: z.string(),
+  tables: z.array(table),
+  eventTypes: names,
+  expectations: z.array(expectation),
+  apply: z.custom((value) => typeof value === 'function', { error: 'must be a function' }),
+})
+const projection = z.discriminatedUnion('kind', [mapping, handler], { error: 'must be made by mapTable(…) or handler(…)' })
+const service = z.looseObject({
+  migrations: url,
+  projections: z.array(projection),
+  outbox: outbox.optional(),
+  independent: z.boolean().optional(),
+})
+const system = z.looseObject({
+  name: z.string(),
+  title: z.string().optional(),
+  avroSchemas: url,
+  monolith: z.looseObject({ migrations: url.optional(), tables: z.array(table), outbox: outbox.optional() }),
+  services: z.record(z.string(), service),
+})
+
+/** Mistakes of shape. When there are none, the value is a definition whose contents can be checked. */
+export function shapeMistakes(value: unknown): readonly Mistake[] {
+  const result = system.safeParse(value)
+  if (result.success) return []
+  return result.error.issues.map((issue) => ({ place: placeOf(issue.path), problem: issue.message }))
+}
+
+export function hasShape(value: unknown, mistakes: readonly Mistake[]): value is SystemDefinition {
+  return mistakes.length === 0 && typeof value === 'object' && value !== null
+}
+
+function placeOf(path: readonly PropertyKey[]): string {
+  const text = path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('')
+  return text === '' ? 'the definition' : text.replace(/^\./, '')
+}

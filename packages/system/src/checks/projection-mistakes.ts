@@ -1,0 +1,164 @@
+/** Checks the projections of a service: what they read exists, and every target has one writer. */
+import { type CapturedTable, qualifiedName } from '../captured-table.ts'
+import { outboxTable } from '../outbox-definition.ts'
+import type { EventHandler, Expectation, Projection, TableMapping } from '../projection.ts'
+import { columnsOf } from '../sql-expression.ts'
+import type { ServiceDefinition, SystemDefinition } from '../system-definition.ts'
+import { type Mistake, identifierMistakes, repeated } from './mistake.ts'
+
+/** Tables in `public` of a service database that belong to its projector; no projection writes them. */
+export const PROJECTOR_TABLES: ReadonlySet<string> = new Set([
+  'processed_events',
+  'projector_positions',
+  'consumed_offsets',
+  'parked_events',
+  'projector_barriers',
+  'processing_batches',
+  'service_processing_log',
+])
+
+interface Target {
+  readonly place: string
+  /** `public.facts` */
+  readonly table: string
+}
+
+export function projectionMistakes(system: SystemDefinition, serviceName: string): readonly Mistake[] {
+  const service = system.services[serviceName]
+  if (!service) return []
+  const place = `services.${serviceName}`
+  const { projections } = service
+  if (projections.length === 0 && !service.outbox) {
+    return [{ place: `${place}.projections`, problem: 'the service has neither a projection nor an outbox' }]
+  }
+  const at = (index: number): string => `${place}.projections[${index}]`
+  return [
+    ...projections.flatMap((p, i) =>
+      p.kind === 'mapping' ? mappingMistakes(system, p, at(i)) : handlerMistakes(system, serviceName, p, at(i)),
+    ),
+    ...repeated(projections, (p) => p.name).map(({ item, index, first }) => ({
+      place: at(index),
+      problem: `"${item.name}" is the name of projections[${first}] already`,
+    })),
+    ...targetMistakes(
+      service,
+      projections.flatMap((p, i) => targetsOf(p, at(i))),
+    ),
+  ]
+}
+
+function mappingMistakes(system: SystemDefinition, mapping: TableMapping, place: string): readonly Mistake[] {
+  const { source } = mapping
+  return [
+    ...capturedMistakes(system, source, `${place}.source`),
+    ...identifierMistakes(`${place}.schema`, mapping.targetSchema),
+    ...identifierMistakes(`${place}.into`, mapping.target),
+    ...Object.entries(mapping.columns).flatMap(([name, from]) => [
+      ...identifierMistakes(`${place}.columns.${name}`, name),
+      ...unknownColumns(source, columnsOf(from), `${place}.columns.${name}`),
+    ]),
+    ...(mapping.filter ? unknownColumns(source, columnsOf(mapping.filter), `${place}.filter`) : []),
+    ...keyMistakes(mapping, place),
+  ]
+}
+
+/** An event finds its row by the key, so every column of it must be in the target as it is. */
+function keyMistakes(mapping: TableMapping, place: string): readonly Mistake[] {
+  const plain = new Set(Object.values(mapping.columns).flatMap((from) => (from.kind === 'column' ? [from.name] : [])))
+  return mapping.source.key
+    .filter((column) => !plain.has(column))
+    .map((column) => ({
+      place: `${place}.columns`,
+      problem: `key column "${column}" of ${qualifiedName(mapping.source)} is not held by a plain reference, such as ${column}: c.${column}`,
+    }))
+}
+
+function handlerMistakes(system: SystemDefinition, service: string, handler: EventHandler, place: string): readonly Mistake[] {
+  const tableEvents = new Map(
+    system.monolith.tables.flatMap((t) => Object.values({ ...t.eventTypes }).map((e) => [e, t] as const)),
+  )
+  const hasOutbox = [system.monolith, ...Object.values(system.services)].some((d) => d.outbox !== undefined)
+  return [
+    ...(handler.name === '' ? [{ place: `${place}.name`, problem: 'a name is empty' }] : []),
+    ...(handler.tables.length === 0 && handler.eventTypes.length === 0
+      ? [{ place, problem: 'it reads nothing: name tables, or the eventTypes of an outbox' }]
+      : []),
+    ...(handler.eventTypes.length > 0 && !hasOutbox
+      ? [{ place: `${place}.eventTypes`, problem: 'no database of the system has an outbox that could carry them' }]
+      : []),
+    ...handler.tables.flatMap((table, i) => capturedMistakes(system, table, `${place}.tables[${i}]`)),
+    ...handler.eventTypes.flatMap((type, i) => {
+      const table = tableEvents.get(type)
+      if (!table) return []
+      const problem = `"${type}" is an event of ${qualifiedName(table)}: name that table under tables`
+      return [{ place: `${place}.eventTypes[${i}]`, problem }]
+    }),
+    ...handler.expectations.flatMap((e, i) => expectationMistakes(system, service, e, `${place}.expectations[${i}]`)),
+  ]
+}
+
+function expectationMistakes(
+  system: SystemDefinition,
+  service: string,
+  expected: Expectation,
+  place: string,
+): readonly Mistake[] {
+  const { source } = expected
+  return [
+    ...identifierMistakes(`${place}.targetSchema`, expected.targetSchema),
+    ...identifierMistakes(`${place}.target`, expected.target),
+    ...(expected.key.length === 0 ? [{ place: `${place}.key`, problem: 'the key has no column' }] : []),
+    ...expected.key
+      .filter((column) => !expected.columns.includes(column))
+      .map((column) => ({ place: `${place}.columns`, problem: `key column "${column}" is not among them` })),
+    ...repeated(expected.columns, (c) => c).map(({ item }) => ({
+      place: `${place}.columns`,
+      problem: `"${item}" is named twice`,
+    })),
+    ...(/^\s*(select|with)\s/i.test(expected.query) ? [] : [{ place: `${place}.query`, problem: 'it must be a SELECT' }]),
+    ...(source === undefined ? [] : expectationSourceMistakes(system, service, source, `${place}.source`)),
+  ]
+}
+
+function expectationSourceMistakes(system: SystemDefinition, service: string, source: string, place: string): readonly Mistake[] {
+  const definition = system.services[source]
+  if (!definition) return [{ place, problem: `the system has no service "${source}"; leave it out for the monolith` }]
+  if (source === service) return [{ place, problem: 'a service can not be what its own tables are compared with' }]
+  return definition.outbox ? [] : [{ place, problem: `service "${source}" has no outbox, so nothing of it reaches this service` }]
+}
+
+function capturedMistakes(system: SystemDefinition, table: CapturedTable, place: string): readonly Mistake[] {
+  // By identity: a second definition of the same table could have other columns.
+  if (system.monolith.tables.includes(table)) return []
+  return [{ place, problem: `${qualifiedName(table)} is not one of monolith.tables` }]
+}
+
+function unknownColumns(source: CapturedTable, names: readonly string[], place: string): readonly Mistake[] {
+  return names
+    .filter((name) => !Object.hasOwn(source.columns, name))
+    .map((name) => ({ place, problem: `${qualifiedName(source)} has no captured column "${name}"` }))
+}
+
+function targetsOf(projection: Projection, place: string): readonly Target[] {
+  if (projection.kind === 'mapping') return [{ place: `${place}.into`, table: `${projection.targetSchema}.${projection.target}` }]
+  return projection.expectations.map((e, i) => ({
+    place: `${place}.expectations[${i}].target`,
+    table: `${e.targetSchema}.${e.target}`,
+  }))
+}
+
+/** Two writers of a table would undo each other's deletes, and neither could say what the table must hold. */
+function targetMistakes(service: ServiceDefinition, targets: readonly Target[]): readonly Mistake[] {
+  const outbox = service.outbox ? qualifiedName(outboxTable(service.outbox)) : null
+  return [
+    ...repeated(targets, (t) => t.table).map(({ item, first }) => ({
+      place: item.place,
+      problem: `table ${item.table} is written by ${String(targets[first]?.place)} already: merge the two in a handler`,
+    })),
+    ...targets
+      .filter(
+        ({ table }) => table === outbox || (table.startsWith('public.') && PROJECTOR_TABLES.has(table.slice('public.'.length))),
+      )
+      .map(({ place, table }) => ({ place, problem: `table ${table} belongs to Sluice` })),
+  ]
+}
