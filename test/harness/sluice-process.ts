@@ -61,6 +61,13 @@ export class SluiceProcess {
     return this.#rssMaxBytes
   }
 
+  /** CPU time so far, user and system, in microseconds (ticks of 10 ms). */
+  cpuMicros(): number {
+    const stat = readFileSync(`/proc/${this.pid}/stat`, 'utf8')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return (Number(fields[11]) + Number(fields[12])) * 10_000
+  }
+
   /** Stops it as an operator does and waits; kills it after 30 s. */
   async stop(): Promise<Exit> {
     this.kill('SIGTERM')

@@ -1,0 +1,150 @@
+/**
+ * A system on real servers: databases of its own, provisioned by `sluice provision`, its processes started as a user
+ * starts them. Everything ends with it.
+ */
+import { fileURLToPath } from 'node:url'
+import { createTestDatabase, type RunningServers, type TestDatabase } from '@sluice/infra'
+import { outboxMigration } from '@sluice/outbox'
+import { migrate, postgresTarget } from '@sluice/postgres'
+import type { SystemDefinition } from '@sluice/system'
+import pg from 'pg'
+import { SluiceProcess, runSluice } from './sluice-process.ts'
+import type { TestServers } from './test-servers.ts'
+import { waitUntil } from './wait-until.ts'
+
+const START_LIMIT_MS = 60_000
+
+export class TestSystem implements AsyncDisposable {
+  readonly definition: SystemDefinition
+  readonly servers: RunningServers
+  /** Settings for every sluice command. */
+  readonly env: Readonly<Record<string, string>>
+  readonly #databases: Readonly<Record<string, TestDatabase>>
+  readonly #clients = new Map<string, pg.Client>()
+  readonly #processes = new Map<string, SluiceProcess>()
+
+  constructor(
+    definition: SystemDefinition,
+    file: string,
+    servers: RunningServers,
+    databases: Readonly<Record<string, TestDatabase>>,
+  ) {
+    this.definition = definition
+    this.servers = servers
+    this.#databases = databases
+    const urls = Object.entries(databases).map(([name, { url }]): [string, string] => [`SLUICE_${name.toUpperCase()}_URL`, url])
+    this.env = {
+      ...Object.fromEntries(urls),
+      SLUICE_SYSTEM: file,
+      KAFKA_BROKERS: servers.kafka.url,
+      SCHEMA_REGISTRY_URL: servers.registry.url,
+      SLUICE_LOG_LEVEL: 'info',
+    }
+  }
+
+  /** A connection to `monolith`, `pipeline` or a service; opened anew if its server was stopped. */
+  async client(name: string): Promise<pg.Client> {
+    const open = this.#clients.get(name)
+    if (open) return open
+    const client = new pg.Client({ connectionString: this.url(name), application_name: 'sluice-test' })
+    const forget = (): void => void this.#clients.delete(name)
+    client.on('error', forget)
+    client.on('end', forget)
+    await client.connect()
+    this.#clients.set(name, client)
+    return client
+  }
+
+  url(name: string): string {
+    const database = this.#databases[name]
+    if (!database) throw new Error(`the system has no database "${name}"`)
+    return database.url
+  }
+
+  get services(): readonly string[] {
+    return Object.keys(this.definition.services)
+  }
+
+  /** Starts one command; it is ended with the system. */
+  start(name: string, args: readonly string[]): SluiceProcess {
+    const child = new SluiceProcess(args, this.env)
+    this.#processes.set(name, child)
+    return child
+  }
+
+  /** Every process of the pipeline, each for itself. */
+  startAll(): Record<string, SluiceProcess> {
+    const commands: [string, string[]][] = [
+      ['reader', ['run', 'reader']],
+      ['relay', ['run', 'relay']],
+      ...this.services.map((service): [string, string[]] => [`projector ${service}`, ['run', 'projector', service]]),
+    ]
+    return Object.fromEntries(commands.map(([name, args]) => [name, this.start(name, args)]))
+  }
+
+  async stopAll(): Promise<void> {
+    await Promise.all([...this.#processes.values()].map((child) => child.stop()))
+    this.#processes.clear()
+  }
+
+  /** Lets the reader make slots and lanes, and load what is there, then stops it: from here on commits pile up in the WAL. */
+  async startOnce(): Promise<void> {
+    const reader = this.start('reader', ['run', 'reader'])
+    await waitUntil('every lane to stream', START_LIMIT_MS, async () => {
+      if (!reader.isRunning) throw new Error(`the reader ended: ${reader.stderr}`)
+      const { rows } = await (
+        await this.client('pipeline')
+      ).query<{ streaming: boolean }>(`SELECT count(*) > 0 AND bool_and(phase = 'streaming') AS streaming FROM lanes`)
+      return rows[0]?.streaming
+    })
+    await reader.stop()
+  }
+
+  /** Number of the last event that a lane has in the store. */
+  async storedPosition(lane: string): Promise<number> {
+    const { rows } = await (
+      await this.client('pipeline')
+    ).query<{ position: string }>('SELECT position FROM lanes WHERE lane_name = $1', [lane])
+    return Number(rows[0]?.position ?? 0)
+  }
+
+  /** Position of a lane up to which a service has applied everything. */
+  async appliedPosition(service: string, lane: string): Promise<number> {
+    const { rows } = await (
+      await this.client(service)
+    ).query<{ position: string }>('SELECT applied_position AS position FROM projector_positions WHERE lane_name = $1', [lane])
+    return Number(rows[0]?.position ?? 0)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stopAll()
+    await Promise.all([...this.#clients.values()].map((client) => client.end()))
+    await Promise.all(Object.values(this.#databases).map((database) => database.drop()))
+  }
+}
+
+/** Makes the databases, the monolith's schema, and provisions the rest. */
+export async function startTestSystem(servers: TestServers, file: URL): Promise<TestSystem> {
+  const { running } = servers
+  const module = (await import(file.href)) as { default: SystemDefinition }
+  const definition = module.default
+  const databases: Record<string, TestDatabase> = {
+    monolith: await createTestDatabase(running.monolith.url, `${definition.name} monolith`),
+    pipeline: await createTestDatabase(running.pipeline.url, `${definition.name} pipeline`),
+  }
+  for (const service of Object.keys(definition.services)) {
+    databases[service] = await createTestDatabase(running.services.url, `${definition.name} ${service}`)
+  }
+  const system = new TestSystem(definition, fileURLToPath(file), running, databases)
+  await makeMonolith(definition, system.url('monolith'))
+  const provision = await runSluice(['provision'], system.env)
+  if (provision.code !== 0) throw new Error(`sluice provision ended with ${provision.code}: ${provision.stderr}`)
+  return system
+}
+
+async function makeMonolith(definition: SystemDefinition, url: string): Promise<void> {
+  const target = postgresTarget('monolith', url)
+  const { migrations, outbox } = definition.monolith
+  if (migrations) await migrate(target, { folder: migrations, table: 'monolith_migrations' })
+  if (outbox) await migrate(target, { folder: outboxMigration.folder, table: outboxMigration.table })
+}
