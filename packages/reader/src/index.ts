@@ -1,0 +1,3 @@
+export { READER_LIMITS, type ReaderLimits } from './reader-limits.ts'
+export type { OnReaderProgress, ReaderProgress } from './reader-progress.ts'
+export { type Reader, type ReaderOptions, createReader } from './reader.ts'

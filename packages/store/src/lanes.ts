@@ -151,3 +151,8 @@ export async function setPhase(
     ways: ['sluice status    shows the lane and its reader'],
   })
 }
+
+/** The source was promoted, and it was proven that the lane's place is on the path to its timeline: the epoch stays. */
+export async function setTimeline(client: ClientBase, lane: Pick<LaneRecord, 'lane'>, timeline: number): Promise<void> {
+  await client.query('UPDATE lanes SET timeline = $2, updated_at = now() WHERE lane = $1', [lane.lane, timeline])
+}

@@ -10,17 +10,19 @@ export interface StragglerKeys {
   readonly migrationId: Uuid
   /** Each a key in key order, as PostgreSQL's text. */
   readonly keys: readonly (readonly string[])[]
+  /** The snapshot that they are to be read under, or were. */
+  readonly snapshotLsn: Lsn
 }
 
 /** Notes keys that are to be read again. */
-export async function noteStragglers(client: ClientBase, { migrationId, keys }: StragglerKeys): Promise<void> {
-  await insertKeys(client, migrationId, null, { kind: 'keys', noted: keys })
+export async function noteStragglers(client: ClientBase, { migrationId, keys, snapshotLsn }: StragglerKeys): Promise<void> {
+  await insertKeys(client, migrationId, snapshotLsn, { kind: 'keys', noted: keys })
 }
 
 /** The keys were read again under a snapshot; run it alongside the append that stores the rows found. */
 export async function settleStragglers(
   client: ClientBase,
-  { migrationId, keys, snapshotLsn, rows }: StragglerKeys & { readonly snapshotLsn: Lsn; readonly rows: number },
+  { migrationId, keys, snapshotLsn, rows }: StragglerKeys & { readonly rows: number },
 ): Promise<void> {
   await insertKeys(client, migrationId, snapshotLsn, { kind: 'keys', read: keys, rows })
   await client.query('UPDATE data_migration_state SET total_processed = total_processed + $2 WHERE id = $1', [migrationId, rows])
@@ -41,9 +43,9 @@ export async function pendingStragglers(client: ClientBase, migrationId: Uuid): 
   return [...pending.values()]
 }
 
-async function insertKeys(client: ClientBase, migrationId: Uuid, snapshotLsn: Lsn | null, data: object): Promise<void> {
+async function insertKeys(client: ClientBase, migrationId: Uuid, snapshotLsn: Lsn, data: object): Promise<void> {
   await client.query(
     'INSERT INTO migration_checkpoints (migration_id, snapshot_lsn, checkpoint_data) VALUES ($1, $2::pg_lsn, $3::jsonb)',
-    [migrationId, formatLsn(snapshotLsn ?? (0n as Lsn)), JSON.stringify(data)],
+    [migrationId, formatLsn(snapshotLsn), JSON.stringify(data)],
   )
 }

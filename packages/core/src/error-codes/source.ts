@@ -25,6 +25,18 @@ export const sourceErrors = {
   TABLE_MISSING: { number: 'SLU-2011', exit: 3, retry: 'never', meaning: 'A captured table does not exist in the source.' },
   PRIMARY_KEY_MISSING: { number: 'SLU-2012', exit: 3, retry: 'never', meaning: 'A captured table has no primary key.' },
   COLUMN_MISMATCH: { number: 'SLU-2013', exit: 3, retry: 'never', meaning: 'A captured table differs from its definition.' },
+  REPLICA_IDENTITY_UNUSABLE: {
+    number: 'SLU-2014',
+    exit: 3,
+    retry: 'never',
+    meaning: "A captured table's replica identity does not hold its primary key, so that updates and deletes can not be told.",
+  },
+  PUBLICATION_CHANGED: {
+    number: 'SLU-2015',
+    exit: 3,
+    retry: 'never',
+    meaning: 'The publication no longer carries everything that the lane was begun with: changes may be missing from the stream.',
+  },
   SLOT_MISSING: {
     number: 'SLU-2020',
     exit: 3,
@@ -51,6 +63,12 @@ export const sourceErrors = {
     retry: 'backoff',
     meaning: 'Creating a slot waits for open write transactions, longer than allowed.',
   },
+  SLOT_FOREIGN: {
+    number: 'SLU-2026',
+    exit: 3,
+    retry: 'never',
+    meaning: 'A replication slot of the name that the lane needs exists, and this pipeline did not make it.',
+  },
   SOURCE_CHANGED: {
     number: 'SLU-2030',
     exit: 3,
@@ -70,4 +88,10 @@ export const sourceErrors = {
     meaning: 'A replication message could not be decoded.',
   },
   REPLICATION_LOST: { number: 'SLU-2041', exit: 3, retry: 'restart', meaning: 'The replication connection broke.' },
+  LOAD_NOT_RESUMABLE: {
+    number: 'SLU-2050',
+    exit: 3,
+    retry: 'never',
+    meaning: 'An interrupted initial load can not go on; it must begin again.',
+  },
 } as const satisfies Record<string, ErrorCode>

@@ -1,0 +1,179 @@
+/**
+ * Before a resumed load goes on under a new snapshot: the lane's slot is streamed up to the snapshot's LSN, leaving out the
+ * changes of rows that are not loaded yet. Then everything stored is exactly as old as the snapshot, and the chunks that
+ * follow are neither older nor newer than what is before them.
+ *
+ *   streaming ──(anything at or past the LSN)──▶ reached ──(all is stored)──▶ the LSN is recorded, the stream closed
+ *
+ * Messages are held until the source has answered which of their keys are loaded; the socket is paused while it is asked.
+ * Killed anywhere, what is stored is a whole number of commits with their stragglers, and the next start does the rest.
+ */
+import { type Lsn, type SluiceError, lsnOf } from '@sluice/core'
+import type { PgoutputMessage } from '@sluice/pgoutput'
+import { BatchQueue } from './batch-queue.ts'
+import { emitHeartbeat } from './heartbeat.ts'
+import type { LaneSession } from './lane-session.ts'
+import { LaneWriter } from './lane-writer.ts'
+import type { LoadedPart } from './loaded-part.ts'
+import type { RelationBinder } from './relation-binding.ts'
+import { type ReplicationStream, openReplicationStream } from './replication-stream.ts'
+import { STOP_GRACE_MS, abortOf, settleWithin } from './settle-within.ts'
+import { TransactionAssembler } from './transaction-assembler.ts'
+
+/** Messages that are held at most, beside what is in the socket's buffer. */
+const HELD_BYTES_MAX = 1024 * 1024
+/** Keys that the source is asked for at a time. */
+const HELD_MESSAGES_MAX = 2_000
+
+export interface CatchUpOptions {
+  readonly session: LaneSession
+  readonly until: Lsn
+  readonly loadedPart: LoadedPart
+  readonly bind: RelationBinder
+}
+
+/** @returns when everything before `until` is stored; at once if the signal aborts. */
+export async function catchUp(options: CatchUpOptions, signal: AbortSignal): Promise<void> {
+  const { session, until } = options
+  if (session.appender.durableLsn >= until) return
+  const reading = new CatchUp(options)
+  await reading.run(signal)
+}
+
+class CatchUp {
+  readonly #options: CatchUpOptions
+  readonly #writer: LaneWriter
+  readonly #assembler: TransactionAssembler
+  readonly #failure = Promise.withResolvers<never>()
+  #held: PgoutputMessage[] = []
+  #heldBytes = 0
+  #isInCommit = false
+  #isReached = false
+  #isStopped = false
+  #stream: ReplicationStream | null = null
+  #wake: (() => void) | null = null
+
+  constructor(options: CatchUpOptions) {
+    const { session } = options
+    this.#options = options
+    // Whoever is first is told by `run`; a fault that comes after the end has nobody to tell.
+    this.#failure.promise.catch(() => undefined)
+    const queue = new BatchQueue(session.limits)
+    this.#writer = new LaneWriter({
+      appender: session.appender,
+      queue,
+      keepaliveIntervalMs: session.limits.keepaliveIntervalMs,
+      onRoom: () => undefined,
+      onProgress: session.onProgress,
+    })
+    this.#assembler = new TransactionAssembler({
+      epoch: session.record.epoch,
+      sourceEpoch: session.record.sourceEpoch,
+      bind: options.bind,
+      sink: queue,
+      loadedPart: options.loadedPart,
+      // `until` is recorded at the end; until then an empty commit may be read again.
+      onEmptyCommit: () => undefined,
+      onContextRefused: (problem, commitLsn) => {
+        session.onProgress({ kind: 'context-refused', problem, commitLsn })
+      },
+    })
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { session, until } = this.#options
+    const { appender, limits } = session
+    this.#stream = await openReplicationStream({
+      target: session.source,
+      applicationName: session.applicationName,
+      slotName: session.lane.slotName,
+      publicationName: session.lane.publicationName,
+      startLsn: appender.durableLsn,
+      feedbackIntervalMs: limits.feedbackIntervalMs,
+      silenceMs: limits.silenceMs,
+      durableLsn: () => appender.durableLsn,
+      onMessage: (message, bytes) => {
+        this.#hold(message, bytes)
+      },
+      onKeepalive: (walEnd) => {
+        if (!this.#isInCommit && walEnd >= until) this.#reached()
+      },
+      onFeedback: (lsn) => {
+        session.onProgress({ kind: 'feedback', lsn })
+      },
+      onFailed: (error: SluiceError) => {
+        this.#failure.reject(error)
+      },
+    })
+    const work = this.#work()
+    try {
+      // On an idle source nothing would come that shows the end.
+      await emitHeartbeat(session.control)
+      await Promise.race([work, this.#failure.promise, abortOf(signal)])
+    } finally {
+      this.#isStopped = true
+      this.#wakeUp()
+      this.#stream.pause()
+      await settleWithin(work, STOP_GRACE_MS)
+      await this.#stream.close()
+    }
+  }
+
+  /** Nothing at or past `until` is kept: the snapshot does not have it, and the stream comes to it again. */
+  #hold(message: PgoutputMessage, bytes: number): void {
+    if (this.#isReached || this.#isStopped) return
+    if (this.#isPastEnd(message)) {
+      this.#reached()
+      return
+    }
+    if (message.kind === 'begin') this.#isInCommit = true
+    if (message.kind === 'commit') this.#isInCommit = false
+    this.#held.push(message)
+    this.#heldBytes += bytes
+    if (this.#heldBytes >= HELD_BYTES_MAX || this.#held.length >= HELD_MESSAGES_MAX) this.#stream?.pause()
+    this.#wakeUp()
+  }
+
+  #isPastEnd(message: PgoutputMessage): boolean {
+    const { until } = this.#options
+    if (message.kind === 'begin') return lsnOf(message.commitLsn) >= until
+    return message.kind === 'message' && !message.isTransactional && lsnOf(message.lsn) >= until
+  }
+
+  #reached(): void {
+    this.#isReached = true
+    this.#stream?.pause()
+    this.#wakeUp()
+  }
+
+  async #work(): Promise<void> {
+    const { session, until, loadedPart } = this.#options
+    for (;;) {
+      const isLast = this.#isReached
+      const messages = this.#held
+      this.#held = []
+      this.#heldBytes = 0
+      await loadedPart.prefetch(session.control, messages)
+      for (const message of messages) this.#assembler.handle(message)
+      await this.#writer.drain()
+      if (isLast) break
+      if (this.#isStopped) return
+      this.#stream?.resume()
+      await this.#moreMessages()
+    }
+    await this.#writer.settle(until)
+  }
+
+  async #moreMessages(): Promise<void> {
+    if (this.#held.length > 0 || this.#isReached || this.#isStopped) return
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve
+    })
+  }
+
+  #wakeUp(): void {
+    const wake = this.#wake
+    this.#wake = null
+    wake?.()
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * Reads a table under a snapshot, in key order, a chunk at a time, as PostgreSQL's text.
+ *
+ * Memory: rows come through a cursor in pieces that are sized by the rows met so far, and a chunk ends with the row that
+ * reaches its bytes.
+ */
+import { type PostgresTarget, quoteIdentifier, quoteQualified, toPostgresError } from '@sluice/postgres'
+import type { CapturedTable } from '@sluice/system'
+import type pg from 'pg'
+import Cursor from 'pg-cursor'
+import { type KeyColumns, keyArrays, keyOrder, keyParameters, keyRow, unnestKeys, unnestedKeyRow } from './key-columns.ts'
+
+/** Column texts in the order of the definition. */
+export type TextRow = readonly (string | null)[]
+
+export interface TableChunk {
+  readonly rows: readonly TextRow[]
+  readonly bytes: number
+  /** False if the table goes on. */
+  readonly isLast: boolean
+}
+
+export interface ChunkLimits {
+  readonly chunkRowsMax: number
+  readonly chunkBytesMax: number
+}
+
+/** Rows of the first piece, before the size of a row is known. */
+const FIRST_PIECE_ROWS = 16
+const PIECE_ROWS_MAX = 2_000
+const PIECE_BYTES = 1024 * 1024
+
+/** Every value as the text that PostgreSQL sends. */
+const TEXT_TYPES: pg.CustomTypesConfig = { getTypeParser: () => (value: string | Buffer) => String(value) }
+
+/** What is read from: the snapshot's session, and the server's name for messages. */
+export interface ChunkSource {
+  readonly client: pg.Client
+  readonly target: PostgresTarget
+}
+
+/** @param after Key of the last row that was stored; null for the first chunk. */
+export async function readChunk(
+  source: ChunkSource,
+  table: CapturedTable,
+  columns: KeyColumns,
+  after: readonly string[] | null,
+  limits: ChunkLimits,
+): Promise<TableChunk> {
+  const where = after === null ? '' : `WHERE ${keyRow(columns)} > ${keyParameters(columns, 1)}`
+  const text = `${selectFrom(table)} ${where} ORDER BY ${keyOrder(columns)} LIMIT ${limits.chunkRowsMax}`
+  const cursor = source.client.query(
+    new Cursor<(string | null)[]>(text, [...(after ?? [])], { rowMode: 'array', types: TEXT_TYPES }),
+  )
+  try {
+    const rows: TextRow[] = []
+    let bytes = 0
+    for (let piece = FIRST_PIECE_ROWS; ; piece = nextPiece(rows.length, bytes)) {
+      const read = await cursor.read(piece)
+      for (const row of read) {
+        rows.push(row)
+        bytes += bytesOf(row)
+      }
+      if (read.length < piece) return { rows, bytes, isLast: rows.length < limits.chunkRowsMax }
+      if (bytes >= limits.chunkBytesMax) return { rows, bytes, isLast: false }
+    }
+  } catch (error) {
+    throw toPostgresError(error, source.target)
+  } finally {
+    await cursor.close()
+  }
+}
+
+/** The rows of some keys, in no order; keys without a row are left out. */
+export async function readKeys(
+  source: ChunkSource,
+  table: CapturedTable,
+  columns: KeyColumns,
+  keys: readonly (readonly string[])[],
+): Promise<readonly TextRow[]> {
+  try {
+    const { rows } = await source.client.query<(string | null)[]>({
+      text: `${selectFrom(table)} WHERE ${keyRow(columns)} IN (SELECT ${unnestedKeyRow(columns).slice(1, -1)} FROM ${unnestKeys(columns, 1)})`,
+      values: [...keyArrays(columns, keys)],
+      rowMode: 'array',
+      types: TEXT_TYPES,
+    })
+    return rows
+  } catch (error) {
+    throw toPostgresError(error, source.target)
+  }
+}
+
+function selectFrom(table: CapturedTable): string {
+  const names = table.columnNames.map((name) => quoteIdentifier(name)).join(', ')
+  return `SELECT ${names} FROM ${quoteQualified(table.schema, table.name)}`
+}
+
+function nextPiece(rows: number, bytes: number): number {
+  const average = Math.max(1, bytes / Math.max(1, rows))
+  return Math.max(1, Math.min(PIECE_ROWS_MAX, Math.floor(PIECE_BYTES / average)))
+}
+
+/** At least what the texts take in memory, and what an array of them does. */
+function bytesOf(row: TextRow): number {
+  let bytes = 64
+  for (const value of row) bytes += value === null ? 8 : value.length + 24
+  return bytes
+}

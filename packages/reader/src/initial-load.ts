@@ -1,0 +1,228 @@
+/**
+ * The initial load of a lane's tables, chunk by chunk, from a snapshot of the source.
+ *
+ *   snapshot ─▶ catch up (only if resumed) ─▶ stragglers ─▶ tables, parents first, in key order ─▶ streaming
+ *
+ * L1  A chunk's events, its checkpoint and the lane's position are one transaction.
+ * L2  When a chunk is stored, everything stored before it is as old as its snapshot: the slot was streamed up to the
+ *     snapshot's LSN first, without the rows that were not loaded.
+ * L3  Every row is loaded once: from a chunk, or as a straggler.
+ *
+ * Killed anywhere, the snapshot is lost and the checkpoints are not: the next start takes a new one and goes on.
+ */
+import { randomBytes } from 'node:crypto'
+import { type EventDraft, LSN_ZERO, type Uuid } from '@sluice/core'
+import {
+  type AppendPart,
+  type TableLoad,
+  completeTable,
+  loadProgress,
+  pendingStragglers,
+  saveCheckpoint,
+  setPhase,
+  settleStragglers,
+} from '@sluice/store'
+import { type CapturedTable, qualifiedName } from '@sluice/system'
+import type { ClientBase } from 'pg'
+import { catchUp } from './catch-up.ts'
+import { type TextRow, readChunk, readKeys } from './chunk-reader.ts'
+import { keyColumnsOf } from './key-columns.ts'
+import type { LaneSession } from './lane-session.ts'
+import { LoadedPart, type TableLoadState } from './loaded-part.ts'
+import { LoadedRowEncoder } from './loaded-events.ts'
+import { createRelationBinder } from './relation-binding.ts'
+import { type SourceSnapshot, openSnapshot } from './source-snapshot.ts'
+
+/** Keys of stragglers that are read at a time. */
+const STRAGGLER_CHUNK_KEYS = 1_000
+
+export interface InitialLoadOptions {
+  readonly session: LaneSession
+  /** The snapshot that the lane's own slot was made with; null if the load is resumed. */
+  readonly first: SourceSnapshot | null
+}
+
+/**
+ * Loads what is not loaded yet. Returns early if the signal aborts.
+ *
+ * @throws SluiceError
+ */
+export async function loadTables({ session, first }: InitialLoadOptions, signal: AbortSignal): Promise<void> {
+  const snapshot = first ?? (await temporarySnapshot(session))
+  try {
+    const load = new LaneLoad(session, snapshot)
+    if (first === null) await load.catchUp(signal)
+    if (!signal.aborted) await load.run(signal)
+  } finally {
+    await snapshot.close()
+  }
+}
+
+async function temporarySnapshot(session: LaneSession): Promise<SourceSnapshot> {
+  const { lane, source, control, applicationName, limits } = session
+  return openSnapshot({
+    target: source,
+    control,
+    applicationName,
+    // A slot of a killed reader may still hold its name for a moment.
+    slotName: `${lane.slotName.slice(0, 48)}_load_${randomBytes(4).toString('hex')}`,
+    isTemporary: true,
+    timeoutMs: limits.slotCreationMs,
+  })
+}
+
+class LaneLoad {
+  readonly #session: LaneSession
+  readonly #snapshot: SourceSnapshot
+  readonly #tables: ReadonlyMap<string, CapturedTable>
+
+  constructor(session: LaneSession, snapshot: SourceSnapshot) {
+    this.#session = session
+    this.#snapshot = snapshot
+    this.#tables = new Map(session.lane.tables.map((table) => [qualifiedName(table), table]))
+  }
+
+  async catchUp(signal: AbortSignal): Promise<void> {
+    const { lane, catalog, limits, logger } = this.#session
+    const states = new Map<string, TableLoadState>()
+    for (const load of await this.#progress()) {
+      states.set(load.table, {
+        migrationId: load.id,
+        isComplete: load.status === 'completed',
+        lastKey: load.lastKey,
+        stragglers: await this.#stragglersOf(load.id),
+      })
+    }
+    const bind = createRelationBinder(this.#session)
+    const loadedPart = new LoadedPart({
+      tables: states,
+      keyColumns: new Map(lane.tables.map((table) => [qualifiedName(table), keyColumnsOf(table, catalog)])),
+      snapshotLsn: this.#snapshot.lsn,
+      bind,
+      stragglersMax: limits.stragglersMax,
+    })
+    logger.info({ lsn: this.#snapshot.lsn }, 'an interrupted load goes on: streaming up to its new snapshot')
+    await catchUp({ session: this.#session, until: this.#snapshot.lsn, loadedPart, bind }, signal)
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const loads = await this.#progress()
+    const open = loads.filter((load) => load.status !== 'completed')
+    const isResumed = loads.some((load) => load.lastKey !== null || load.status === 'completed')
+    this.#session.onProgress({ kind: 'load-started', snapshotLsn: this.#snapshot.lsn, isResumed, tables: open.length })
+    for (const load of loads) await this.#loadStragglers(load, signal)
+    for (const load of open) await this.#loadTable(load, signal)
+    if (signal.aborted) return
+    const { appender, record, onProgress } = this.#session
+    await appender.transact((client) => setPhase(client, record, { phase: 'streaming' }))
+    onProgress({ kind: 'phase', phase: 'streaming' })
+  }
+
+  async #loadTable(load: TableLoad, signal: AbortSignal): Promise<void> {
+    const { appender, catalog, limits, source, onProgress } = this.#session
+    const table = this.#tables.get(load.table)!
+    const columns = keyColumnsOf(table, catalog)
+    const encoder = this.#encoderOf(table, load.run)
+    let after = load.lastKey
+    let stored = Number(load.rowsStored)
+    let writing: Promise<unknown> = Promise.resolve()
+    try {
+      for (let isLast = false; !isLast && !signal.aborted;) {
+        const chunk = await readChunk({ client: this.#snapshot.client, target: source }, table, columns, after, limits)
+        await writing
+        isLast = chunk.isLast
+        const last = chunk.rows.at(-1)
+        if (!last) {
+          await appender.transact((client) => completeTable(client, load.id))
+          break
+        }
+        const checkpoint = {
+          migrationId: load.id,
+          snapshotLsn: this.#snapshot.lsn,
+          kind: 'range' as const,
+          from: after,
+          to: encoder.keyOf(last),
+          rows: chunk.rows.length,
+        }
+        const part = this.#chunkPart(encoder, chunk.rows, correlationOf(load, stored))
+        stored += chunk.rows.length
+        const rows = stored
+        // The next chunk is read while this one is written.
+        writing = appender
+          .append([part], async (client) => {
+            await saveCheckpoint(client, checkpoint)
+            if (chunk.isLast) await completeTable(client, load.id)
+          })
+          .then(() => {
+            onProgress({
+              kind: 'chunk',
+              table: load.table,
+              rows: chunk.rows.length,
+              tableRows: rows,
+              estimatedRows: Number(load.rowsEstimate ?? 0n),
+            })
+          })
+        // It is awaited above or below; until then a rejection must have a listener.
+        writing.catch(() => undefined)
+        after = checkpoint.to
+      }
+      await writing
+    } finally {
+      await Promise.allSettled([writing])
+    }
+    if (!signal.aborted) onProgress({ kind: 'table-loaded', table: load.table, rows: stored })
+  }
+
+  async #loadStragglers(load: TableLoad, signal: AbortSignal): Promise<void> {
+    const { appender, catalog, source } = this.#session
+    const table = this.#tables.get(load.table)!
+    const encoder = this.#encoderOf(table, load.run)
+    const keys = await this.#stragglersOf(load.id)
+    for (let at = 0; at < keys.length && !signal.aborted; at += STRAGGLER_CHUNK_KEYS) {
+      const some = keys.slice(at, at + STRAGGLER_CHUNK_KEYS)
+      const columns = keyColumnsOf(table, catalog)
+      const rows = await readKeys({ client: this.#snapshot.client, target: source }, table, columns, some)
+      const settle = (client: ClientBase): Promise<void> =>
+        settleStragglers(client, {
+          migrationId: load.id,
+          keys: some,
+          snapshotLsn: this.#snapshot.lsn,
+          rows: rows.length,
+        })
+      if (rows.length === 0) await appender.transact(settle)
+      else await appender.append([this.#chunkPart(encoder, rows, `${correlationOf(load, at)}-keys`)], settle)
+    }
+  }
+
+  #chunkPart(encoder: LoadedRowEncoder, rows: readonly TextRow[], correlationId: string): AppendPart {
+    const events: readonly EventDraft[] = rows.map((row, ordinal) => encoder.event(row, ordinal, correlationId))
+    const { lsn, takenAt } = this.#snapshot
+    return { commit: { kind: 'chunk', commitLsn: lsn, endLsn: LSN_ZERO, committedAt: takenAt }, events, isLast: true }
+  }
+
+  #encoderOf(table: CapturedTable, run: Uuid): LoadedRowEncoder {
+    return new LoadedRowEncoder({ epoch: this.#session.record.epoch, run, table, snapshotLsn: this.#snapshot.lsn })
+  }
+
+  /** The loads of the tables that the lane has now, in their order. */
+  async #progress(): Promise<readonly TableLoad[]> {
+    let loads: readonly TableLoad[] = []
+    await this.#session.appender.transact(async (client) => {
+      loads = await loadProgress(client, this.#session.record.lane)
+    })
+    return loads.filter((load) => this.#tables.has(load.table))
+  }
+
+  async #stragglersOf(migrationId: Uuid): Promise<readonly (readonly string[])[]> {
+    let keys: readonly (readonly string[])[] = []
+    await this.#session.appender.transact(async (client) => {
+      keys = await pendingStragglers(client, migrationId)
+    })
+    return keys
+  }
+}
+
+/** Names a chunk: the same rows of the same run give the same one. */
+function correlationOf(load: TableLoad, rowsBefore: number): string {
+  return `load-${load.run.slice(0, 8)}-${load.table}-${rowsBefore}`
+}

@@ -1,0 +1,36 @@
+/** Bounds and intervals of a reader. */
+export interface ReaderLimits {
+  /** A batch that holds so many events is full. @default 5,000 */
+  readonly batchEventsMax: number
+  /** A batch that holds so many bytes is full. Two batches are held at most: one fills while one is written. @default 4 MiB */
+  readonly batchBytesMax: number
+  /** Rows of a chunk of the initial load. @default 10,000 */
+  readonly chunkRowsMax: number
+  /** Bytes of a chunk; the row that reaches it ends it. Two chunks are held at most. @default 8 MiB */
+  readonly chunkBytesMax: number
+  /** How often PostgreSQL is told what is durable. @default 1,000 */
+  readonly feedbackIntervalMs: number
+  /** How often a position without events is recorded at most. @default 1,000 */
+  readonly keepaliveIntervalMs: number
+  /** How often a heartbeat moves the WAL of the source. @default 10,000 */
+  readonly heartbeatIntervalMs: number
+  /** After so long without a word from the server the connection counts as lost. @default 90,000 */
+  readonly silenceMs: number
+  /** How long a slot's creation may wait for open write transactions. @default 60,000 */
+  readonly slotCreationMs: number
+  /** Keys that moved into the loaded part while a load was interrupted. @default 1,000,000 */
+  readonly stragglersMax: number
+}
+
+export const READER_LIMITS: ReaderLimits = {
+  batchEventsMax: 5_000,
+  batchBytesMax: 4 * 1024 * 1024,
+  chunkRowsMax: 10_000,
+  chunkBytesMax: 8 * 1024 * 1024,
+  feedbackIntervalMs: 1_000,
+  keepaliveIntervalMs: 1_000,
+  heartbeatIntervalMs: 10_000,
+  silenceMs: 90_000,
+  slotCreationMs: 60_000,
+  stragglersMax: 1_000_000,
+}

@@ -1,0 +1,39 @@
+/** What a reader reports of itself, for metrics, progress lines and tests. */
+import type { EpochMicros, Lsn, PositionNumber } from '@sluice/core'
+import type { LanePhase } from '@sluice/store'
+
+export type ReaderProgress =
+  | { readonly kind: 'phase'; readonly phase: LanePhase }
+  /** A part of a load begins: its snapshot was taken. */
+  | { readonly kind: 'load-started'; readonly snapshotLsn: Lsn; readonly isResumed: boolean; readonly tables: number }
+  /** A chunk is durable. */
+  | {
+      readonly kind: 'chunk'
+      readonly table: string
+      readonly rows: number
+      readonly tableRows: number
+      readonly estimatedRows: number
+    }
+  | { readonly kind: 'table-loaded'; readonly table: string; readonly rows: number }
+  /** The slot is being read. */
+  | { readonly kind: 'connected'; readonly lsn: Lsn }
+  /** A batch was written; events of a commit that is not complete are not durable yet. */
+  | {
+      readonly kind: 'stored'
+      readonly events: number
+      readonly bytes: number
+      readonly commits: number
+      readonly position: PositionNumber
+      readonly commitLsn: Lsn
+      readonly committedAt: EpochMicros
+    }
+  /** Nothing was pending up to here, and that is recorded. */
+  | { readonly kind: 'keepalive'; readonly lsn: Lsn }
+  /** PostgreSQL was told that everything below is durable. */
+  | { readonly kind: 'feedback'; readonly lsn: Lsn }
+  /** How much is held in memory, at each pause and resume of the socket. */
+  | { readonly kind: 'queue'; readonly bytes: number; readonly limitBytes: number; readonly isPaused: boolean }
+  /** An application sent a context message that can't be used; its changes keep the context before. */
+  | { readonly kind: 'context-refused'; readonly problem: string; readonly commitLsn: Lsn }
+
+export type OnReaderProgress = (progress: ReaderProgress) => void

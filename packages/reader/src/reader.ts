@@ -1,0 +1,180 @@
+/**
+ * The reader of a lane: from a source's WAL into the event store.
+ *
+ *   start checks ─▶ (lane new: publication, slot, plan) ─▶ load what is not loaded ─▶ stream until the signal aborts
+ *
+ * `run` may be called again after it ended, and then begins from what is stored. Everything that is missing is made at the
+ * first start: the publication, the lane and its slot.
+ */
+import type { Logger } from '@sluice/core'
+import { type PostgresTarget, connect, toPostgresError } from '@sluice/postgres'
+import {
+  type LaneRecord,
+  assertStoreMigrated,
+  createEventAppender,
+  findLane,
+  loadProgress,
+  setPhase,
+  setTimeline,
+} from '@sluice/store'
+import { type LaneDefinition, type SystemDefinition, qualifiedName } from '@sluice/system'
+import type pg from 'pg'
+import { loadTables } from './initial-load.ts'
+import { type LaneCreationOptions, beginLane, createLaneSlot, planTables } from './lane-creation.ts'
+import type { LaneSession } from './lane-session.ts'
+import { outboxName } from './outbox-table.ts'
+import { ensurePublication, laneRelations } from './publication.ts'
+import { READER_LIMITS, type ReaderLimits } from './reader-limits.ts'
+import type { OnReaderProgress } from './reader-progress.ts'
+import { readCatalog } from './source-catalog.ts'
+import { connectForReplication, identifySource } from './source-identity.ts'
+import type { SourceSnapshot } from './source-snapshot.ts'
+import { assertHandOver, assertWalLevel } from './start-checks.ts'
+import { streamChanges } from './stream-changes.ts'
+import { assertTables } from './table-check.ts'
+
+export interface ReaderOptions {
+  readonly system: Pick<SystemDefinition, 'name'>
+  readonly lane: LaneDefinition
+  /** The database that the lane reads: the monolith, or a service's. */
+  readonly source: PostgresTarget
+  readonly pipeline: PostgresTarget
+  readonly logger: Logger
+  readonly limits?: Partial<ReaderLimits>
+  readonly onProgress?: OnReaderProgress
+}
+
+export interface Reader {
+  /**
+   * Reads until the signal aborts.
+   *
+   * @throws SluiceError of the 2xxx range for the source and its slot, of the 3xxx range for the store
+   */
+  run(signal: AbortSignal): Promise<void>
+}
+
+export function createReader(options: ReaderOptions): Reader {
+  return { run: (signal) => runReader(options, signal) }
+}
+
+async function runReader(options: ReaderOptions, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return
+  const applicationName = `sluice reader ${options.lane.name}`
+  const control = await connect(options.source, { applicationName })
+  try {
+    // Nothing on the search path: then PostgreSQL prints every type with its schema.
+    await control.query(`SELECT set_config('search_path', '', false)`)
+    await runWith(options, control, applicationName, signal)
+  } catch (error) {
+    throw toPostgresError(error, options.source)
+  } finally {
+    await control.end()
+  }
+}
+
+async function runWith(options: ReaderOptions, control: pg.Client, applicationName: string, signal: AbortSignal): Promise<void> {
+  const { lane, source, pipeline, logger } = options
+  const limits = { ...READER_LIMITS, ...options.limits }
+  const onProgress = options.onProgress ?? (() => undefined)
+  const { record, snapshot, catalog } = await prepare(options, control, applicationName, limits)
+  const session = async (): Promise<LaneSession> => ({
+    lane,
+    record,
+    source,
+    applicationName,
+    control,
+    catalog,
+    limits,
+    logger,
+    onProgress,
+    appender: await createEventAppender({ target: pipeline, lane: record, serviceName: applicationName, logger }),
+  })
+  let opened: LaneSession | null = null
+  try {
+    opened = await session()
+    onProgress({ kind: 'phase', phase: record.phase })
+    if (record.phase === 'loading') await loadTables({ session: opened, first: snapshot }, signal)
+    else await snapshot?.close()
+    if (!signal.aborted) await streamChanges(opened, signal)
+  } catch (error) {
+    if (!opened) await snapshot?.close()
+    throw error
+  } finally {
+    await opened?.appender.close()
+  }
+}
+
+interface Prepared {
+  readonly record: LaneRecord
+  readonly snapshot: SourceSnapshot | null
+  readonly catalog: LaneSession['catalog']
+}
+
+/** Checks the hand-over from the source to the lane, and makes what is missing. */
+async function prepare(
+  options: ReaderOptions,
+  control: pg.Client,
+  applicationName: string,
+  limits: ReaderLimits,
+): Promise<Prepared> {
+  const { system, lane, source, pipeline, logger } = options
+  await assertStoreMigrated(pipeline)
+  const store = await connect(pipeline, { applicationName })
+  const replication = await connectForReplication(source, applicationName).catch(async (error: unknown) => {
+    await store.end()
+    throw error
+  })
+  try {
+    await assertWalLevel(control, source)
+    const identity = await identifySource(replication)
+    const known = await findLane(store, system.name, lane.name)
+    if (known && known.phase !== 'creating') {
+      await assertHandOver({ control, replication, target: source, identity, record: known })
+    }
+    const catalog = await readCatalog(control, laneRelations(lane))
+    assertTables(lane, catalog, source)
+    await ensurePublication(control, { lane, target: source, logger, reliedOn: await reliedOn(store, known, lane) })
+    const creation: LaneCreationOptions = {
+      systemName: system.name,
+      lane,
+      source,
+      pipeline,
+      control,
+      store,
+      identity,
+      catalog,
+      applicationName,
+      slotCreationMs: limits.slotCreationMs,
+    }
+    if (known && known.phase !== 'creating') {
+      if (identity.timeline !== known.timeline) await setTimeline(store, known, identity.timeline)
+      return { record: await planNewTables(creation, known), snapshot: null, catalog }
+    }
+    const created = await createLaneSlot(creation, known ?? (await beginLane(creation)))
+    logger.info({ slot: lane.slotName, lsn: created.snapshot.lsn }, 'slot created')
+    return { ...created, catalog }
+  } finally {
+    await Promise.all([replication.end(), store.end()])
+  }
+}
+
+/** Tables whose changes are already in the store, so that none of their later ones may be missing. */
+async function reliedOn(store: pg.Client, known: LaneRecord | null, lane: LaneDefinition): Promise<ReadonlySet<string>> {
+  if (!known || known.phase === 'creating') return new Set()
+  const loads = await loadProgress(store, known.lane)
+  const begun = loads.filter((load) => load.status === 'completed' || load.lastKey !== null).map((load) => load.table)
+  return new Set([...begun, ...(lane.outbox ? [qualifiedName(outboxName(lane.outbox))] : [])])
+}
+
+/** Tables that came into the definition since: they are loaded as an interrupted load is. */
+async function planNewTables(creation: LaneCreationOptions, record: LaneRecord): Promise<LaneRecord> {
+  const { store, lane } = creation
+  const planned = new Set((await loadProgress(store, record.lane)).map((load) => load.table))
+  const added = lane.tables.map(qualifiedName).filter((name) => !planned.has(name))
+  if (added.length === 0) return record
+  await store.query('BEGIN')
+  await setPhase(store, record, { phase: 'loading' })
+  await planTables(creation, store, record, added)
+  await store.query('COMMIT')
+  return { ...record, phase: 'loading' }
+}

@@ -1,0 +1,252 @@
+/**
+ * Turns the messages of the stream into events, commit by commit.
+ *
+ * States: between commits → (begin) in a commit → (commit) between commits. Nothing but heartbeats comes between commits.
+ *
+ * T1  The ordinal counts every row change, every truncated relation and every transactional message of Sluice's own that the
+ *     stream has, also those that give no event: so it depends on the transaction alone.
+ * T2  A context message holds for the changes after it in its transaction, up to the next.
+ * T3  With a `LoadedPart`, changes of rows that are not loaded yet give no event: their rows are read later, under a snapshot
+ *     that has the changes.
+ */
+import {
+  type AggregateName,
+  CONTEXT_PREFIX,
+  type EpochMicros,
+  type EventDraft,
+  type Lsn,
+  type TransactionContext,
+  type Uuid,
+  aggregateName,
+  defaultCorrelationId,
+  epochMicros,
+  lsnOf,
+  namespaceBytes,
+  parseContextMessage,
+  streamedEventId,
+} from '@sluice/core'
+import type {
+  DeleteMessage,
+  InsertMessage,
+  LogicalMessage,
+  PgoutputMessage,
+  Relation,
+  TruncateMessage,
+  UpdateMessage,
+} from '@sluice/pgoutput'
+import type { LoadedPart, Straggler } from './loaded-part.ts'
+import type { Binding, RelationBinder, TableBinding } from './relation-binding.ts'
+
+/** Prefix of the messages that Sluice itself writes. */
+const OWN_PREFIX = 'sluice.'
+const TRUNCATE_DATA = '{"op":"t"}'
+/** What an event takes in memory beside its data. */
+const EVENT_OVERHEAD_BYTES = 400
+
+/** Where the events of a commit go. */
+export interface CommitSink {
+  openCommit(commitLsn: Lsn, committedAt: EpochMicros): void
+  add(event: EventDraft, bytes: number): void
+  closeCommit(endLsn: Lsn, stragglers: readonly Straggler[]): boolean
+}
+
+export interface AssemblerOptions {
+  readonly epoch: Uuid
+  readonly sourceEpoch: Uuid
+  readonly bind: RelationBinder
+  readonly sink: CommitSink
+  /** What of the tables is loaded, while a load is being resumed; null: everything. */
+  readonly loadedPart: LoadedPart | null
+  /** A commit without anything for this lane ended. */
+  readonly onEmptyCommit: (endLsn: Lsn) => void
+  readonly onContextRefused: (problem: string, commitLsn: Lsn) => void
+}
+
+export class TransactionAssembler {
+  readonly #options: AssemblerOptions
+  readonly #epoch: Buffer
+  readonly #bindings = new Map<number, Binding>()
+  #isInCommit = false
+  #commitLsn: Lsn = lsnOf(0n)
+  #ordinal = 0
+  #context: TransactionContext = {}
+  #defaultCorrelation = ''
+  #stragglers: Straggler[] = []
+
+  constructor(options: AssemblerOptions) {
+    this.#options = options
+    this.#epoch = namespaceBytes(options.epoch)
+  }
+
+  get isInCommit(): boolean {
+    return this.#isInCommit
+  }
+
+  /** @throws SluiceError SLU-2013, SLU-2040 */
+  handle(message: PgoutputMessage): void {
+    switch (message.kind) {
+      case 'insert':
+        this.#insert(message)
+        break
+      case 'update':
+        this.#update(message)
+        break
+      case 'delete':
+        this.#delete(message)
+        break
+      case 'begin':
+        this.#begin(lsnOf(message.commitLsn), epochMicros(message.committedAtMicros))
+        break
+      case 'commit':
+        this.#commit(lsnOf(message.endLsn))
+        break
+      case 'truncate':
+        this.#truncate(message)
+        break
+      case 'message':
+        this.#message(message)
+        break
+      case 'relation':
+        this.#bindings.set(message.relation.oid, this.#options.bind(message.relation))
+        break
+      case 'origin':
+      case 'type':
+        break
+    }
+  }
+
+  #begin(commitLsn: Lsn, committedAt: EpochMicros): void {
+    this.#isInCommit = true
+    this.#commitLsn = commitLsn
+    this.#ordinal = 0
+    this.#context = {}
+    this.#defaultCorrelation = defaultCorrelationId(this.#options.sourceEpoch, commitLsn)
+    this.#stragglers = []
+    this.#options.sink.openCommit(commitLsn, committedAt)
+  }
+
+  #commit(endLsn: Lsn): void {
+    this.#isInCommit = false
+    if (!this.#options.sink.closeCommit(endLsn, this.#stragglers)) this.#options.onEmptyCommit(endLsn)
+  }
+
+  #insert({ relation, after }: InsertMessage): void {
+    const ordinal = this.#ordinal++
+    const binding = this.#bindingOf(relation)
+    if (binding === null) return
+    if (binding.kind === 'outbox') {
+      const row = binding.read(after)
+      this.#emit(ordinal, row.eventType, row.aggregateType, row.aggregate, row.eventData, row.context)
+      return
+    }
+    const key = binding.keyOf(after)
+    const { loadedPart } = this.#options
+    if (loadedPart && !loadedPart.holds(binding.table, key)) return
+    const { eventTypes } = binding.table
+    this.#emitRow(ordinal, eventTypes.created, binding, key, `{"op":"c","after":${binding.encodeRow(after)}}`)
+  }
+
+  #update({ relation, before, after }: UpdateMessage): void {
+    const ordinal = this.#ordinal++
+    const binding = this.#bindingOf(relation)
+    if (binding?.kind !== 'table') return
+    const oldKey = before ? binding.keyOf(before.values) : null
+    const newKey = binding.keyOf(after, before?.values)
+    const key = oldKey ?? newKey
+    const { loadedPart } = this.#options
+    if (loadedPart) {
+      if (!loadedPart.holds(binding.table, key)) {
+        this.#noteArrival(loadedPart, binding, newKey)
+        return
+      }
+      if (!loadedPart.holds(binding.table, newKey)) {
+        // The row left the loaded part: here it ends, and the load finds it under its new key.
+        this.#emitDelete(ordinal, binding, key, beforeText(binding, before!))
+        return
+      }
+    }
+    const beforePart = before ? `"before":${beforeText(binding, before)},` : ''
+    const data = `{"op":"u",${beforePart}"after":${binding.encodeRow(after)}}`
+    this.#emitRow(ordinal, binding.table.eventTypes.updated, binding, key, data)
+  }
+
+  #delete({ relation, before }: DeleteMessage): void {
+    const ordinal = this.#ordinal++
+    const binding = this.#bindingOf(relation)
+    if (binding?.kind !== 'table') return
+    const key = binding.keyOf(before.values)
+    const { loadedPart } = this.#options
+    if (loadedPart && !loadedPart.holds(binding.table, key)) return
+    this.#emitDelete(ordinal, binding, key, beforeText(binding, before))
+  }
+
+  #truncate({ relations }: TruncateMessage): void {
+    for (const relation of relations) {
+      const ordinal = this.#ordinal++
+      const binding = this.#bindingOf(relation)
+      if (binding?.kind !== 'table') continue
+      const { table, tableAggregate } = binding
+      if (this.#options.loadedPart?.isBegun(table) === false) continue
+      this.#emit(ordinal, table.eventTypes.truncated, table.aggregateType, tableAggregate, TRUNCATE_DATA)
+    }
+  }
+
+  #message({ isTransactional, prefix, content }: LogicalMessage): void {
+    if (!isTransactional || !prefix.startsWith(OWN_PREFIX)) return
+    this.#ordinal++
+    if (prefix !== CONTEXT_PREFIX) return
+    const { context, problem } = parseContextMessage(content.toString('utf8'))
+    if (problem === undefined) this.#context = context
+    else this.#options.onContextRefused(problem, this.#commitLsn)
+  }
+
+  /** A row that is not loaded took a key inside the loaded part: the snapshot has its newest form, not this change. */
+  #noteArrival(loadedPart: LoadedPart, binding: TableBinding, key: readonly string[]): void {
+    const straggler = loadedPart.arrive(binding.table, key)
+    if (straggler) this.#stragglers.push(straggler)
+  }
+
+  #emitDelete(ordinal: number, binding: TableBinding, key: readonly string[], before: string): void {
+    this.#emitRow(ordinal, binding.table.eventTypes.deleted, binding, key, `{"op":"d","before":${before}}`)
+  }
+
+  #emitRow(ordinal: number, eventType: string, binding: TableBinding, key: readonly string[], data: string): void {
+    this.#emit(ordinal, eventType, binding.table.aggregateType, aggregateName(key), data)
+  }
+
+  #emit(
+    ordinal: number,
+    eventType: string,
+    aggregateType: string,
+    aggregate: AggregateName,
+    eventData: string,
+    own?: TransactionContext,
+  ): void {
+    const context = this.#context
+    this.#options.sink.add(
+      {
+        eventId: streamedEventId(this.#epoch, this.#commitLsn, ordinal),
+        eventType,
+        aggregateType,
+        aggregateId: aggregate.id,
+        aggregateKey: aggregate.key,
+        eventData,
+        ordinal,
+        correlationId: own?.correlationId ?? context.correlationId ?? this.#defaultCorrelation,
+        causationId: own?.causationId ?? context.causationId ?? null,
+        userId: own?.userId ?? context.userId ?? null,
+        traceparent: own?.traceparent ?? context.traceparent ?? null,
+        migrationId: null,
+      },
+      eventData.length + EVENT_OVERHEAD_BYTES,
+    )
+  }
+
+  #bindingOf(relation: Relation): Binding {
+    return this.#bindings.get(relation.oid) ?? null
+  }
+}
+
+function beforeText(binding: TableBinding, before: NonNullable<UpdateMessage['before']>): string {
+  return before.holds === 'row' ? binding.encodeRow(before.values) : binding.encodeIdentity(before.values)
+}
