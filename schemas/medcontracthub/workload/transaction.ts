@@ -1,0 +1,145 @@
+/**
+ * One transaction of the workload: what it changed, and how it ended.
+ *
+ * States: open → committed | rolled back | unknown (the connection broke). Unknown is resolved by asking the server for
+ * the state of its transaction id, which was taken before anything was changed.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { qualifiedName } from '@sluice/system'
+import type pg from 'pg'
+import { DatabaseError, escapeIdentifier } from 'pg'
+import type { Random } from '../sample/random.ts'
+import type { SampleRow } from '../sample/sample-rows.ts'
+import { isConnectionLost } from './connection.ts'
+
+const STATUS_POLL_MS = 50
+
+export interface WorkloadCounts {
+  readonly inserted: number
+  readonly updated: number
+  readonly deleted: number
+  readonly contextMessages: number
+  readonly outboxEvents: number
+}
+
+export const NO_COUNTS: WorkloadCounts = { inserted: 0, updated: 0, deleted: 0, contextMessages: 0, outboxEvents: 0 }
+
+export function addCounts(a: WorkloadCounts, b: WorkloadCounts): WorkloadCounts {
+  return {
+    inserted: a.inserted + b.inserted,
+    updated: a.updated + b.updated,
+    deleted: a.deleted + b.deleted,
+    contextMessages: a.contextMessages + b.contextMessages,
+    outboxEvents: a.outboxEvents + b.outboxEvents,
+  }
+}
+
+export type Outcome = 'committed' | 'rolled back'
+
+export interface TableName {
+  readonly schema: string
+  readonly name: string
+}
+
+export class WorkloadTransaction {
+  readonly client: pg.Client
+  readonly random: Random
+  #counts: WorkloadCounts = NO_COUNTS
+  #transactionId: string | null = null
+  #isCommitSent = false
+
+  constructor(client: pg.Client, random: Random) {
+    this.client = client
+    this.random = random
+  }
+
+  get counts(): WorkloadCounts {
+    return this.#counts
+  }
+
+  /** Rows changed so far. */
+  get rows(): number {
+    return this.#counts.inserted + this.#counts.updated + this.#counts.deleted
+  }
+
+  /** Begins, works and commits, or rolls back in a share of all cases. */
+  async run(work: () => Promise<void>, rollbackShare: number): Promise<Outcome | 'unknown'> {
+    try {
+      await this.client.query('BEGIN')
+      const { rows } = await this.client.query<{ id: string }>('SELECT pg_current_xact_id()::text AS id')
+      this.#transactionId = rows[0]?.id ?? null
+      await work()
+      if (this.random.chance(rollbackShare)) return await this.#rollBack()
+      this.#isCommitSent = true
+      await this.client.query('COMMIT')
+      return 'committed'
+    } catch (error) {
+      if (isConnectionLost(error)) return 'unknown'
+      if (isConflict(error)) return this.#rollBack()
+      throw error
+    }
+  }
+
+  /** Asks another connection how this transaction ended. */
+  async outcomeSeenBy(client: pg.Client): Promise<Outcome> {
+    if (!this.#isCommitSent || this.#transactionId === null) return 'rolled back'
+    for (;;) {
+      const { rows } = await client.query<{ status: string | null }>('SELECT pg_xact_status($1::xid8) AS status', [
+        this.#transactionId,
+      ])
+      const status = rows[0]?.status
+      // The server notices a connection that broke within the time of its COMMIT.
+      if (status === 'in progress') await delay(STATUS_POLL_MS)
+      else return status === 'committed' ? 'committed' : 'rolled back'
+    }
+  }
+
+  async insert(table: TableName, row: SampleRow): Promise<void> {
+    const columns = Object.keys(row)
+    const places = columns.map((_, i) => `$${i + 1}`).join(', ')
+    await this.client.query(
+      `INSERT INTO ${quoted(table)} (${columns.map(escapeIdentifier).join(', ')}) VALUES (${places})`,
+      Object.values(row),
+    )
+    this.add({ inserted: 1 })
+  }
+
+  /** @returns the rows that the statement gives back */
+  async update(sql: string, values: readonly unknown[]): Promise<readonly Readonly<Record<string, unknown>>[]> {
+    const result = await this.client.query<Record<string, unknown>>(sql, [...values])
+    this.add({ updated: result.rowCount ?? 0 })
+    return result.rows
+  }
+
+  async delete(sql: string, values: readonly unknown[]): Promise<void> {
+    const result = await this.client.query(sql, [...values])
+    this.add({ deleted: result.rowCount ?? 0 })
+  }
+
+  /** Work whose changes, and their counts, are undone. */
+  async undone(work: () => Promise<void>): Promise<void> {
+    const before = this.#counts
+    await this.client.query('SAVEPOINT undone')
+    await work()
+    await this.client.query('ROLLBACK TO SAVEPOINT undone')
+    this.#counts = before
+  }
+
+  add(counts: Partial<WorkloadCounts>): void {
+    this.#counts = addCounts(this.#counts, { ...NO_COUNTS, ...counts })
+  }
+
+  async #rollBack(): Promise<Outcome> {
+    await this.client.query('ROLLBACK')
+    return 'rolled back'
+  }
+}
+
+/** Somebody else changed the same rows: a constraint (23) or a serialization fault or deadlock (40). */
+function isConflict(error: unknown): boolean {
+  return error instanceof DatabaseError && /^(23|40)/.test(error.code ?? '')
+}
+
+function quoted(table: TableName): string {
+  return qualifiedName({ schema: escapeIdentifier(table.schema), name: escapeIdentifier(table.name) })
+}
