@@ -42,7 +42,7 @@ export interface LoadPlan {
 export async function planLoad(client: ClientBase, plan: LoadPlan): Promise<readonly TableLoad[]> {
   await client.query(
     `INSERT INTO data_migration_state (migration_name, lane, run, entity_type, load_order, total_rows_estimate)
-     SELECT $1 || '/' || t.name || '/' || $3::text, $2, $3, t.name, t.place, t.estimate
+     SELECT $1 || '/' || t.name || '/' || $3::uuid::text, $2, $3::uuid, t.name, t.place, t.estimate
      FROM unnest($4::text[], $5::bigint[]) WITH ORDINALITY AS t (name, estimate, place)`,
     [
       `${plan.systemName}/${plan.laneName}`,
