@@ -40,11 +40,11 @@ export function controlTopicConfig(system: string, lane: LaneDefinition): Wanted
   }
 }
 
-/** Data and control topics of every lane, each once. */
-export function topicsWanted(system: SystemDefinition): readonly WantedTopic[] {
-  const wanted = lanesOf(system).flatMap((lane) => [
-    ...topicsOf(lane).map(dataTopicConfig),
-    controlTopicConfig(system.name, lane),
-  ])
+/** Data and control topics of lanes, each once. */
+export function topicsWanted(
+  system: SystemDefinition,
+  lanes: readonly LaneDefinition[] = lanesOf(system),
+): readonly WantedTopic[] {
+  const wanted = lanes.flatMap((lane) => [...topicsOf(lane).map(dataTopicConfig), controlTopicConfig(system.name, lane)])
   return [...new Map(wanted.map((t) => [t.name, t])).values()]
 }

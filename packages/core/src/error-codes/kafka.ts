@@ -44,4 +44,10 @@ export const kafkaErrors = {
     retry: 'never',
     meaning: 'A message of a topic is not an event of Sluice.',
   },
+  SCHEMA_FILES_STALE: {
+    number: 'SLU-4210',
+    exit: 4,
+    retry: 'never',
+    meaning: 'The Avro schema files are not what the system definition gives.',
+  },
 } as const satisfies Record<string, ErrorCode>

@@ -1,0 +1,30 @@
+/** Checks as people read them: one line each, what to do below those that are not ok. */
+import type { HealthCheck } from '@sluice/core'
+import { labelled } from './error-text.ts'
+import type { Style } from './glyphs.ts'
+
+export function checkText(checks: readonly HealthCheck[], style: Style): string {
+  return checks.map((check) => oneCheck(check, style)).join('\n')
+}
+
+function oneCheck(check: HealthCheck, style: Style): string {
+  const lines = [`${glyph(check, style)}  ${check.name.padEnd(34)}  ${check.summary}`]
+  if (check.status === 'ok' || check.status === 'skipped') return lines.join('')
+  if (check.cause !== undefined) lines.push(labelled('why', check.cause, style))
+  check.fix?.forEach((fix, i) => lines.push(labelled(i === 0 ? 'try' : 'or', fix, style)))
+  if (check.code !== undefined) lines.push(labelled('more', `sluice explain ${check.code}`, style))
+  return lines.join('\n')
+}
+
+function glyph(check: HealthCheck, style: Style): string {
+  switch (check.status) {
+    case 'ok':
+      return style.ok.padEnd(2)
+    case 'warning':
+      return style.paint('attention', style.warning.padEnd(2))
+    case 'failed':
+      return style.paint('broken', style.failed.padEnd(2))
+    case 'skipped':
+      return style.dot.padEnd(2)
+  }
+}

@@ -1,0 +1,48 @@
+/** `sluice provision` */
+import { silentLogger } from '@sluice/core'
+import { provision } from '@sluice/provision'
+import { z } from 'zod'
+import type { CommandImplementation } from '../command.ts'
+import { readDeployment, requireService } from '../deployment.ts'
+import { kafkaOf, registryOf } from '../servers.ts'
+import { renderTable } from '../table.ts'
+
+const Options = z.object({ dryRun: z.boolean(), service: z.string().optional(), createDatabases: z.boolean() })
+
+export const provisionCommand: CommandImplementation = async (context, { options }) => {
+  const { dryRun: isDryRun, service, createDatabases } = Options.parse(options)
+  const system = await context.system()
+  const services = service === undefined ? Object.keys(system.services) : [requireService(system, service)]
+  const deployment = readDeployment(context.environment, system, {
+    monolith: true,
+    pipeline: true,
+    services,
+    kafka: true,
+    registry: true,
+  })
+  const phase = context.progress.phase(isDryRun ? 'planning' : 'provisioning')
+  const steps = await provision({
+    system,
+    targets: deployment,
+    kafka: kafkaOf(deployment.kafka, silentLogger),
+    registry: registryOf(deployment.registry),
+    isDryRun,
+    createDatabases,
+    ...(service === undefined ? {} : { only: service }),
+    onStep: (step) => phase.update(`${step.place}: ${step.what}`),
+  })
+  phase.done(`${steps.length} steps`)
+  const made = steps.filter((s) => s.outcome === 'done').length
+  const planned = steps.filter((s) => s.outcome === 'planned').length
+  return {
+    summary: isDryRun
+      ? `${planned} of ${steps.length} steps would be done; nothing was changed`
+      : `${made} of ${steps.length} steps done, the rest was there`,
+    result: { dryRun: isDryRun, steps },
+    text: renderTable(
+      [{ title: 'place' }, { title: 'what' }, { title: 'outcome' }, { title: 'detail' }],
+      steps.map((s) => [s.place, s.what, s.outcome, s.detail]),
+    ),
+    nextSteps: isDryRun ? ['sluice provision'] : ['sluice run all'],
+  }
+}

@@ -1,0 +1,85 @@
+/** `sluice status`: how far each stage is. */
+import { silentLogger } from '@sluice/core'
+import { type LaneStatus, type Measured, type ServiceStatus, type SystemStatus, readStatus } from '@sluice/trace'
+import { checkText } from '../check-text.ts'
+import type { CommandImplementation } from '../command.ts'
+import { readDeployment } from '../deployment.ts'
+import { type Style, styleOf } from '../glyphs.ts'
+import { kafkaOf } from '../servers.ts'
+import { type Cell, formatBytes, formatSeconds, renderTable } from '../table.ts'
+
+export const status: CommandImplementation = async (context) => {
+  const system = await context.system()
+  const deployment = readDeployment(context.environment, system, {
+    monolith: true,
+    pipeline: true,
+    services: Object.keys(system.services),
+    kafka: true,
+  })
+  const report = await readStatus({ system, targets: deployment, kafka: kafkaOf(deployment.kafka, silentLogger) })
+  return { summary: '', result: report, text: statusText(report, styleOf(process.stdout, context.environment)) }
+}
+
+/** A table of lanes, a table of services, then what needs somebody. */
+export function statusText(report: SystemStatus, style: Style): string {
+  const right = { align: 'right' } as const
+  const lanes = renderTable(
+    [
+      { title: 'lane' },
+      { title: 'phase' },
+      { title: 'stored', ...right },
+      { title: 'behind', ...right },
+      { title: 'for', ...right },
+      { title: 'WAL kept', ...right },
+      { title: 'published', ...right },
+      { title: 'pending', ...right },
+      { title: 'oldest', ...right },
+    ],
+    report.lanes.map(laneRow),
+  )
+  const services = renderTable(
+    [
+      { title: 'service' },
+      { title: 'lane' },
+      { title: 'applied', ...right },
+      { title: 'lag events', ...right },
+      { title: 'lag', ...right },
+      { title: 'parked', ...right },
+    ],
+    report.services.flatMap(serviceRows),
+  )
+  const troubles = report.checks.filter((c) => c.status !== 'ok')
+  return [lanes, '', services, ...(troubles.length === 0 ? [] : ['', checkText(troubles, style)])].join('\n')
+}
+
+function laneRow({ lane, store, readerLag, source, relay }: LaneStatus): readonly Cell[] {
+  const slot = source.value?.slot
+  return [
+    lane,
+    store.value?.phase ?? errorCell(store),
+    store.value?.position ?? null,
+    readerLag === null ? null : formatBytes(readerLag.bytes),
+    readerLag === null ? null : formatSeconds(readerLag.seconds),
+    slot ? formatBytes(slot.retainedBytes) : errorCell(source),
+    relay.value?.position ?? errorCell(relay),
+    relay.value?.pendingEvents ?? null,
+    relay.value?.pendingSeconds == null ? null : formatSeconds(relay.value.pendingSeconds),
+  ]
+}
+
+function serviceRows({ service, projector }: ServiceStatus): readonly (readonly Cell[])[] {
+  if (projector.value === null) return [[service, errorCell(projector), null, null, null, null]]
+  const { lanes, parked } = projector.value
+  return lanes.map((l) => [
+    service,
+    l.lane,
+    l.position,
+    l.lagEvents,
+    l.lagSeconds === null ? null : formatSeconds(l.lagSeconds),
+    parked,
+  ])
+}
+
+function errorCell(measured: Measured<unknown>): Cell {
+  return measured.error === null ? null : measured.error.code
+}

@@ -1,0 +1,70 @@
+/** Turns what engines report of themselves into metrics. Nothing here waits or asks a server. */
+import type { OnProjectorProgress } from '@sluice/projector'
+import type { OnReaderProgress } from '@sluice/reader'
+import type { OnRelayProgress } from '@sluice/relay'
+import type { Metrics } from '@sluice/telemetry'
+
+export function readerMetrics(metrics: Metrics, lane: string): OnReaderProgress {
+  let tablesLeft = 0
+  return (progress) => {
+    switch (progress.kind) {
+      case 'load-started':
+        tablesLeft = progress.tables
+        return metrics.snapshotRemainingTables.set({ lane }, tablesLeft)
+      case 'chunk':
+        metrics.readerEvents.add({ lane }, progress.rows)
+        return metrics.snapshotRows.add({ lane, table: progress.table }, progress.rows)
+      case 'table-loaded':
+        tablesLeft = Math.max(0, tablesLeft - 1)
+        return metrics.snapshotRemainingTables.set({ lane }, tablesLeft)
+      case 'connected':
+        return metrics.readerConnected.set({ lane }, 1)
+      case 'stored':
+        metrics.readerEvents.add({ lane }, progress.events)
+        return metrics.readerTransactions.add({ lane }, progress.commits)
+      case 'queue':
+        metrics.readerQueueBytes.set({ lane }, progress.bytes)
+        return metrics.readerQueueLimitBytes.set({ lane }, progress.limitBytes)
+      case 'phase':
+      case 'keepalive':
+      case 'feedback':
+      case 'context-refused':
+        return
+    }
+  }
+}
+
+export function relayMetrics(metrics: Metrics, lane: string): OnRelayProgress {
+  return (progress) => {
+    if (progress.kind === 'published') metrics.relayPublishedEvents.add({ lane }, progress.events)
+  }
+}
+
+export function projectorMetrics(
+  metrics: Metrics,
+  projector: string,
+  setStandby: (isStandby: boolean) => void,
+): OnProjectorProgress {
+  return (progress) => {
+    switch (progress.kind) {
+      case 'standby':
+        return setStandby(true)
+      case 'active':
+        return setStandby(false)
+      case 'applied': {
+        metrics.projectorEvents.add({ projector, result: 'applied' }, progress.applied)
+        metrics.projectorEvents.add({ projector, result: 'duplicate' }, progress.duplicates)
+        metrics.projectorEvents.add({ projector, result: 'parked' }, progress.parked)
+        metrics.projectorEvents.add({ projector, result: 'skipped' }, progress.skipped)
+        if (progress.committedAtMicros === null) return
+        const seconds = Date.now() / 1000 - Number(progress.committedAtMicros) / 1e6
+        return metrics.endToEndLatencySeconds.observe({ projector }, Math.max(0, seconds))
+      }
+      case 'parked':
+      case 'standing':
+      case 'buffered':
+      case 'retrying':
+        return
+    }
+  }
+}

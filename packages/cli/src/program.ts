@@ -1,0 +1,230 @@
+/**
+ * The command tree: names, arguments, options, help. Implementations are loaded when their command runs, so that
+ * `--help` is fast and a command pays for its own libraries only.
+ */
+import { Command, InvalidArgumentError, Option } from 'commander'
+import type { CommandImplementation, CommandInput, GlobalOptions } from './command.ts'
+import { addHelp } from './help-text.ts'
+
+/** Runs what was called; `main.ts` gives the real one, tests record. */
+export type Dispatch = (call: {
+  readonly name: string
+  readonly globals: GlobalOptions
+  readonly input: CommandInput
+  readonly load: () => Promise<CommandImplementation>
+  readonly endsBySignal: boolean
+}) => Promise<void>
+
+interface Leaf {
+  readonly load: () => Promise<CommandImplementation>
+  readonly endsBySignal?: boolean
+}
+
+const DATA_EXITS = [0, 1, 2, 3, 130] as const
+const VERDICT_EXITS = [0, 1, 2, 3, 4, 130] as const
+
+export function buildProgram(version: string, dispatch: Dispatch): Command {
+  const program = new Command('sluice')
+    .description('Splits a PostgreSQL monolith into one database per service while it is in use.')
+    .version(version, '-V, --version', 'print the version')
+    .addOption(new Option('-s, --system <name|path>', 'system definition').env('SLUICE_SYSTEM'))
+    .option('--json', 'one JSON object on stdout', false)
+    .option('--debug', 'write the stack of an error into a file', false)
+    .option('--no-color', 'no colour; as NO_COLOR=1')
+    .option('--env-file <file>', 'read settings from a file; the environment wins')
+    .addOption(
+      new Option('--log-level <level>', 'log of long-running commands')
+        .choices(['debug', 'info', 'warn', 'error', 'silent'])
+        .default('info')
+        .env('SLUICE_LOG_LEVEL'),
+    )
+    .helpCommand(false)
+    .showSuggestionAfterError(true)
+  addHelp(program, { examples: ['sluice demo', 'sluice --system ./shop/system.ts doctor'], exits: [0, 1, 2, 3, 4, 5, 130] })
+
+  const leaf = (command: Command, options: Leaf): Command =>
+    command.action(async (...parameters: unknown[]) => {
+      await dispatch({
+        name: pathOf(command),
+        globals: globalsOf(program),
+        input: { args: argumentsOf(parameters), options: command.opts() },
+        load: options.load,
+        endsBySignal: options.endsBySignal ?? false,
+      })
+    })
+
+  addStart(program, leaf)
+  addRun(program, leaf)
+  addWatch(program, leaf)
+  addReference(program, leaf)
+  return program
+}
+
+type AddLeaf = (command: Command, options: Leaf) => Command
+
+function addStart(program: Command, leaf: AddLeaf): void {
+  program.commandsGroup('Start:')
+  const demo = program
+    .command('demo')
+    .description('Splits a sample monolith on real servers while a workload runs, and proves both sides equal.')
+    .option('--rows <n>', 'opportunities to begin with', wholeNumber, 20_000)
+    .option('--seed <n>', 'seed of the data and the workload', wholeNumber, 1)
+    .option('--rate <n>', 'workload transactions a second', wholeNumber, 100)
+    .option('--keep', 'leave everything running', false)
+  leaf(demo, { load: async () => (await import('./commands/demo.ts')).demo })
+  addHelp(demo, { examples: ['sluice demo', 'sluice demo --rows 100000 --json', 'sluice demo --keep'], exits: VERDICT_EXITS })
+
+  const dev = program.command('dev').description('Real servers for development: three PostgreSQL, Kafka, a schema registry.')
+  addHelp(dev, { examples: ['sluice dev up', 'eval "$(sluice dev env)"'], exits: DATA_EXITS })
+  const verbs = [
+    ['up', 'Starts the servers and makes the databases of the system; leaves them running.'],
+    ['down', 'Stops the servers that `sluice dev up` started and removes their data.'],
+    ['status', 'Shows which of them run.'],
+    ['env', 'Prints the settings as export lines.'],
+  ] as const
+  for (const [verb, description] of verbs) {
+    const command = dev.command(verb).description(description)
+    if (verb === 'down') command.option('--yes', 'do not ask', false)
+    leaf(command, { load: async () => (await import('./commands/dev.ts')).devCommands[verb] })
+    const examples = verb === 'env' ? ['eval "$(sluice dev env)"'] : [`sluice dev ${verb}`]
+    addHelp(command, { examples, exits: verb === 'down' ? [0, 1, 2, 3, 5, 130] : DATA_EXITS })
+  }
+}
+
+function addRun(program: Command, leaf: AddLeaf): void {
+  program.commandsGroup('Migrate:')
+  const doctor = program
+    .command('doctor')
+    .description('Checks every server before anything is changed; each finding says what to do. Changes nothing.')
+  leaf(doctor, { load: async () => (await import('./commands/doctor.ts')).doctor })
+  addHelp(doctor, { examples: ['sluice doctor', 'sluice doctor --json'], exits: VERDICT_EXITS })
+
+  const provision = program
+    .command('provision')
+    .description('Creates what is missing: tables of Sluice and of the services, topics, registered schemas.')
+    .option('--dry-run', 'print the plan and change nothing', false)
+    .option('--service <name>', 'one service only')
+    .option('--create-databases', 'create databases that do not exist', false)
+  leaf(provision, { load: async () => (await import('./commands/provision.ts')).provisionCommand })
+  addHelp(provision, { examples: ['sluice provision --dry-run', 'sluice provision'], exits: DATA_EXITS })
+
+  const run = program.command('run').description('Runs a part of the pipeline until it is told to stop.')
+  addHelp(run, { examples: ['sluice run all', 'sluice run projector analytics'], exits: DATA_EXITS })
+  const parts = [
+    ['reader', '[lane]', 'Reads a source from its slot into the event store.', 'sluice run reader'],
+    ['relay', '[lane]', 'Publishes stored events to Kafka.', 'sluice run relay'],
+    ['projector', '<service>', 'Applies published events to a service database.', 'sluice run projector analytics'],
+    ['all', '', 'Runs every reader, relay and projector of the system in one process.', 'sluice run all'],
+  ] as const
+  for (const [part, argument, description, example] of parts) {
+    const command = run
+      .command(`${part} ${argument}`.trim())
+      .description(description)
+      .addOption(
+        new Option('--health-port <port>', 'port of /livez, /readyz, /healthz and /metrics; 0 takes a free one')
+          .argParser(portNumber)
+          .default(0)
+          .env('SLUICE_HEALTH_PORT'),
+      )
+      .addOption(new Option('--health-host <host>', 'address that it listens on').default('127.0.0.1').env('SLUICE_HEALTH_HOST'))
+    leaf(command, { load: async () => (await import('./commands/run.ts')).runCommands[part], endsBySignal: true })
+    addHelp(command, { examples: [example], exits: DATA_EXITS })
+  }
+}
+
+function addWatch(program: Command, leaf: AddLeaf): void {
+  program.commandsGroup('Look:')
+  const status = program.command('status').description('Shows how far each stage is: lag in bytes, events and seconds.')
+  leaf(status, { load: async () => (await import('./commands/status.ts')).status })
+  addHelp(status, { examples: ['sluice status', 'sluice status --json'], exits: DATA_EXITS })
+
+  const verify = program
+    .command('verify')
+    .description('Compares every row of every service table with the monolith at one LSN, and recomputes the hash chain.')
+    .option('--service <name>', 'one service only')
+    .option('--timeout <seconds>', 'longest wait for open transactions, and for the stages to arrive', wholeNumber, 60)
+  leaf(verify, { load: async () => (await import('./commands/verify.ts')).verify })
+  addHelp(verify, { examples: ['sluice verify', 'sluice verify --service analytics --json'], exits: VERDICT_EXITS })
+
+  const events = program
+    .command('events')
+    .description('Lists stored events.')
+    .option('--lane <name>', 'lane; all without it')
+    .option('--aggregate <id>', "an aggregate's id, key or type, or type/id")
+    .option('--type <type>', 'event type')
+    .option('--correlation <id>', 'correlation id')
+    .option('--after <position>', 'the first events after this position of a lane; without it the newest', wholeNumber)
+    .option('--limit <n>', 'how many at most', wholeNumber, 50)
+  leaf(events, { load: async () => (await import('./commands/events.ts')).events })
+  addHelp(events, {
+    examples: ['sluice events --type OpportunityUpdated', 'sluice events --lane monolith --after 1000 --limit 10'],
+    exits: DATA_EXITS,
+  })
+
+  const trace = program
+    .command('trace <correlation-id>')
+    .description('Shows everything that one correlation caused, over all services, with the time at each stage.')
+  leaf(trace, { load: async () => (await import('./commands/trace.ts')).trace })
+  addHelp(trace, { examples: ['sluice trace checkout-4711'], exits: DATA_EXITS })
+
+  const parked = program.command('parked').description('Events that a service refused.')
+  addHelp(parked, { examples: ['sluice parked list analytics'], exits: DATA_EXITS })
+  const list = parked.command('list <service>').description('Lists them, and what waits behind each.')
+  leaf(list, { load: async () => (await import('./commands/parked.ts')).parkedList })
+  addHelp(list, { examples: ['sluice parked list analytics'], exits: DATA_EXITS })
+
+  const health = program
+    .command('health')
+    .description('Asks a running process whether it is ready; for probes without curl.')
+    .addOption(
+      new Option('--health-port <port>', 'its health port').argParser(portNumber).makeOptionMandatory().env('SLUICE_HEALTH_PORT'),
+    )
+    .addOption(new Option('--health-host <host>', 'its address').default('127.0.0.1').env('SLUICE_HEALTH_HOST'))
+    .option('--live', 'ask /livez instead of /readyz', false)
+  leaf(health, { load: async () => (await import('./commands/health.ts')).health })
+  addHelp(health, { examples: ['sluice health --health-port 9090'], exits: VERDICT_EXITS })
+}
+
+function addReference(program: Command, leaf: AddLeaf): void {
+  program.commandsGroup('Refer:')
+  const schemas = program.command('schemas').description('The Avro schemas that are derived from the captured tables.')
+  addHelp(schemas, { examples: ['sluice schemas check'], exits: VERDICT_EXITS })
+  const generate = schemas.command('generate').description("Writes them into the system's folder.")
+  leaf(generate, { load: async () => (await import('./commands/schemas.ts')).schemasGenerate })
+  addHelp(generate, { examples: ['sluice schemas generate'], exits: DATA_EXITS })
+  const check = schemas.command('check').description('Compares the files with what would be written.')
+  leaf(check, { load: async () => (await import('./commands/schemas.ts')).schemasCheck })
+  addHelp(check, { examples: ['sluice schemas check'], exits: VERDICT_EXITS })
+
+  const explain = program.command('explain <code>').description('Explains an error code.')
+  leaf(explain, { load: async () => (await import('./commands/explain.ts')).explain })
+  addHelp(explain, { examples: ['sluice explain SLU-2020'], exits: [0, 2] })
+}
+
+/** `run projector`, as the envelope names a command. */
+function pathOf(command: Command): string {
+  const names: string[] = []
+  for (let at: Command | null = command; at?.parent; at = at.parent) names.unshift(at.name())
+  return names.join(' ')
+}
+
+/** Commander hands an action its arguments, then options and command; an argument left out is undefined. */
+function argumentsOf(parameters: readonly unknown[]): readonly string[] {
+  return parameters.slice(0, -2).filter((p) => typeof p === 'string')
+}
+
+function globalsOf(program: Command): GlobalOptions {
+  const { system, json, debug, logLevel } = program.opts<GlobalOptions>()
+  return { system, json, debug, logLevel }
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.')
+  return Number(text)
+}
+
+function portNumber(text: string): number {
+  const port = wholeNumber(text)
+  if (port > 65_535) throw new InvalidArgumentError('It must be a port from 0 to 65535.')
+  return port
+}

@@ -1,0 +1,113 @@
+import { SluiceError, silentLogger } from '@sluice/core'
+import { describe, expect, test } from 'vitest'
+import { type SupervisedEngine, createSupervisor, delayMs } from './supervisor.ts'
+
+const lost = (): SluiceError => new SluiceError('REPLICATION_LOST', { what: 'w', why: 'y', ways: [] })
+const gone = (): SluiceError => new SluiceError('SLOT_MISSING', { what: 'w', why: 'y', ways: [] })
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
+
+function supervise(engines: readonly SupervisedEngine[], more: { drainTimeoutMs?: number; onRestart?: () => void } = {}) {
+  return createSupervisor({ engines, logger: silentLogger, delayMsMin: 1, delayMsMax: 2, ...more })
+}
+
+describe('the supervisor', () => {
+  test('begins an engine anew after an error that may pass, never twice at once', async () => {
+    const stop = new AbortController()
+    let [starts, running, runningMax] = [0, 0, 0]
+    const engine: SupervisedEngine = {
+      name: 'reader monolith',
+      create: async () => ({
+        run: async (signal) => {
+          starts += 1
+          running += 1
+          runningMax = Math.max(runningMax, running)
+          try {
+            if (starts < 4) throw lost()
+            stop.abort()
+            await untilAborted(signal)
+          } finally {
+            running -= 1
+          }
+        },
+      }),
+    }
+    const supervisor = supervise([engine])
+    await supervisor.run(stop.signal)
+    expect({ starts, runningMax }).toEqual({ starts: 4, runningMax: 1 })
+    expect(supervisor.states.get('reader monolith')?.state).toBe('stopped')
+  })
+
+  test('an error that does not pass stops every engine and is thrown', async () => {
+    let neighbourStopped = false
+    const neighbour: SupervisedEngine = {
+      name: 'relay monolith',
+      create: async () => ({
+        run: async (signal) => {
+          await untilAborted(signal)
+          neighbourStopped = true
+        },
+      }),
+    }
+    const broken: SupervisedEngine = {
+      name: 'reader monolith',
+      create: async () => ({ run: async () => Promise.reject(gone()) }),
+    }
+    const supervisor = supervise([neighbour, broken])
+    await expect(supervisor.run(new AbortController().signal)).rejects.toMatchObject({ code: 'SLOT_MISSING', exitCode: 3 })
+    expect(neighbourStopped).toBe(true)
+    expect(supervisor.checks()).toContainEqual(
+      expect.objectContaining({ name: 'engine.reader.monolith', status: 'failed', code: 'SLU-2020' }),
+    )
+  })
+
+  test('an unknown error does not pass', async () => {
+    const broken: SupervisedEngine = { name: 'r', create: async () => Promise.reject(new TypeError('x')) }
+    await expect(supervise([broken]).run(new AbortController().signal)).rejects.toMatchObject({ code: 'UNEXPECTED' })
+  })
+
+  test('an engine that ends by itself is an error: nothing would run any more', async () => {
+    const idle: SupervisedEngine = { name: 'r', create: async () => ({ run: async () => undefined }) }
+    await expect(supervise([idle]).run(new AbortController().signal)).rejects.toMatchObject({ code: 'UNEXPECTED' })
+  })
+
+  test('stops waiting for an engine that does not stop', async () => {
+    const stop = new AbortController()
+    const stuck: SupervisedEngine = {
+      name: 'stuck',
+      create: async () => ({
+        run: () => {
+          stop.abort()
+          return new Promise(() => undefined)
+        },
+      }),
+    }
+    await expect(supervise([stuck], { drainTimeoutMs: 10 }).run(stop.signal)).rejects.toThrow(/stuck did not stop/)
+  })
+
+  test('a stop during the delay ends it at once', async () => {
+    const stop = new AbortController()
+    const engine: SupervisedEngine = { name: 'r', create: async () => Promise.reject(lost()) }
+    const supervisor = createSupervisor({
+      engines: [engine],
+      logger: silentLogger,
+      delayMsMin: 60_000,
+      delayMsMax: 60_000,
+      onRestart: () => stop.abort(),
+    })
+    await supervisor.run(stop.signal)
+    expect(supervisor.states.get('r')?.state).toBe('stopped')
+  })
+
+  test('delays double up to the bound; half of each is jitter', () => {
+    const at = (attempt: number, random: number): number =>
+      delayMs(attempt, { delayMsMin: 100, delayMsMax: 1000, random: () => random })
+    expect([1, 2, 3, 4, 5, 60].map((n) => at(n, 1))).toEqual([100, 200, 400, 800, 1000, 1000])
+    expect(at(3, 0)).toBe(200)
+  })
+})

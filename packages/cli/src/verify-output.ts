@@ -1,0 +1,70 @@
+/** A verification's report as text, as JSON and as the error that its verdict is. */
+import { SluiceError } from '@sluice/core'
+import { type ServiceReport, type VerifyReport, isGreen } from '@sluice/verify'
+import { renderTable } from './table.ts'
+
+export function verifyTable(services: readonly ServiceReport[]): string {
+  const right = { align: 'right' } as const
+  return renderTable(
+    [
+      { title: 'service' },
+      { title: 'table' },
+      { title: 'monolith', ...right },
+      { title: 'service rows', ...right },
+      { title: 'missing', ...right },
+      { title: 'extra', ...right },
+      { title: 'different', ...right },
+      { title: 'verdict' },
+    ],
+    services.flatMap(({ service, tables }) =>
+      tables.map((t) => [service, t.table, t.sourceRows, t.targetRows, t.missing, t.extra, t.different, t.status]),
+    ),
+  )
+}
+
+/** Lines below the table: keys that differ, chains, parked events, what was not compared. */
+export function verifyNotes(report: VerifyReport): readonly string[] {
+  return [
+    ...report.services.flatMap(({ service, tables, parked }) => [
+      ...tables.flatMap((t) => [
+        ...t.examples.map((e) => {
+          const columns = e.columns.length > 0 ? ` in ${e.columns.join(', ')}` : ''
+          return `${service}.${t.table}: key (${e.key.map((k) => k ?? 'NULL').join(', ')}) is ${e.kind}${columns}`
+        }),
+        ...(t.reason === null ? [] : [`${service}.${t.table}: ${t.status}: ${t.reason}`]),
+      ]),
+      ...(parked > 0 ? [`${service}: ${parked} parked events: sluice parked list ${service}`] : []),
+    ]),
+    ...report.chain.map(
+      (c) =>
+        `chain of lane ${c.lane}: ${c.status}, ${c.links} links, ${c.events} events${c.problem === null ? '' : `: ${c.problem}`}`,
+    ),
+  ]
+}
+
+/** The verdict as an error, or null if everything is equal. */
+export function verifyVerdict(report: VerifyReport): SluiceError | null {
+  if (isGreen(report)) return null
+  const tables = report.services.flatMap((s) => s.tables.map((t) => ({ service: s.service, ...t })))
+  const bad = tables.filter((t) => t.status !== 'equal')
+  const chains = report.chain.filter((c) => c.status !== 'whole')
+  const why = [
+    ...bad.map((t) =>
+      t.status === 'unverifiable'
+        ? `${t.service}.${t.table} is unverifiable: ${t.reason ?? ''}`
+        : `${t.service}.${t.table}: ${t.missing} missing, ${t.extra} extra, ${t.different} different`,
+    ),
+    ...chains.map((c) => `chain of lane ${c.lane} is ${c.status}: ${c.problem ?? ''}`),
+    ...(report.isComplete ? [] : ['only some tables were compared']),
+  ].join('\n')
+  const isBroken = chains.some((c) => c.status === 'broken')
+  const parked = report.services.filter((s) => s.parked > 0)
+  return new SluiceError(isBroken ? 'CHAIN_BROKEN' : report.verdict === 'different' ? 'VERIFY_DIFFERENT' : 'VERIFY_PARTIAL', {
+    what: isBroken ? 'the hash chain does not match the stored events' : `verification of "${report.system}": ${report.verdict}`,
+    why: why === '' ? 'nothing was compared' : why,
+    ways:
+      parked.length > 0
+        ? parked.map((s) => `sluice parked list ${s.service}`)
+        : ['sluice verify --json    names keys and columns', 'sluice status'],
+  })
+}

@@ -1,0 +1,79 @@
+/** Databases and their migrations. */
+import {
+  type MigrationSet,
+  type PostgresTarget,
+  connect,
+  inTransaction,
+  createPool,
+  migrate,
+  pendingMigrations,
+  quoteIdentifier,
+  sqlStateOf,
+  toPostgresError,
+  withDatabase,
+} from '@sluice/postgres'
+import { isSluiceError } from '@sluice/core'
+import { saveAggregateTopics } from '@sluice/store'
+import { type SystemDefinition, lanesOf } from '@sluice/system'
+import type { ProvisionStep } from './step.ts'
+
+/** Applies what is pending of one set of migrations. */
+export async function migrateStep(
+  place: string,
+  what: string,
+  target: PostgresTarget,
+  set: MigrationSet,
+  isDryRun: boolean,
+): Promise<ProvisionStep> {
+  const pending = await pendingMigrations(target, set).catch((error: unknown) => {
+    // A dry run before the database exists: everything is pending.
+    if (isDryRun && isSluiceError(error, 'POSTGRES_AUTH_FAILED')) return ['all, once the database exists']
+    throw error
+  })
+  if (pending.length === 0) return { place, what, outcome: 'present', detail: 'up to date' }
+  if (isDryRun) return { place, what, outcome: 'planned', detail: pending.join(', ') }
+  const { applied } = await migrate(target, set)
+  return { place, what, outcome: 'done', detail: applied.join(', ') }
+}
+
+/** Creates a database that does not exist, through database `postgres` of its server. */
+export async function databaseStep(place: string, target: PostgresTarget, isDryRun: boolean): Promise<ProvisionStep> {
+  const admin = withDatabase(target, 'postgres')
+  const what = `database ${target.database}`
+  const client = await connect(admin, { applicationName: 'sluice provision' })
+  try {
+    const { rowCount } = await client.query('SELECT FROM pg_catalog.pg_database WHERE datname = $1', [target.database])
+    if (rowCount !== 0) return { place, what, outcome: 'present', detail: target.display }
+    if (isDryRun) return { place, what, outcome: 'planned', detail: target.display }
+    await client.query(`CREATE DATABASE ${quoteIdentifier(target.database)} TEMPLATE template0`)
+    return { place, what, outcome: 'done', detail: target.display }
+  } catch (error) {
+    // Another provision was faster.
+    if (sqlStateOf(error) === '42P04') return { place, what, outcome: 'present', detail: target.display }
+    throw toPostgresError(error, admin)
+  } finally {
+    await client.end()
+  }
+}
+
+/** Writes which topic each aggregate goes to, for the view `event_outbox`. */
+export async function aggregateTopicsStep(
+  system: SystemDefinition,
+  target: PostgresTarget,
+  isDryRun: boolean,
+): Promise<ProvisionStep> {
+  const topics = lanesOf(system).flatMap((lane) =>
+    lane.tables.map((t) => ({ aggregateType: t.aggregateType, topic: t.topic.name })),
+  )
+  const step = { place: 'pipeline', what: 'topics of the aggregates', detail: `${topics.length} aggregates` }
+  if (isDryRun) return { ...step, outcome: 'planned' }
+  const pool = createPool(target, { applicationName: 'sluice provision', max: 1 })
+  try {
+    await inTransaction(pool, (client) => saveAggregateTopics(client, system.name, topics))
+  } catch (error) {
+    throw toPostgresError(error, target)
+  } finally {
+    await pool.end()
+  }
+  return { ...step, outcome: 'done' }
+}

@@ -1,0 +1,93 @@
+/**
+ * Creates what a system needs and is missing: tables of Sluice and of the services, topics, schemas. What exists is left as
+ * it is, so it may be run again at any time, also after it was killed: each step is one transaction or one request.
+ */
+import type { KafkaPort } from '@sluice/kafka'
+import { outboxMigration } from '@sluice/outbox'
+import type { PostgresTarget } from '@sluice/postgres'
+import { PROJECTOR_MIGRATIONS } from '@sluice/projector'
+import { STORE_MIGRATIONS } from '@sluice/store'
+import { type LaneDefinition, type SystemDefinition, lanesOf, topicsWanted } from '@sluice/system'
+import { aggregateTopicsStep, databaseStep, migrateStep } from './databases.ts'
+import { type SchemaPublisher, schemaSteps } from './schemas.ts'
+import type { OnStep, ProvisionStep } from './step.ts'
+import { topicSteps } from './topics.ts'
+
+/** Table in `public` of a service database that remembers which of the service's own migrations were applied. */
+export const SERVICE_MIGRATIONS_TABLE = 'sluice_service_migrations'
+
+export interface ProvisionTargets {
+  readonly monolith: PostgresTarget
+  readonly pipeline: PostgresTarget
+  readonly services: Readonly<Record<string, PostgresTarget>>
+}
+
+export interface ProvisionOptions {
+  readonly system: SystemDefinition
+  /** Databases of `services` that are not named are left alone. */
+  readonly targets: ProvisionTargets
+  readonly kafka: KafkaPort
+  readonly registry: SchemaPublisher
+  /** Tells what would be done and changes nothing. */
+  readonly isDryRun: boolean
+  /** Creates databases of the pipeline and of services that do not exist. @default false */
+  readonly createDatabases?: boolean
+  /** One service only: its database and its outbox lane. */
+  readonly only?: string
+  readonly onStep?: OnStep
+}
+
+/** @throws SluiceError SLU-5030, SLU-4202 and those of an unreachable server; steps before it stay done. */
+export async function provision(options: ProvisionOptions): Promise<readonly ProvisionStep[]> {
+  const steps: ProvisionStep[] = []
+  const take = (found: readonly ProvisionStep[]): void => {
+    for (const step of found) {
+      steps.push(step)
+      options.onStep?.(step)
+    }
+  }
+  if (options.only === undefined) {
+    for await (const step of pipelineSteps(options)) take([step])
+    for await (const step of outboxSteps('monolith', options.targets.monolith, lanesOf(options.system)[0], options)) take([step])
+  }
+  for (const [service, target] of Object.entries(options.targets.services)) {
+    if (options.only !== undefined && options.only !== service) continue
+    for await (const step of serviceSteps(service, target, options)) take([step])
+  }
+  take(await topicSteps(options.kafka, topicsWanted(options.system, lanesInScope(options)), options.isDryRun))
+  take(await schemaSteps(options.system, lanesInScope(options), options.registry, options.isDryRun))
+  return steps
+}
+
+async function* pipelineSteps({ system, targets, isDryRun, createDatabases }: ProvisionOptions): AsyncIterable<ProvisionStep> {
+  const { pipeline } = targets
+  if (createDatabases) yield await databaseStep('pipeline', pipeline, isDryRun)
+  yield await migrateStep('pipeline', 'migrations of Sluice', pipeline, STORE_MIGRATIONS, isDryRun)
+  yield await aggregateTopicsStep(system, pipeline, isDryRun)
+}
+
+async function* serviceSteps(service: string, target: PostgresTarget, options: ProvisionOptions): AsyncIterable<ProvisionStep> {
+  const { system, isDryRun, createDatabases } = options
+  const place = `service.${service}`
+  const own = { folder: system.services[service]!.migrations, table: SERVICE_MIGRATIONS_TABLE }
+  if (createDatabases) yield await databaseStep(place, target, isDryRun)
+  yield await migrateStep(place, 'migrations of Sluice', target, PROJECTOR_MIGRATIONS, isDryRun)
+  yield await migrateStep(place, 'migrations of the service', target, own, isDryRun)
+  const lane = lanesOf(system).find((l) => l.source !== 'monolith' && l.source.service === service)
+  yield* outboxSteps(place, target, lane, options)
+}
+
+/** The outbox table, where applications of that database write events of their own. */
+async function* outboxSteps(
+  place: string,
+  target: PostgresTarget,
+  lane: LaneDefinition | undefined,
+  { isDryRun }: ProvisionOptions,
+): AsyncIterable<ProvisionStep> {
+  if (lane?.outbox) yield await migrateStep(place, 'outbox table', target, outboxMigration, isDryRun)
+}
+
+/** All lanes, or those of the one service's outbox. */
+function lanesInScope({ system, only }: ProvisionOptions): readonly LaneDefinition[] {
+  return lanesOf(system).filter((l) => only === undefined || (l.source !== 'monolith' && l.source.service === only))
+}
