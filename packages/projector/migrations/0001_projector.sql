@@ -8,6 +8,8 @@ CREATE TABLE processed_events (
   position bigint NOT NULL,
   processed_at timestamptz NOT NULL DEFAULT now()
 );
+-- For pruning: positions grow with the table, so a few pages of summaries are enough.
+CREATE INDEX processed_events_positions ON processed_events USING brin (position) WITH (autosummarize = on);
 
 -- How far the service is in each lane: all up to applied_position is applied, or listed in parked_events.
 CREATE TABLE projector_positions (
@@ -41,8 +43,11 @@ CREATE TABLE parked_events (
   kafka_offset bigint NOT NULL,
   aggregate_type text NOT NULL,
   aggregate_id uuid NOT NULL,
+  -- The other aggregate of a change of key: its later events queue too.
+  other_aggregate_id uuid,
   event_type text NOT NULL,
   correlation_id text NOT NULL,
+  -- Mapping or handler that refused it; empty for an event that only waits.
   projection text NOT NULL,
   -- The parked event of the same key, or the missing parent, that this one waits behind; NULL for the first.
   waits_for uuid,
@@ -58,6 +63,8 @@ CREATE TABLE parked_events (
   parked_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX parked_events_aggregate ON parked_events (aggregate_type, aggregate_id, position);
+CREATE INDEX parked_events_other_aggregate ON parked_events (aggregate_type, other_aggregate_id, position)
+  WHERE other_aggregate_id IS NOT NULL;
 
 -- A stop that verify asks for: the projector applies nothing above stop_at until the row is gone or has expired.
 -- stop_at NULL means: nothing more at all. A verify that died holds nobody up for longer than expires_at.

@@ -1,0 +1,8 @@
+export type * from './event-decoder.ts'
+export * from './processed-events.ts'
+export * from './projector-limits.ts'
+export type * from './projector-progress.ts'
+export * from './projector-state.ts'
+export * from './projector.ts'
+export * from './service-migrations.ts'
+export type * from './service-position.ts'

@@ -1,0 +1,250 @@
+/**
+ * The work of one assignment: takes complete frames, has them decoded while the batch before is applied, and applies them.
+ * Ends when the partitions are taken away or the signal aborts; a transaction that runs is finished first.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { type LaneId, type Logger, SluiceError, isSluiceError, partitionName } from '@sluice/core'
+import type { KafkaPort } from '@sluice/kafka'
+import { type PostgresTarget, faultOf, isConnectionFault, toPostgresError } from '@sluice/postgres'
+import { type Barrier, answerBarriers } from './barrier.ts'
+import type { Batch } from './batch.ts'
+import { type BatchOutcome, applyBatch } from './batch-transaction.ts'
+import type { Assignment, ConsumerSession } from './consumer-session.ts'
+import type { EventDecoder } from './event-decoder.ts'
+import { decodeFrames } from './frame-decoder.ts'
+import { assertStillInKafka } from './missing-events.ts'
+import type { ProjectionPlan } from './projection-plan.ts'
+import type { ProjectorLimits } from './projector-limits.ts'
+import type { OnProjectorProgress } from './projector-progress.ts'
+import type { ServiceConnection } from './service-connection.ts'
+import type { ServicePosition } from './service-position.ts'
+
+export interface AssignmentWorkOptions {
+  readonly assignment: Assignment
+  readonly session: ConsumerSession
+  readonly connection: ServiceConnection
+  readonly plan: ProjectionPlan
+  readonly target: PostgresTarget
+  readonly kafka: KafkaPort
+  readonly decoder: EventDecoder
+  readonly limits: ProjectorLimits
+  readonly logger: Logger
+  readonly onProgress: OnProjectorProgress
+}
+
+const FIRST_RETRY_MS = 50
+const MIRROR_EVERY_MS = 1_000
+
+export class AssignmentWork {
+  readonly #options: AssignmentWorkOptions
+  #position: ServicePosition
+  /** Batches that are decoded and not applied, by lane; more than one only after a barrier cut one. */
+  readonly #waiting = new Map<string, Batch[]>()
+  /** The batch that is being decoded. */
+  #decoding: Promise<Batch> | null = null
+  #barriers: readonly Barrier[] = []
+  #nextLookAt = 0
+  #nextMissingCheckAt = 0
+  #awaitedBefore = ''
+  #nextMirrorAt = 0
+
+  constructor(options: AssignmentWorkOptions) {
+    this.#options = options
+    this.#position = options.assignment.position
+    this.#nextMissingCheckAt = performance.now() + options.limits.missingCheckMs
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { session } = this.#options
+    while (!signal.aborted && this.#isCurrent) {
+      const changed = session.changed
+      const isDue = performance.now() >= this.#nextLookAt
+      if (isDue) await this.#look(signal)
+      // Positions that hold nothing for this service are moved over when nothing else is to be done, not one by one.
+      this.#decode(isDue)
+      const batch = await this.#nextBatch()
+      if (batch) await this.#apply(batch, signal)
+      else if (!this.#decoding) await this.#wait(changed, signal)
+    }
+  }
+
+  get #isCurrent(): boolean {
+    return this.#options.session.current === this.#options.assignment
+  }
+
+  /** Answers barriers, and looks for events that Kafka no longer has. */
+  async #look(signal: AbortSignal): Promise<void> {
+    const { limits, assignment, kafka, plan, onProgress } = this.#options
+    const before = this.#barriers
+    this.#barriers = (await this.#onDatabase(signal, (client) => answerBarriers(client))) ?? []
+    for (const { lane, applied, isReached } of this.#barriers) {
+      const known = before.find((b) => b.lane === lane)
+      if (isReached && !(known?.isReached && known.applied === applied)) onProgress({ kind: 'standing', lane, at: applied })
+    }
+    const now = performance.now()
+    this.#nextLookAt = now + (this.#barriers.length > 0 ? limits.barrierPollMs : limits.idlePollMs)
+    if (now < this.#nextMissingCheckAt) return
+    this.#nextMissingCheckAt = now + limits.missingCheckMs
+    const awaited = assignment.assembler.awaited()
+    const text = awaited.map(({ end, received }) => `${partitionName(end)}@${received}`).join()
+    if (awaited.length > 0 && text === this.#awaitedBefore) await assertStillInKafka(kafka, plan.service, awaited)
+    this.#awaitedBefore = text
+    onProgress({ kind: 'buffered', bytes: assignment.assembler.heldBytes })
+  }
+
+  /** Begins to decode the next batch, of a lane that has none waiting. */
+  #decode(takeEmpty: boolean): void {
+    if (this.#decoding) return
+    const { assignment, session, decoder, plan } = this.#options
+    const raw = assignment.assembler.take(takeEmpty, new Set(this.#waiting.keys()))
+    if (!raw) return
+    session.adjustFlow()
+    const decoding = decodeFrames(raw, decoder, plan)
+    // It is awaited when the batch before it is applied; until then a failure must not count as unhandled.
+    decoding.catch(() => undefined)
+    this.#decoding = decoding
+  }
+
+  /** The first waiting batch that no barrier holds; takes in the one being decoded if there is no other. */
+  async #nextBatch(): Promise<Batch | null> {
+    const ready = this.#takeWaiting()
+    if (ready || !this.#decoding) return ready
+    const decoded = await this.#decoding
+    this.#decoding = null
+    this.#queueOf(decoded.laneName).push(decoded)
+    return this.#takeWaiting()
+  }
+
+  #takeWaiting(): Batch | null {
+    for (const [laneName, batches] of this.#waiting) {
+      const [first] = batches
+      if (!first || this.#isHeld(first.lane)) continue
+      batches.shift()
+      if (batches.length === 0) this.#waiting.delete(laneName)
+      return first
+    }
+    return null
+  }
+
+  #queueOf(laneName: string): Batch[] {
+    let queue = this.#waiting.get(laneName)
+    if (!queue) {
+      queue = []
+      this.#waiting.set(laneName, queue)
+    }
+    return queue
+  }
+
+  #isHeld(lane: LaneId): boolean {
+    return this.#barriers.some((b) => b.lane === lane && b.isReached)
+  }
+
+  async #apply(batch: Batch, signal: AbortSignal): Promise<void> {
+    this.#decode(false)
+    const outcome = await this.#transact(batch, signal)
+    if (!outcome) return
+    if (outcome.kind === 'held') {
+      this.#queueOf(batch.laneName).unshift(batch)
+      this.#nextLookAt = 0
+      return
+    }
+    this.#position = outcome.position
+    if (outcome.rest) {
+      this.#queueOf(batch.laneName).unshift(outcome.rest)
+      this.#nextLookAt = 0
+    }
+    this.#tell(outcome)
+    this.#mirror()
+  }
+
+  /** Applies a batch; again and again while the service database is away. Null if it was stopped or lost its partitions. */
+  async #transact(batch: Batch, signal: AbortSignal): Promise<BatchOutcome | null> {
+    const { plan, limits } = this.#options
+    try {
+      return await this.#onDatabase(signal, (client, onCommit) =>
+        applyBatch(client, { plan, statementRowsMax: limits.statementRowsMax, position: this.#position, onCommit }, batch),
+      )
+    } catch (error) {
+      // The other projector moved on while this one had not yet heard that its partitions are gone.
+      if (isSluiceError(error, 'OFFSETS_MOVED') && !this.#isCurrent) return null
+      throw error
+    }
+  }
+
+  /** Runs work on the service's connection; again with growing delays where the fault may pass. Null after a stop. */
+  async #onDatabase<Result>(
+    signal: AbortSignal,
+    work: (client: Awaited<ReturnType<ServiceConnection['client']>>, onCommit: () => void) => Promise<Result>,
+  ): Promise<Result | null> {
+    const { connection, target, limits, logger, onProgress } = this.#options
+    for (let attempt = 1; !signal.aborted && this.#isCurrent; attempt++) {
+      const commit = { isSent: false }
+      try {
+        return await work(await connection.client(), () => {
+          commit.isSent = true
+        })
+      } catch (error) {
+        await connection.rollBack()
+        // The connection was closed under a statement when the stop took too long.
+        if (hasAborted(signal)) return null
+        // Whether it committed is not known: a new start reads it.
+        const isOpen = commit.isSent && isConnectionFault(error)
+        if (isOpen || faultOf(error) !== 'transient') throw toPostgresError(error, target)
+        const problem = toPostgresError(error, target)
+        if (attempt === 1)
+          logger.warn({ code: problem.number, why: problem.why }, 'the service database is not ready; trying again')
+        onProgress({ kind: 'retrying', attempt, error: problem })
+        await pause(Math.min(FIRST_RETRY_MS * 2 ** (attempt - 1), limits.retryDelayMsMax), signal)
+      }
+    }
+    return null
+  }
+
+  #tell(outcome: Extract<BatchOutcome, { kind: 'applied' }>): void {
+    const { logger, onProgress } = this.#options
+    for (const { item, refusal, waitsFor } of outcome.parked) {
+      const { eventId, aggregateType, aggregateId } = item.event
+      const { projection, sqlState, message } = refusal
+      onProgress({ kind: 'parked', eventId, projection, sqlState })
+      logger.warn(
+        { code: 'SLU-5020', eventId, aggregateType, aggregateId, projection, waitsFor, why: message },
+        'an event is parked',
+      )
+    }
+    onProgress({ kind: 'applied', ...outcome.applied })
+  }
+
+  #mirror(): void {
+    const now = performance.now()
+    if (now < this.#nextMirrorAt) return
+    this.#nextMirrorAt = now + MIRROR_EVERY_MS
+    const { session, logger } = this.#options
+    session.mirror(this.#position).catch((error: unknown) => {
+      logger.debug({ error: error instanceof SluiceError ? error.number : String(error) }, 'offsets were not shown to the group')
+    })
+  }
+
+  /** Until something came, or the next look is due. */
+  async #wait(changed: Promise<undefined>, signal: AbortSignal): Promise<void> {
+    const ms = Math.max(1, this.#nextLookAt - performance.now())
+    const due = new AbortController()
+    try {
+      await Promise.race([changed, pause(ms, AbortSignal.any([signal, due.signal]))])
+    } finally {
+      due.abort()
+    }
+  }
+}
+
+/** Read anew: it changes while something is awaited. */
+function hasAborted(signal: AbortSignal): boolean {
+  return signal.aborted
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await delay(ms, undefined, { signal })
+  } catch {
+    // Only the signal ends it early; the caller looks at that itself.
+  }
+}

@@ -1,0 +1,211 @@
+/**
+ * The SQL of a table mapping. Each statement takes rows of the captured table column by column: parameter n is the text
+ * array of its n-th source column. The mapping's expressions run over those rows inside the statement.
+ *
+ * Every statement that writes answers with one row (expected, written): how many rows had to be written, and how many
+ * were. If they differ the service refused silently (a trigger) or lacks a row.
+ */
+import { quoteIdentifier, quoteQualified } from '@sluice/postgres'
+import {
+  type CapturedTable,
+  type ColumnSource,
+  type ColumnType,
+  type SqlExpression,
+  type TableMapping,
+  columnsOf,
+  renderSql,
+} from '@sluice/system'
+import type { TargetColumn } from './target-catalog.ts'
+
+export interface MappingStatement {
+  readonly text: string
+  /** Source columns whose text arrays are the parameters, in order. */
+  readonly parameters: readonly string[]
+}
+
+export type TargetColumns = ReadonlyMap<string, TargetColumn>
+
+const render = (column: string): string => `s.${quoteIdentifier(column)}`
+
+/** Columns of the source that a mapping reads, in the order of the source's definition. */
+export function columnsRead(mapping: TableMapping): readonly string[] {
+  const sources: readonly ColumnSource[] = [...Object.values(mapping.columns), ...(mapping.filter ? [mapping.filter] : [])]
+  const read = new Set([...mapping.source.key, ...sources.flatMap(columnsOf)])
+  return mapping.source.columnNames.filter((c) => read.has(c))
+}
+
+/** Inserts whole rows or replaces them, where the filter holds. */
+export function upsertStatement(mapping: TableMapping, target: TargetColumns): MappingStatement {
+  const parameters = columnsRead(mapping)
+  const columns = Object.entries(mapping.columns)
+  const key = new Set(mapping.targetKey)
+  const changed = columns.map(([name]) => name).filter((name) => !key.has(name))
+  // With nothing but a key there is nothing to change, but the row has to count as written.
+  const set = (changed.length > 0 ? changed : mapping.targetKey).map(
+    (c) => `${quoteIdentifier(c)} = excluded.${quoteIdentifier(c)}`,
+  )
+  const names = columns.map(([name]) => quoteIdentifier(name)).join(', ')
+  const values = columns.map(([name, source]) => castTo(target, name, renderSql(source, render))).join(', ')
+  return {
+    parameters,
+    text: `WITH s AS MATERIALIZED (${rowsOf(mapping.source, parameters)}), w AS (
+      INSERT INTO ${quoteQualified(mapping.targetSchema, mapping.target)} (${names}) OVERRIDING SYSTEM VALUE
+      SELECT ${values} FROM s ${whereFilter(mapping.filter)}
+      ON CONFLICT (${mapping.targetKey.map(quoteIdentifier).join(', ')}) DO UPDATE SET ${set.join(', ')} RETURNING 1)
+      ${counts(mapping.filter)}`,
+  }
+}
+
+/** What an update of rows with unavailable columns can say about a mapping's target. */
+export type PartialUpdate =
+  | { readonly kind: 'statement'; readonly statement: MappingStatement }
+  /** Nothing that the mapping reads is available: nothing of it changed. */
+  | { readonly kind: 'unchanged' }
+  /** Part of what an expression reads is available, part not: its value can't be told. */
+  | { readonly kind: 'undecidable'; readonly column: string; readonly unavailable: readonly string[] }
+
+/** Updates existing rows from the columns that are available. An unavailable column is one that did not change. */
+export function partialUpdate(mapping: TableMapping, target: TargetColumns, available: ReadonlySet<string>): PartialUpdate {
+  const undecidable = findUndecidable(mapping, available)
+  if (undecidable) return undecidable
+  const key = new Set(mapping.targetKey)
+  const settable = Object.entries(mapping.columns).filter(([name, from]) => !key.has(name) && isAvailable(from, available))
+  const filter = mapping.filter && isAvailable(mapping.filter, available) ? mapping.filter : null
+  if (settable.length === 0) return { kind: 'unchanged' }
+  const parameters = columnsRead(mapping).filter((c) => available.has(c))
+  const text = `WITH s AS MATERIALIZED (${rowsOf(mapping.source, parameters)}), w AS (
+      UPDATE ${quoteQualified(mapping.targetSchema, mapping.target)} AS t SET ${assignments(settable, target)}
+      FROM s WHERE ${keyMatch(mapping, target, render)}${filter ? ` AND (${renderSql(filter, render)})` : ''} RETURNING 1)
+      ${updateCounts(mapping, filter)}`
+  return { kind: 'statement', statement: { text, parameters } }
+}
+
+/**
+ * Moves one row from an old key to a new one, in place, so that references to it are treated as in the source.
+ * Parameters: the available source columns, then the old key's.
+ */
+export function keyChange(mapping: TableMapping, target: TargetColumns, available: ReadonlySet<string>): MappingStatement {
+  const parameters = columnsRead(mapping).filter((c) => available.has(c))
+  const settable = Object.entries(mapping.columns).filter(([, from]) => isAvailable(from, available))
+  const filter = mapping.filter && isAvailable(mapping.filter, available) ? mapping.filter : null
+  const oldKey = mapping.source.key.map(
+    (c, i) => `${parameterRow(mapping.source, c, parameters.length + i)} AS ${quoteIdentifier(`old ${c}`)}`,
+  )
+  const oldRef = (column: string): string => `s.${quoteIdentifier(`old ${column}`)}`
+  return {
+    parameters,
+    text: `WITH s AS MATERIALIZED (SELECT ${[...parameters.map((c, i) => `${parameterRow(mapping.source, c, i)} AS ${quoteIdentifier(c)}`), ...oldKey].join(', ')}),
+      w AS (UPDATE ${quoteQualified(mapping.targetSchema, mapping.target)} AS t SET ${assignments(settable, target)}
+      FROM s WHERE ${keyMatch(mapping, target, oldRef)}${filter ? ` AND (${renderSql(filter, render)})` : ''} RETURNING 1)
+      ${updateCounts(mapping, filter)}`,
+  }
+}
+
+/** Deletes the rows of a key. All mappings of one table into one target have the same key. */
+export function deleteStatement(mapping: TableMapping, target: TargetColumns): MappingStatement {
+  const parameters = mapping.source.key
+  return {
+    parameters,
+    text: `DELETE FROM ${quoteQualified(mapping.targetSchema, mapping.target)} AS t
+      USING (${rowsOf(mapping.source, parameters)}) AS s WHERE ${keyMatch(mapping, target, render)}`,
+  }
+}
+
+/**
+ * Deletes the rows that no filter lets in any more; null where every row belongs into the target.
+ *
+ * @param mappings All mappings of one captured table into one target: a row may leave one and enter another.
+ */
+export function leaveStatement(mappings: readonly TableMapping[], target: TargetColumns): MappingStatement | null {
+  const [first] = mappings
+  const filters = mappings.flatMap((m) => (m.filter ? [m.filter] : []))
+  if (!first || filters.length < mappings.length) return null
+  const read = new Set([...first.source.key, ...filters.flatMap(columnsOf)])
+  const parameters = first.source.columnNames.filter((c) => read.has(c))
+  const left = filters.map((filter) => `(${renderSql(filter, render)}) IS NOT TRUE`).join(' AND ')
+  return {
+    parameters,
+    text: `DELETE FROM ${quoteQualified(first.targetSchema, first.target)} AS t
+      USING (${rowsOf(first.source, parameters)}) AS s WHERE ${keyMatch(first, target, render)} AND ${left}`,
+  }
+}
+
+export function truncateStatement(mapping: TableMapping): string {
+  return `DELETE FROM ${quoteQualified(mapping.targetSchema, mapping.target)}`
+}
+
+function isAvailable(source: ColumnSource, available: ReadonlySet<string>): boolean {
+  return columnsOf(source).every((c) => available.has(c))
+}
+
+function findUndecidable(mapping: TableMapping, available: ReadonlySet<string>): PartialUpdate | null {
+  const sources: readonly (readonly [string, ColumnSource])[] = [
+    ...Object.entries(mapping.columns),
+    ...(mapping.filter ? [['(filter)', mapping.filter] as const] : []),
+  ]
+  for (const [column, source] of sources) {
+    const unavailable = columnsOf(source).filter((c) => !available.has(c))
+    if (unavailable.length > 0 && unavailable.length < columnsOf(source).length)
+      return { kind: 'undecidable', column, unavailable }
+  }
+  return null
+}
+
+function assignments(columns: readonly (readonly [string, ColumnSource])[], target: TargetColumns): string {
+  return columns
+    .map(([name, source]) => `${quoteIdentifier(name)} = ${castTo(target, name, renderSql(source, render))}`)
+    .join(', ')
+}
+
+function keyMatch(mapping: TableMapping, target: TargetColumns, ref: (column: string) => string): string {
+  return mapping.targetKey
+    .map((column, i) => `t.${quoteIdentifier(column)} = ${castTo(target, column, ref(mapping.source.key[i]!))}`)
+    .join(' AND ')
+}
+
+function castTo(target: TargetColumns, column: string, expression: string): string {
+  const type = target.get(column)
+  if (!type) throw new RangeError(`the target has no column ${column}`)
+  return `(${expression})::${type.castType}`
+}
+
+function whereFilter(filter: SqlExpression | null): string {
+  return filter ? `WHERE (${renderSql(filter, render)})` : ''
+}
+
+function counts(filter: SqlExpression | null): string {
+  return `SELECT (SELECT count(*) FROM s ${whereFilter(filter)})::integer AS expected, (SELECT count(*) FROM w)::integer AS written`
+}
+
+/** A filter of which nothing changed says that the row is where it was: there if it was there. */
+function updateCounts(mapping: TableMapping, available: SqlExpression | null): string {
+  if (available !== null || mapping.filter === null) return counts(available)
+  return 'SELECT count(*)::integer AS expected, count(*)::integer AS written FROM w'
+}
+
+/** `SELECT` of the parameters' rows under the source's column names and types. */
+function rowsOf(source: CapturedTable, columns: readonly string[]): string {
+  const arrays = columns.map((c, i) => `$${i + 1}::${arrayType(source.columns[c]!)}`).join(', ')
+  const names = columns.map((c, i) => `${fromArray(source.columns[c]!, `u.c${i}`)} AS ${quoteIdentifier(c)}`).join(', ')
+  return `SELECT ${names} FROM unnest(${arrays}) AS u (${columns.map((_, i) => `c${i}`).join(', ')})`
+}
+
+/** The only value of a parameter's array. */
+function parameterRow(source: CapturedTable, column: string, index: number): string {
+  const type = source.columns[column]!
+  return fromArray(type, `($${index + 1}::${arrayType(type)})[1]`)
+}
+
+/** Types that are no arrays themselves and read alike everywhere are given as arrays of their own: one cast less. */
+function hasOwnArray(type: ColumnType): boolean {
+  return type.avro.form !== 'text' && !type.isSourceOnly
+}
+
+function arrayType(type: ColumnType): string {
+  return hasOwnArray(type) ? `${type.sqlType}[]` : 'text[]'
+}
+
+/** Source-only types stay text, as `verify` sees them too. */
+function fromArray(type: ColumnType, value: string): string {
+  return hasOwnArray(type) || type.isSourceOnly || type.sqlType === 'text' ? value : `${value}::${type.sqlType}`
+}

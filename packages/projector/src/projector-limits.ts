@@ -1,0 +1,35 @@
+/** What a projector may use, and how long it waits. */
+export interface ProjectorLimits {
+  /** Messages held for frames that are not complete, in bytes. A frame that is being completed may exceed it alone. @default 48 MiB */
+  readonly bufferBytesMax: number
+  /** Events after which a transaction ends at the next end of a source commit. @default 10,000 */
+  readonly batchEventsMax: number
+  /** The same in bytes of messages. @default 8 MiB */
+  readonly batchBytesMax: number
+  /** Rows of one statement. @default 2,000 */
+  readonly statementRowsMax: number
+  /** How often an idle projector looks for a barrier, and moves over positions that hold nothing for it. @default 100 ms */
+  readonly idlePollMs: number
+  /** The same while a barrier stands. @default 20 ms */
+  readonly barrierPollMs: number
+  /** How long a frame may stay incomplete before Kafka is asked whether it still has the events. @default 5,000 ms */
+  readonly missingCheckMs: number
+  /** Longest delay between two attempts while the service database is away. @default 5,000 ms */
+  readonly retryDelayMsMax: number
+  /** How long a running transaction may go on after a stop was asked for. @default 10,000 ms */
+  readonly stopGraceMs: number
+}
+
+const MEBIBYTE = 1024 * 1024
+
+export const DEFAULT_PROJECTOR_LIMITS: ProjectorLimits = {
+  bufferBytesMax: 48 * MEBIBYTE,
+  batchEventsMax: 10_000,
+  batchBytesMax: 8 * MEBIBYTE,
+  statementRowsMax: 2_000,
+  idlePollMs: 100,
+  barrierPollMs: 20,
+  missingCheckMs: 5_000,
+  retryDelayMsMax: 5_000,
+  stopGraceMs: 10_000,
+}

@@ -1,0 +1,169 @@
+/**
+ * The projector of one service: Kafka to rows (promise 6).
+ *
+ * States: standby → active: complete frames are decoded while the database applies those before → standby …
+ * A barrier holds a lane while the others go on. While the service database is away the same batch is tried again; Kafka's
+ * buffers stay bounded meanwhile.
+ *
+ * P1  Batches of a lane are applied in order, one at a time.
+ * P2  What is known of the service's position comes from its database or from a commit of this process.
+ * P3  Killed anywhere, nothing is lost: the database says where to go on, and Kafka still has the rest.
+ */
+import { type Logger, SluiceError, type TopicPartition, isSluiceError } from '@sluice/core'
+import type { KafkaPort } from '@sluice/kafka'
+import { type PostgresTarget, connect, sqlStateOf, toPostgresError } from '@sluice/postgres'
+import { type SystemDefinition, controlTopicName, subscriptionsOf } from '@sluice/system'
+import { AssignmentWork } from './assignment-work.ts'
+import { ConsumerSession } from './consumer-session.ts'
+import type { EventDecoder } from './event-decoder.ts'
+import type { LaneSubscription } from './frame-assembler.ts'
+import { type ProjectionPlan, mappingsOf, planProjections } from './projection-plan.ts'
+import { DEFAULT_PROJECTOR_LIMITS, type ProjectorLimits } from './projector-limits.ts'
+import type { OnProjectorProgress } from './projector-progress.ts'
+import { ServiceConnection } from './service-connection.ts'
+import { type ServicePosition, ensurePartitions, readServicePosition } from './service-position.ts'
+import { readTargetCatalog } from './target-catalog.ts'
+
+export interface ProjectorOptions {
+  readonly system: SystemDefinition
+  readonly service: string
+  readonly target: PostgresTarget
+  readonly kafka: KafkaPort
+  readonly decoder: EventDecoder
+  readonly logger: Logger
+  /** @default DEFAULT_PROJECTOR_LIMITS */
+  readonly limits?: Partial<ProjectorLimits>
+  readonly onProgress?: OnProjectorProgress
+}
+
+export interface Projector {
+  /**
+   * Works until the signal aborts; a transaction that runs is finished first, within `stopGraceMs`.
+   *
+   * @throws SluiceError SLU-20xx, SLU-40xx, SLU-5001, SLU-5002, SLU-5010, SLU-5011
+   */
+  run(signal: AbortSignal): Promise<void>
+}
+
+export function createProjector(options: ProjectorOptions): Projector {
+  return { run: (signal) => runProjector(options, signal) }
+}
+
+/** Consumer group of a service. */
+export function consumerGroupOf(system: SystemDefinition, service: string): string {
+  return `sluice.${system.name}.${service}`
+}
+
+async function runProjector(options: ProjectorOptions, signal: AbortSignal): Promise<void> {
+  const { system, service, target, kafka } = options
+  const limits: ProjectorLimits = { ...DEFAULT_PROJECTOR_LIMITS, ...options.limits }
+  const logger = options.logger.child({ component: 'projector', service })
+  const onProgress = options.onProgress ?? (() => undefined)
+  const plan = await readPlan(system, service, target)
+  const session = new ConsumerSession({
+    service,
+    groupId: consumerGroupOf(system, service),
+    subscriptions: laneSubscriptions(system, service),
+    kafka,
+    limits,
+    takeOver: (partitions) => takeOver(target, partitions),
+  })
+  const connection = new ServiceConnection(target, `sluice projector ${service}`)
+  const stop = stopWithin(connection, limits.stopGraceMs, signal)
+  try {
+    await session.open()
+    while (!signal.aborted) {
+      const assignment = session.current
+      if (assignment) {
+        onProgress({ kind: 'active', partitions: assignment.partitions })
+        logger.info({ partitions: assignment.partitions }, 'the projector is active')
+        const work = {
+          assignment,
+          session,
+          connection,
+          plan,
+          target,
+          kafka,
+          decoder: options.decoder,
+          limits,
+          logger,
+          onProgress,
+        }
+        await new AssignmentWork(work).run(signal)
+      } else {
+        onProgress({ kind: 'standby' })
+        await Promise.race([session.changed, stop.requested])
+      }
+    }
+  } finally {
+    stop.done()
+    await session.close()
+    await connection.close()
+  }
+}
+
+/** Captured topics that the service consumes, a lane each, with the lane's control topic. */
+export function laneSubscriptions(system: SystemDefinition, service: string): readonly LaneSubscription[] {
+  return subscriptionsOf(system, service).map(({ lane, topics }) => ({
+    laneName: lane.name,
+    controlTopic: controlTopicName(system.name, lane.name),
+    topics,
+  }))
+}
+
+async function readPlan(system: SystemDefinition, service: string, target: PostgresTarget): Promise<ProjectionPlan> {
+  const mappings = mappingsOf(system, service)
+  const client = await connect(target, { applicationName: `sluice projector ${service}` })
+  try {
+    await client.query('SELECT FROM public.projector_positions, public.consumed_offsets, public.parked_events LIMIT 0')
+    return planProjections(system, service, await readTargetCatalog(client, service, mappings))
+  } catch (error) {
+    if (sqlStateOf(error) !== '42P01') throw toPostgresError(error, target)
+    throw new SluiceError('SERVICE_NOT_PROVISIONED', {
+      what: `the database of service "${service}" is not prepared`,
+      why: `${target.display} lacks Sluice's own tables`,
+      ways: ['sluice provision'],
+      cause: error,
+    })
+  } finally {
+    await client.end()
+  }
+}
+
+/** Reads the position on a connection of its own: the other one may be busy with the last transaction of the assignment before. */
+async function takeOver(target: PostgresTarget, partitions: readonly TopicPartition[]): Promise<ServicePosition> {
+  const client = await connect(target, { applicationName: 'sluice projector' })
+  try {
+    await ensurePartitions(client, partitions)
+    return await readServicePosition(client, { waitForRunning: true })
+  } catch (error) {
+    throw isSluiceError(error) ? error : toPostgresError(error, target)
+  } finally {
+    await client.end()
+  }
+}
+
+/** After the signal a running statement has `graceMs`, then its connection is closed: the transaction leaves nothing. */
+function stopWithin(
+  connection: ServiceConnection,
+  graceMs: number,
+  signal: AbortSignal,
+): { readonly requested: Promise<undefined>; readonly done: () => void } {
+  const { promise: requested, resolve } = Promise.withResolvers<undefined>()
+  let grace: NodeJS.Timeout | undefined
+  const begin = (): void => {
+    resolve(undefined)
+    grace = setTimeout(() => {
+      connection.abandon()
+    }, graceMs)
+  }
+  if (signal.aborted) begin()
+  else signal.addEventListener('abort', begin, { once: true })
+  return {
+    requested,
+    done: () => {
+      clearTimeout(grace)
+      signal.removeEventListener('abort', begin)
+    },
+  }
+}

@@ -1,0 +1,44 @@
+/** The projector's one connection to its service database; a broken one is replaced at the next use. */
+import { type PostgresTarget, connect } from '@sluice/postgres'
+import type { Client } from 'pg'
+
+export class ServiceConnection {
+  readonly #target: PostgresTarget
+  readonly #applicationName: string
+  #client: Client | undefined
+
+  constructor(target: PostgresTarget, applicationName: string) {
+    this.#target = target
+    this.#applicationName = applicationName
+  }
+
+  /** @throws SluiceError SLU-2001, SLU-2002 or SLU-2003 */
+  async client(): Promise<Client> {
+    this.#client ??= await connect(this.#target, { applicationName: this.#applicationName })
+    return this.#client
+  }
+
+  /** Ends an open transaction; a connection that can't do that is given up. */
+  async rollBack(): Promise<void> {
+    try {
+      await this.#client?.query('ROLLBACK')
+    } catch {
+      await this.close()
+    }
+  }
+
+  /** Breaks off a statement that is running; it rejects. */
+  abandon(): void {
+    this.#client?.end().catch(() => undefined)
+  }
+
+  async close(): Promise<void> {
+    const client = this.#client
+    this.#client = undefined
+    try {
+      await client?.end()
+    } catch {
+      // It was broken already, which is why it is closed.
+    }
+  }
+}

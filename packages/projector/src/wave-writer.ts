@@ -1,0 +1,217 @@
+/** Writes a wave into the service's tables. Runs inside the caller's transaction; a refusal is the caller's to undo. */
+import { type RowText, runInContext } from '@sluice/core'
+import type { EventHandler, ProjectedEvent, ProjectionTransaction } from '@sluice/system'
+import type { ClientBase, QueryResultRow } from 'pg'
+import type { MappingStatement } from './mapping-statements.ts'
+import type { MappingPlan, ProjectionPlan, TableRoute, TargetPlan } from './projection-plan.ts'
+import { RefusedError, refusedByHandler, refusedIn } from './refusal.ts'
+import { textArray } from './text-array.ts'
+import type { TableChanges, Wave } from './wave.ts'
+
+export class WaveWriter {
+  readonly #client: ClientBase
+  readonly #rowsMax: number
+  readonly #order: ReadonlyMap<string, number>
+
+  constructor(client: ClientBase, plan: ProjectionPlan, statementRowsMax: number) {
+    this.#client = client
+    this.#rowsMax = statementRowsMax
+    this.#order = new Map(plan.catalog.order.map((name, i) => [name, i]))
+  }
+
+  /** @throws RefusedError if the service refuses a row; any other error of PostgreSQL as it is. */
+  async write(wave: Wave): Promise<void> {
+    switch (wave.kind) {
+      case 'set':
+        return this.#writeSet(wave.changes)
+      case 'key change':
+        return this.#changeKey(wave.table, wave.before, wave.row)
+      case 'truncate':
+        return this.#truncate(wave.tables)
+      case 'handlers': {
+        if (wave.inner) await this.write(wave.inner)
+        const [{ event, route }] = wave.events
+        const handlers = route?.kind === 'own' ? route.handlers : (route?.table.handlers ?? [])
+        for (const handler of handlers) await this.#call(handler, event)
+      }
+    }
+  }
+
+  /** Upserts, parents first; partial updates; then deletes, children first. */
+  async #writeSet(changes: ReadonlyMap<TableRoute, TableChanges>): Promise<void> {
+    const targets = this.#parentsFirst(
+      [...changes.keys()].flatMap((table) => table.targets.map((target) => ({ target, changes: changes.get(table)! }))),
+    )
+    const partial: { mapping: MappingPlan; rows: readonly RowText[] }[] = []
+    for (const { target, changes } of targets) {
+      for (const mapping of target.mappings) {
+        const incomplete: RowText[] = []
+        const complete = [...changes.writes.values()].filter(
+          (row) => isComplete(row, mapping.columnsRead) || !incomplete.push(row),
+        )
+        await this.#writeRows(mapping, mapping.upsert, complete)
+        if (incomplete.length > 0) partial.push({ mapping, rows: incomplete })
+      }
+    }
+    for (const { mapping, rows } of partial) await this.#updatePartially(mapping, rows)
+    for (const { target, changes } of targets.reverse()) {
+      if (target.leave) await this.#leave(target, target.leave, [...changes.writes.values()])
+      await this.#run(projectionOf(target), target.delete, [...changes.deletes.values()])
+    }
+  }
+
+  async #updatePartially(mapping: MappingPlan, rows: readonly RowText[]): Promise<void> {
+    const groups = Map.groupBy(rows, (row) => mapping.columnsRead.filter((c) => row[c] !== undefined).join('\u0000'))
+    for (const [signature, group] of groups) {
+      const update = mapping.partial(new Set(signature.split('\u0000')))
+      if (update.kind === 'undecidable') throw undecidable(mapping, update.column, update.unavailable)
+      if (update.kind === 'statement') await this.#writeRows(mapping, update.statement, group)
+    }
+  }
+
+  /** Rows whose filter can be told leave the target if it no longer holds. */
+  async #leave(target: TargetPlan, statement: MappingStatement, rows: readonly RowText[]): Promise<void> {
+    await this.#run(
+      projectionOf(target),
+      statement,
+      rows.filter((row) => isComplete(row, statement.parameters)),
+    )
+  }
+
+  async #changeKey(table: TableRoute, before: RowText, row: RowText): Promise<void> {
+    const available = new Set(Object.keys(row).filter((c) => row[c] !== undefined))
+    const oldKey = table.source.key.map((c) => textArray([before[c] ?? null]))
+    for (const { target } of this.#parentsFirst(table.targets.map((target) => ({ target })))) {
+      for (const mapping of target.mappings) {
+        if (isComplete(row, mapping.columnsRead)) continue
+        const update = mapping.partial(available)
+        if (update.kind === 'undecidable') throw undecidable(mapping, update.column, update.unavailable)
+      }
+      let written = 0
+      let expected = 0
+      for (const mapping of target.mappings) {
+        const statement = mapping.keyChange(available)
+        const values = [...statement.parameters.map((c) => textArray([row[c] ?? null])), ...oldKey]
+        const counts = await this.#counted(mapping, statement.text, values)
+        written += counts.written
+        expected += counts.expected
+      }
+      if (written === 0 && expected > 0) {
+        for (const mapping of target.mappings) {
+          if (!isComplete(row, mapping.columnsRead)) throw rowsMissing(mapping, expected, 0)
+          await this.#writeRows(mapping, mapping.upsert, [row])
+        }
+      }
+      await this.#run(projectionOf(target), target.delete, [before])
+    }
+  }
+
+  async #truncate(tables: readonly TableRoute[]): Promise<void> {
+    const targets = this.#parentsFirst(tables.flatMap((table) => table.targets.map((target) => ({ target })))).reverse()
+    for (const { target } of targets) {
+      if (target.isShared) {
+        const message = `a truncate can not be applied to ${target.name}: other captured tables write rows into it too`
+        throw new RefusedError({
+          projection: projectionOf(target),
+          sqlState: null,
+          table: target.name,
+          column: null,
+          constraint: null,
+          message,
+        })
+      }
+      await this.#query(projectionOf(target), target.truncate, [])
+    }
+  }
+
+  async #call(handler: EventHandler, event: ProjectedEvent): Promise<void> {
+    const transaction: ProjectionTransaction = {
+      query: async <Row extends object>(text: string, values: readonly unknown[] = []) => {
+        const { rows, rowCount } = await this.#client.query<Row & QueryResultRow>(text, [...values])
+        return { rows, rowCount }
+      },
+    }
+    try {
+      await runInContext({ ...event.context, causationId: event.eventId }, () => handler.apply(event, transaction))
+    } catch (error) {
+      throw refusedByHandler(handler.name, error)
+    }
+  }
+
+  async #writeRows(mapping: MappingPlan, statement: MappingStatement, rows: readonly RowText[]): Promise<void> {
+    for (let from = 0; from < rows.length; from += this.#rowsMax) {
+      const values = parameters(statement, rows, from, Math.min(from + this.#rowsMax, rows.length))
+      const { expected, written } = await this.#counted(mapping, statement.text, values)
+      if (expected !== written) throw rowsMissing(mapping, expected, written)
+    }
+  }
+
+  async #counted(mapping: MappingPlan, text: string, values: string[]): Promise<{ expected: number; written: number }> {
+    const [counts] = await this.#query<{ expected: number; written: number }>(mapping.mapping.name, text, values)
+    return counts ?? { expected: 0, written: 0 }
+  }
+
+  async #run(projection: string, statement: MappingStatement, rows: readonly RowText[]): Promise<void> {
+    for (let from = 0; from < rows.length; from += this.#rowsMax) {
+      await this.#query(
+        projection,
+        statement.text,
+        parameters(statement, rows, from, Math.min(from + this.#rowsMax, rows.length)),
+      )
+    }
+  }
+
+  async #query<Row extends QueryResultRow>(projection: string, text: string, values: string[]): Promise<Row[]> {
+    try {
+      const { rows } = await this.#client.query<Row>(text, values)
+      return rows
+    } catch (error) {
+      throw refusedIn(projection, error)
+    }
+  }
+
+  #parentsFirst<Item extends { readonly target: TargetPlan }>(items: Item[]): Item[] {
+    const rank = (item: Item): number => this.#order.get(item.target.name) ?? 0
+    return items.sort((a, b) => rank(a) - rank(b))
+  }
+}
+
+function parameters(statement: MappingStatement, rows: readonly RowText[], from: number, to: number): string[] {
+  const slice = from === 0 && to === rows.length ? rows : rows.slice(from, to)
+  return statement.parameters.map((column) => textArray(slice.map((row) => row[column] ?? null)))
+}
+
+function isComplete(row: RowText, columns: readonly string[]): boolean {
+  for (const column of columns) if (row[column] === undefined) return false
+  return true
+}
+
+function projectionOf(target: TargetPlan): string {
+  return target.mappings[0]!.mapping.name
+}
+
+function rowsMissing(mapping: MappingPlan, expected: number, written: number): RefusedError {
+  const { targetSchema, target, name } = mapping.mapping
+  return new RefusedError({
+    projection: name,
+    sqlState: null,
+    table: `${targetSchema}.${target}`,
+    column: null,
+    constraint: null,
+    message: `${written} of ${expected} rows were written: a row to be updated is missing in the target, or a trigger refused it`,
+  })
+}
+
+function undecidable(mapping: MappingPlan, column: string, unavailable: readonly string[]): RefusedError {
+  const { targetSchema, target, name, source } = mapping.mapping
+  return new RefusedError({
+    projection: name,
+    sqlState: null,
+    table: `${targetSchema}.${target}`,
+    column,
+    constraint: null,
+    message:
+      `its value needs ${unavailable.join(', ')}, which PostgreSQL did not send because it did not change; ` +
+      `ALTER TABLE ${source.schema}.${source.name} REPLICA IDENTITY FULL in the source makes it send it`,
+  })
+}

@@ -1,0 +1,120 @@
+/**
+ * Groups events in position order into waves, each of which a few statements apply (decision 0008).
+ *
+ * W1  In a set wave each key of a table is written (its changes merged, newer available columns over older), then deleted,
+ *     or one of both. What follows a delete of its key opens the next wave.
+ * W2  A change of key, an event that a handler meets, and truncates stand in waves of their own: nothing is moved over them.
+ * W3  The waves in order hold every event once, in order.
+ */
+import type { RowText } from '@sluice/core'
+import type { ProjectedEvent } from '@sluice/system'
+import type { BatchEvent } from './batch.ts'
+import type { TableRoute } from './projection-plan.ts'
+
+/** What a wave does to the rows of one captured table, by aggregate id. */
+export interface TableChanges {
+  /** Row as far as it is available. */
+  readonly writes: Map<string, RowText>
+  /** Row with at least the key. */
+  readonly deletes: Map<string, RowText>
+}
+
+export type Wave =
+  | { readonly kind: 'set'; readonly events: readonly BatchEvent[]; readonly changes: ReadonlyMap<TableRoute, TableChanges> }
+  | {
+      readonly kind: 'key change'
+      readonly events: readonly [BatchEvent]
+      readonly table: TableRoute
+      readonly before: RowText
+      readonly row: RowText
+    }
+  | { readonly kind: 'truncate'; readonly events: readonly BatchEvent[]; readonly tables: readonly TableRoute[] }
+  /** Handlers run after the event's own mappings, which are `inner`. */
+  | { readonly kind: 'handlers'; readonly events: readonly [BatchEvent]; readonly inner: Wave | null }
+
+export function planWaves(events: readonly BatchEvent[]): readonly Wave[] {
+  const waves: Wave[] = []
+  let open = new OpenSet()
+  const close = (): void => {
+    if (open.events.length > 0) waves.push({ kind: 'set', events: open.events, changes: open.changes })
+    open = new OpenSet()
+  }
+  for (const item of events) {
+    const table = item.route?.kind === 'table' ? item.route.table : null
+    if (item.route === null) continue
+    if (table === null || table.handlers.length > 0) {
+      close()
+      waves.push({ kind: 'handlers', events: [item], inner: table === null ? null : singleWave(item, table) })
+    } else if (isSetChange(item.event, table)) {
+      if (!open.accepts(item.event, table)) close()
+      open.add(item, table)
+    } else {
+      close()
+      const wave = singleWave(item, table)
+      const last = waves.at(-1)
+      if (wave?.kind === 'truncate' && last?.kind === 'truncate' && isSameCommit(item, last.events[0]!)) {
+        waves[waves.length - 1] = { kind: 'truncate', events: [...last.events, item], tables: [...last.tables, table] }
+      } else if (wave) waves.push(wave)
+    }
+  }
+  close()
+  return waves
+}
+
+/** The key's old row where an update changed the key, else null. */
+export function changedKey(event: ProjectedEvent, key: readonly string[]): RowText | null {
+  const { op, before, after } = event
+  if (op !== 'u' || before === null || after === null) return null
+  return key.some((c) => before[c] !== undefined && before[c] !== after[c]) ? before : null
+}
+
+class OpenSet {
+  readonly events: BatchEvent[] = []
+  readonly changes = new Map<TableRoute, TableChanges>()
+
+  accepts(event: ProjectedEvent, table: TableRoute): boolean {
+    return !this.changes.get(table)?.deletes.has(event.aggregateId)
+  }
+
+  add(item: BatchEvent, table: TableRoute): void {
+    this.events.push(item)
+    let changes = this.changes.get(table)
+    if (!changes) {
+      changes = { writes: new Map(), deletes: new Map() }
+      this.changes.set(table, changes)
+    }
+    const { event } = item
+    const id = event.aggregateId
+    if (event.op === 'd') {
+      changes.deletes.set(id, event.before ?? {})
+      return
+    }
+    const row = availableRow(event)
+    const older = changes.writes.get(id)
+    changes.writes.set(id, older ? { ...older, ...row } : row)
+  }
+}
+
+function singleWave(item: BatchEvent, table: TableRoute): Wave | null {
+  if (table.targets.length === 0) return null
+  if (item.event.op === 't') return { kind: 'truncate', events: [item], tables: [table] }
+  const before = changedKey(item.event, table.source.key)
+  if (before) return { kind: 'key change', events: [item], table, before, row: availableRow(item.event) }
+  const set = new OpenSet()
+  set.add(item, table)
+  return { kind: 'set', events: [item], changes: set.changes }
+}
+
+function isSetChange(event: ProjectedEvent, table: TableRoute): boolean {
+  return event.op !== 't' && changedKey(event, table.source.key) === null
+}
+
+/** An unavailable column did not change, so the old row's value, where one was sent, is the new one. */
+function availableRow(event: ProjectedEvent): RowText {
+  const after = event.after ?? {}
+  return event.op === 'u' && event.before !== null ? { ...event.before, ...after } : after
+}
+
+function isSameCommit(a: BatchEvent, b: BatchEvent): boolean {
+  return a.event.commitLsn === b.event.commitLsn
+}
