@@ -12,7 +12,10 @@ export interface FetchedPartition extends TopicPartition {
   readonly messages: readonly IncomingMessage[]
   /** Bytes of their keys and values. */
   readonly bytes: number
-  /** Where to fetch next; null if the answer held no record at all. */
+  /**
+   * Where to fetch next; null if the answer held no record. That does not mean that there is none, even where `stableEnd` is
+   * beyond: a broker may answer with an end that moved while it read.
+   */
   readonly next: Offset | null
   /** End of what is committed, or aborted: the last stable offset. */
   readonly stableEnd: Offset

@@ -64,18 +64,6 @@ export async function fetchFrom(
   }
 }
 
-/**
- * Compaction may leave a record batch without records, which the decoder does not show. Where a whole answer has no record
- * although committed offsets remain, the reader goes one offset on: the broker answers again with what comes after.
- */
-function passEmptyBatches(fetched: readonly FetchedPartition[], from: ReadonlyMap<string, Offset>): readonly FetchedPartition[] {
-  if (fetched.some((p) => p.next !== null)) return fetched
-  return fetched.map((p) => {
-    const offset = from.get(partitionName(p))
-    return offset !== undefined && offset < p.stableEnd ? { ...p, next: offsetOf(offset + 1n) } : p
-  })
-}
-
 async function outOfRange(cluster: Cluster, error: unknown, from: ReadonlyMap<string, Offset>): Promise<SluiceError | undefined> {
   const found = causesOf(error).find((e) => e.name === 'KafkaJSOffsetOutOfRange')
   if (!found || !('topic' in found) || !('partition' in found)) return undefined

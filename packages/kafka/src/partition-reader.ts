@@ -6,6 +6,9 @@ import type { IncomingMessage } from './kafka-port.ts'
 import { type KafkaConnection, kafkajsClient, lowLevelCluster } from './kafkajs-client.ts'
 import { DEFAULT_FETCH_LIMITS, fetchFrom, leaderOf } from './partition-fetch.ts'
 
+/** Each waits for `waitMs` at most. */
+const EMPTY_ANSWERS_MAX = 20
+
 const RETRY = { initialRetryTime: 50, maxRetryTime: 1_000, retries: 6 }
 
 export async function* readPartitionToEnd(
@@ -31,6 +34,7 @@ async function* readToEnd(cluster: Cluster, topic: string, partition: number, fr
   const nodeId = leaderOf(cluster, { topic, partition })
   if (nodeId === undefined) throw partitionMissing(topic, partition)
   let end: Offset | undefined
+  let emptyAnswers = 0
   for (let offset = from; end === undefined || offset < end;) {
     const [fetched] = await fetchFrom(cluster, nodeId, [{ topic, partition, offset }], DEFAULT_FETCH_LIMITS)
     if (fetched === undefined) throw partitionMissing(topic, partition)
@@ -39,9 +43,18 @@ async function* readToEnd(cluster: Cluster, topic: string, partition: number, fr
       if (message.offset >= end) return
       yield message
     }
-    if (fetched.next === null) return
-    offset = fetched.next
+    emptyAnswers = fetched.next === null ? emptyAnswers + 1 : 0
+    if (emptyAnswers > EMPTY_ANSWERS_MAX) throw stuck(topic, partition, offset, end)
+    offset = fetched.next ?? offset
   }
+}
+
+function stuck(topic: string, partition: number, offset: Offset, end: Offset): SluiceError {
+  return new SluiceError('KAFKA_FAILED', {
+    what: `topic ${topic}, partition ${partition} can not be read to its end`,
+    why: `the broker answers with nothing at offset ${offset}, and says that the end is ${end}`,
+    ways: ['sluice doctor    checks broker, topics and privileges'],
+  })
 }
 
 function partitionMissing(topic: string, partition: number): SluiceError {
