@@ -55,10 +55,7 @@ export async function fetchFrom(
         })),
       })),
     })
-    return passEmptyBatches(
-      readFetchResponse(response, (at) => from.get(partitionName(at)) ?? offsetOf(0)),
-      from,
-    )
+    return readFetchResponse(response, (at) => from.get(partitionName(at)) ?? offsetOf(0))
   } catch (error) {
     throw (await outOfRange(cluster, error, from)) ?? error
   }
