@@ -14,7 +14,7 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { SluiceError } from '@sluice/core'
 import { cacheFolder } from './folders.ts'
-import { withInstallLock } from './install-lock.ts'
+import { withFileLock } from './file-lock.ts'
 import { downloadWithMaven } from './maven-download.ts'
 import { pinnedPart, totalBytes, type Part, type PartName } from './parts.ts'
 import type { OnServerProgress } from './progress.ts'
@@ -30,7 +30,7 @@ export async function installPart(name: PartName, onProgress: OnServerProgress):
   const onWaiting = () => {
     onProgress({ kind: 'waiting', what: `another process that downloads ${name} ${part.version}` })
   }
-  return withInstallLock(join(cacheFolder(), `${name}.lock`), onWaiting, async () => {
+  return withFileLock(join(cacheFolder(), `${name}.lock`), onWaiting, async () => {
     if (isWhole(folder, part)) return folder
     removeLeftovers(name)
     const staging = mkdtempSync(join(cacheFolder(), `staging-${name}-`))
@@ -56,7 +56,7 @@ export async function deriveFromPart(name: PartName, suffix: string, build: (fol
   const part = pinnedPart(name)
   const folder = join(cacheFolder(), `${name}-${part.version}-${digestOf(part)}-${suffix}`)
   if (existsSync(folder)) return folder
-  return withInstallLock(
+  return withFileLock(
     join(cacheFolder(), `${name}-${suffix}.lock`),
     () => undefined,
     async () => {

@@ -6,11 +6,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { SluiceError } from '@sluice/core'
-import { Kafka, logLevel } from 'kafkajs'
 import { findFreePort } from './free-port.ts'
 import { installPart } from './install-part.ts'
-import type { LocalServerPlan } from './local-postgres.ts'
-import type { Probe } from './local-server.ts'
+import type { LocalServerPlan } from './local-plan.ts'
 import type { OnServerProgress } from './progress.ts'
 import { requireJava } from './required-tool.ts'
 import { KAFKA_HEAP_MIB, KAFKA_SETTINGS } from './server-settings.ts'
@@ -49,26 +47,6 @@ export async function prepareLocalKafka(
       stopSignal: 'SIGTERM',
       endSignal: 'SIGKILL',
     },
-  }
-}
-
-/** Asks for the cluster: a broker that answers it has joined its controller. */
-export function kafkaProbe(brokers: string): Probe {
-  return async () => {
-    const kafka = new Kafka({
-      brokers: brokers.split(','),
-      clientId: 'sluice-infra',
-      logLevel: logLevel.NOTHING,
-      retry: { retries: 0 },
-    })
-    const admin = kafka.admin()
-    try {
-      await admin.connect()
-      const cluster = await admin.describeCluster()
-      if (cluster.brokers.length === 0) throw new Error('the cluster has no broker yet')
-    } finally {
-      await admin.disconnect()
-    }
   }
 }
 

@@ -5,20 +5,13 @@ import { appendFile, chmod, chown, mkdir, rm, writeFile } from 'node:fs/promises
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { SluiceError } from '@sluice/core'
-import pg from 'pg'
 import { findFreePort } from './free-port.ts'
-import type { Probe } from './local-server.ts'
+import type { LocalServerPlan } from './local-plan.ts'
 import { findPostgresBinaries } from './postgres-binaries.ts'
-import type { ProcessSpec } from './process-spec.ts'
 import { INITDB_LOCALE, POSTGRES_SETTINGS, type PostgresServerName } from './server-settings.ts'
 import { postgresUser } from './server-user.ts'
 
 const run = promisify(execFile)
-
-export interface LocalServerPlan {
-  readonly spec: ProcessSpec
-  readonly url: string
-}
 
 /**
  * Initialises a cluster under the run folder.
@@ -58,19 +51,6 @@ export async function prepareLocalPostgres(
       stopSignal: 'SIGINT',
       endSignal: 'SIGQUIT',
     },
-  }
-}
-
-/** Connects, which a server that still recovers refuses. */
-export function postgresProbe(url: string): Probe {
-  return async () => {
-    const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 })
-    client.on('error', () => undefined)
-    try {
-      await client.connect()
-    } finally {
-      await client.end()
-    }
   }
 }
 

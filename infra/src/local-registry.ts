@@ -5,15 +5,13 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { findFreePort } from './free-port.ts'
 import { deriveFromPart, installPart } from './install-part.ts'
-import type { LocalServerPlan } from './local-postgres.ts'
-import type { Probe } from './local-server.ts'
+import type { LocalServerPlan } from './local-plan.ts'
 import { pinnedPart } from './parts.ts'
 import type { OnServerProgress } from './progress.ts'
 import { requireJava, requireTar } from './required-tool.ts'
 import { REGISTRY_API_PATH, REGISTRY_HEAP_MIB, VERSIONS } from './server-settings.ts'
 
 const run = promisify(execFile)
-const PROBE_TIMEOUT_MS = 5_000
 
 /** @throws SluiceError SLU-7001 to SLU-7004 */
 export async function prepareLocalRegistry(runFolder: string, onProgress: OnServerProgress): Promise<LocalServerPlan> {
@@ -36,15 +34,6 @@ export async function prepareLocalRegistry(runFolder: string, onProgress: OnServ
       stopSignal: 'SIGTERM',
       endSignal: 'SIGKILL',
     },
-  }
-}
-
-/** Asks for the subjects through the compatible API. */
-export function registryProbe(url: string): Probe {
-  return async () => {
-    const response = await fetch(`${url}/subjects`, { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) })
-    await response.body?.cancel()
-    if (!response.ok) throw new Error(`status ${response.status}`)
   }
 }
 

@@ -7,12 +7,13 @@
  * L2  `stop` and `kill9` resolve only when the process and its children are gone.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
-import { setTimeout as delay } from 'node:timers/promises'
 import { SluiceError } from '@sluice/core'
 import { areGone } from './end-processes.ts'
 import { childrenOf, isRunning, signalProcess, type ProcessIdentity } from './process-identity.ts'
 import type { ProcessLauncher } from './process-launcher.ts'
 import type { ProcessSpec } from './process-spec.ts'
+import type { Probe } from './server-probe.ts'
+import { waitUntilReady } from './wait-until-ready.ts'
 
 /** Starts and stops of one server, for fault tests. */
 export interface ServerControl {
@@ -24,12 +25,7 @@ export interface ServerControl {
   restart(): Promise<void>
 }
 
-/** Asks the server for a sign of life; rejects while there is none. */
-export type Probe = () => Promise<void>
-
-const READY_TIMEOUT_MS = 90_000
 const STOP_TIMEOUT_MS = 60_000
-const PROBE_INTERVAL_MS = 50
 const LOG_TAIL_BYTES = 4_096
 const LOG_TAIL_LINES = 6
 
@@ -39,10 +35,12 @@ export class LocalServer implements ServerControl {
   readonly #probe: Probe
   #process: ProcessIdentity | undefined
 
-  constructor(launcher: ProcessLauncher, spec: ProcessSpec, probe: Probe) {
+  /** @param process the server's process, where it may run already */
+  constructor(launcher: ProcessLauncher, spec: ProcessSpec, probe: Probe, process?: ProcessIdentity) {
     this.#launcher = launcher
     this.#spec = spec
     this.#probe = probe
+    this.#process = process
   }
 
   get process(): ProcessIdentity | undefined {
@@ -56,23 +54,9 @@ export class LocalServer implements ServerControl {
       throw this.#failure(error instanceof Error ? error.message : String(error), error)
     })
     this.#process = launched.identity
-    let exit: string | undefined
-    launched.exited.then(
-      (reason) => (exit = reason),
-      () => undefined,
-    )
-    const deadline = performance.now() + READY_TIMEOUT_MS
-    for (;;) {
-      const fault = await this.#probe().then(
-        () => undefined,
-        (error: unknown) => (error instanceof Error ? error.message : String(error)),
-      )
-      if (exit !== undefined) throw this.#failure(`it ended with ${exit}; ${this.#logTail()}`)
-      if (fault === undefined) return
-      if (performance.now() > deadline)
-        throw this.#failure(`no answer within ${READY_TIMEOUT_MS / 1000} s (${fault}); ${this.#logTail()}`)
-      await delay(PROBE_INTERVAL_MS)
-    }
+    await waitUntilReady(this.#probe, launched.exited).catch((error: unknown) => {
+      throw this.#failure(`${error instanceof Error ? error.message : String(error)}; ${this.#logTail()}`, error)
+    })
   }
 
   async stop(): Promise<void> {

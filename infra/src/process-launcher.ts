@@ -6,10 +6,12 @@
  */
 import { spawn, type ChildProcessByStdio } from 'node:child_process'
 import { once } from 'node:events'
+import { rmSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
+import { endProcesses, type EndingProcess } from './end-processes.ts'
 import type { ProcessIdentity } from './process-identity.ts'
 import { watcherReplySchema, type ProcessSpec, type WatcherReply, type WatcherRequest } from './process-spec.ts'
 
@@ -30,6 +32,9 @@ interface Waiting {
 type WatcherProcess = ChildProcessByStdio<Writable, Readable, null>
 
 export class ProcessLauncher {
+  readonly #runFolder: string
+  readonly #isFolderKept: boolean
+  readonly #launched: EndingProcess[] = []
   readonly #watcher: WatcherProcess
   readonly #waiting = new Map<number, Waiting>()
   readonly #exits = new Map<number, PromiseWithResolvers<string>>()
@@ -38,6 +43,8 @@ export class ProcessLauncher {
 
   /** @param isFolderKept the run folder is older than this launcher and stays when the pipe closes */
   constructor(runFolder: string, isFolderKept: boolean) {
+    this.#runFolder = runFolder
+    this.#isFolderKept = isFolderKept
     this.#watcher = spawn(process.execPath, [WATCHER, runFolder, ...(isFolderKept ? ['keep-folder'] : [])], {
       stdio: ['pipe', 'pipe', 'inherit'],
       detached: true,
@@ -56,6 +63,7 @@ export class ProcessLauncher {
   async launch(spec: ProcessSpec): Promise<LaunchedProcess> {
     const reply = await this.#ask({ type: 'spawn', id: this.#nextId++, spec })
     if (reply.type !== 'spawned') throw new Error(reply.type === 'failed' ? reply.message : `unexpected reply ${reply.type}`)
+    this.#launched.push({ process: reply.process, endSignal: spec.endSignal })
     return { identity: reply.process, exited: this.#exits.get(reply.process.pid)!.promise }
   }
 
@@ -70,6 +78,10 @@ export class ProcessLauncher {
     this.#setRef(true)
     this.#watcher.stdin.end()
     await this.#ended
+    // Only a watcher that was killed ends otherwise; what it left is ended here.
+    if (this.#watcher.exitCode === 0) return
+    await endProcesses(this.#launched)
+    if (!this.#isFolderKept) rmSync(this.#runFolder, { recursive: true, force: true, maxRetries: 5 })
   }
 
   #ask(request: WatcherRequest): Promise<WatcherReply> {

@@ -8,6 +8,7 @@ export type ServerProgress =
   | { readonly kind: 'waiting'; readonly what: string }
   | { readonly kind: 'starting'; readonly server: ServerName; readonly origin: ServerOrigin }
   | { readonly kind: 'ready'; readonly server: ServerName; readonly origin: ServerOrigin; readonly ms: number }
+  | { readonly kind: 'fallback'; readonly server: ServerName; readonly why: string }
   | { readonly kind: 'cleaned'; readonly what: string }
 
 export type OnServerProgress = (progress: ServerProgress) => void
@@ -23,6 +24,8 @@ export function describeProgress(progress: ServerProgress): string {
       return `starting ${progress.server} (${progress.origin})`
     case 'ready':
       return `${progress.server} ready (${progress.origin}, ${progress.ms} ms)`
+    case 'fallback':
+      return `no container for ${progress.server} (${progress.why}): a local process instead`
     case 'cleaned':
       return `removed ${progress.what}`
   }

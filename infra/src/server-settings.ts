@@ -8,7 +8,9 @@ export const POSTGRES_SERVER_NAMES = ['monolith', 'pipeline', 'services'] as con
 /** The monolith, the pipeline database, and one server that holds every service database. */
 export type PostgresServerName = (typeof POSTGRES_SERVER_NAMES)[number]
 
-export type ServerName = PostgresServerName | 'kafka' | 'registry'
+export const SERVER_NAMES = [...POSTGRES_SERVER_NAMES, 'kafka', 'registry'] as const
+
+export type ServerName = (typeof SERVER_NAMES)[number]
 
 export const VERSIONS = {
   postgres: '17',
@@ -73,6 +75,9 @@ export const KAFKA_SETTINGS: Readonly<Record<string, string>> = {
   'share.coordinator.state.topic.num.partitions': '1',
   'group.initial.rebalance.delay.ms': '0',
   'group.min.session.timeout.ms': '1000',
+  // A broker that was killed may come back when its old session has expired.
+  'broker.session.timeout.ms': '2000',
+  'broker.heartbeat.interval.ms': '500',
 }
 
 export const KAFKA_HEAP_MIB = 512
@@ -80,3 +85,43 @@ export const REGISTRY_HEAP_MIB = 256
 
 /** Path of the registry's Confluent-compatible API. */
 export const REGISTRY_API_PATH = '/apis/ccompat/v7'
+
+/** Ports inside the containers. */
+export const CONTAINER_PORTS = { postgres: 5432, kafka: 9092, kafkaController: 9093, registry: 8080 } as const
+
+/** Command of a PostgreSQL container: the image's entry point hands settings on to the server. */
+export function postgresCommand(overrides: Readonly<Record<string, string>> = {}): string[] {
+  return [
+    'postgres',
+    ...Object.entries({ ...POSTGRES_SETTINGS, ...overrides }).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+  ]
+}
+
+export function postgresEnvironment(password: string): Record<string, string> {
+  return { POSTGRES_PASSWORD: password, POSTGRES_INITDB_ARGS: INITDB_LOCALE.join(' ') }
+}
+
+/**
+ * Environment of a Kafka container: the image turns `KAFKA_A_B` into the setting `a.b`.
+ *
+ * @param advertised `host:port` under which clients reach the broker
+ */
+export function kafkaEnvironment(advertised: string, overrides: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const { kafka, kafkaController } = CONTAINER_PORTS
+  const settings = {
+    ...KAFKA_SETTINGS,
+    listeners: `PLAINTEXT://:${kafka},CONTROLLER://:${kafkaController}`,
+    'advertised.listeners': `PLAINTEXT://${advertised}`,
+    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    'controller.listener.names': 'CONTROLLER',
+    'controller.quorum.voters': `${KAFKA_SETTINGS['node.id']!}@localhost:${kafkaController}`,
+    ...overrides,
+  }
+  const variables: Record<string, string> = {}
+  for (const [name, value] of Object.entries(settings)) variables[`KAFKA_${name.replaceAll('.', '_').toUpperCase()}`] = value
+  return { ...variables, KAFKA_HEAP_OPTS: `-Xmx${KAFKA_HEAP_MIB}m` }
+}
+
+export function registryEnvironment(): Record<string, string> {
+  return { JAVA_OPTIONS: `-Xmx${REGISTRY_HEAP_MIB}m` }
+}

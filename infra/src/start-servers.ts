@@ -1,19 +1,23 @@
 /**
  * Real servers for development, the demo, tests and benchmarks. Each comes from the first that there is: a URL given
  * by the caller, a container engine, a local process.
+ *
+ * `attached` servers end with the process that started them, however it ends. `detached` ones go on, recorded under a
+ * project's name; starting them again gives back those that run and starts those that do not, on their data.
+ * Detached servers are always local processes: docker-compose.yml is there for containers that stay.
  */
-import { SluiceError } from '@sluice/core'
-import { createRunFolder, removeStaleRuns } from './run-folder.ts'
-import { kafkaProbe, prepareLocalKafka } from './local-kafka.ts'
-import { postgresProbe, prepareLocalPostgres, type LocalServerPlan } from './local-postgres.ts'
-import { prepareLocalRegistry, registryProbe } from './local-registry.ts'
-import { LocalServer, type Probe, type ServerControl } from './local-server.ts'
+import { existsSync } from 'node:fs'
+import { findContainerEngine } from './container-engine.ts'
+import { stopDetachedServers } from './detached-servers.ts'
+import { isRunKept, projectLockFile, readDetachedState, writeDetachedState } from './detached-state.ts'
+import { withFileLock } from './file-lock.ts'
 import { ProcessLauncher } from './process-launcher.ts'
-import type { OnServerProgress, ServerOrigin } from './progress.ts'
-import { POSTGRES_SERVER_NAMES, type PostgresServerName, type ServerName } from './server-settings.ts'
-
-/** A server to have: `true`, or where it is, or with settings of its own. */
-export type ServerRequest = true | { readonly url: string } | { readonly settings: Readonly<Record<string, string>> }
+import type { OnServerProgress } from './progress.ts'
+import { createRunFolder, removeStaleRuns } from './run-folder.ts'
+import { RunningServers } from './running-servers.ts'
+import { SERVER_NAMES, type ServerName } from './server-settings.ts'
+import type { StartPlace } from './start-place.ts'
+import { startServer, type ServerRequest, type StartedServer } from './start-server.ts'
 
 export interface StartServersOptions {
   readonly monolith?: ServerRequest
@@ -21,148 +25,74 @@ export interface StartServersOptions {
   readonly services?: ServerRequest
   readonly kafka?: ServerRequest
   readonly registry?: ServerRequest
+  /** @default 'attached' */
+  readonly lifetime?: 'attached' | 'detached'
+  /** Names detached servers. @default 'dev' */
+  readonly project?: string
+  /** Whether a container engine is used where one answers. @default true */
+  readonly useContainers?: boolean
   readonly onProgress?: OnServerProgress
 }
 
-/** A server that answers. Stopping and starting one that was given by URL is refused with SLU-7001. */
-export interface RunningServer extends ServerControl {
-  readonly name: ServerName
-  readonly origin: ServerOrigin
-  /** PostgreSQL: URL with user, password and database `postgres`. Kafka: `host:port`. Registry: base URL of its compatible API. */
-  readonly url: string
-}
-
-export class RunningServers {
-  readonly #servers: ReadonlyMap<ServerName, RunningServer>
-  readonly #stop: () => Promise<void>
-
-  constructor(servers: readonly RunningServer[], stop: () => Promise<void>) {
-    this.#servers = new Map(servers.map((server) => [server.name, server]))
-    this.#stop = stop
-  }
-
-  get monolith(): RunningServer {
-    return this.get('monolith')
-  }
-
-  get pipeline(): RunningServer {
-    return this.get('pipeline')
-  }
-
-  get services(): RunningServer {
-    return this.get('services')
-  }
-
-  get kafka(): RunningServer {
-    return this.get('kafka')
-  }
-
-  get registry(): RunningServer {
-    return this.get('registry')
-  }
-
-  /** Every server that was asked for. */
-  get all(): readonly RunningServer[] {
-    return [...this.#servers.values()]
-  }
-
-  /** Asking for a server that was not requested is a mistake in the program. */
-  get(name: ServerName): RunningServer {
-    const server = this.#servers.get(name)
-    if (server === undefined) throw new Error(`server ${name} was not requested from startServers`)
-    return server
-  }
-
-  /** Ends every server started here and removes its data. */
-  async stop(): Promise<void> {
-    await this.#stop()
-  }
-}
-
-const SERVER_NAMES = [...POSTGRES_SERVER_NAMES, 'kafka', 'registry'] as const satisfies readonly ServerName[]
-
 /**
- * Starts what is asked for, all at once. If one does not start, none is left.
+ * Starts what is asked for, all at once. If one does not start, none is left of those that this call started.
  *
  * @throws SluiceError SLU-7001 to SLU-7004
  */
 export async function startServers(options: StartServersOptions): Promise<RunningServers> {
   const onProgress = options.onProgress ?? (() => undefined)
-  for (const folder of await removeStaleRuns(() => true))
-    onProgress({ kind: 'cleaned', what: `a run that was left behind: ${folder}` })
+  for (const folder of await removeStaleRuns(isRunKept))
+    onProgress({ kind: 'cleaned', what: `what an earlier run left in ${folder}` })
+  if (options.lifetime !== 'detached') return startAttached(options, onProgress)
+  const project = options.project ?? 'dev'
+  const onWaiting = () => {
+    onProgress({ kind: 'waiting', what: `another command that works on the servers of ${project}` })
+  }
+  return withFileLock(projectLockFile(project), onWaiting, () => startDetached(options, project, onProgress))
+}
+
+async function startAttached(options: StartServersOptions, onProgress: OnServerProgress): Promise<RunningServers> {
+  const engine = options.useContainers === false ? undefined : await findContainerEngine()
   const runFolder = createRunFolder()
   const launcher = new ProcessLauncher(runFolder, false)
-  const starts = SERVER_NAMES.flatMap((name) => {
-    const request = options[name]
-    return request === undefined ? [] : [startOne(name, request, { runFolder, launcher, onProgress })]
-  })
-  const results = await Promise.allSettled(starts)
-  const failed = results.find((result) => result.status === 'rejected')
-  if (failed !== undefined) {
+  const started = await startAll(options, { runFolder, launcher, onProgress, engine, earlier: [] })
+  return new RunningServers(started, async () => {
+    await Promise.all(started.map((server) => server.remove()))
     await launcher.end()
-    throw failed.reason
-  }
-  return new RunningServers(
-    results.filter((result) => result.status === 'fulfilled').map((result) => result.value),
-    () => launcher.end(),
-  )
+  })
 }
 
-interface Place {
-  readonly runFolder: string
-  readonly launcher: ProcessLauncher
-  readonly onProgress: OnServerProgress
+async function startDetached(
+  options: StartServersOptions,
+  project: string,
+  onProgress: OnServerProgress,
+): Promise<RunningServers> {
+  const earlier = readDetachedState(project)
+  const isKept = earlier !== undefined && existsSync(earlier.runFolder)
+  const runFolder = isKept ? earlier.runFolder : createRunFolder()
+  const launcher = new ProcessLauncher(runFolder, isKept)
+  const known = isKept ? earlier.servers : []
+  const started = await startAll(options, { runFolder, launcher, onProgress, engine: undefined, earlier: known })
+  const servers = started.flatMap((server) => server.detached?.() ?? [])
+  const others = known.filter((server) => !servers.some((newer) => newer.name === server.name))
+  writeDetachedState({ v: 1, project, startedAt: new Date().toISOString(), runFolder, servers: [...others, ...servers] })
+  // Killed before this line, the watcher ends the servers, and the state names a run that the next start finds ended.
+  await launcher.release()
+  return new RunningServers(started, async () => {
+    await stopDetachedServers(project)
+  })
 }
 
-async function startOne(name: ServerName, request: ServerRequest, place: Place): Promise<RunningServer> {
-  if (request !== true && 'url' in request) return givenServer(name, request.url)
-  const settings = request === true ? {} : request.settings
-  const startedAt = performance.now()
-  place.onProgress({ kind: 'starting', server: name, origin: 'process' })
-  const plan = await prepareLocal(name, settings, place)
-  const server = new LocalServer(place.launcher, plan.spec, probeOf(name, plan.url))
-  await server.start()
-  place.onProgress({ kind: 'ready', server: name, origin: 'process', ms: Math.round(performance.now() - startedAt) })
-  return {
-    name,
-    origin: 'process',
-    url: plan.url,
-    start: () => server.start(),
-    stop: () => server.stop(),
-    kill9: () => server.kill9(),
-    restart: () => server.restart(),
-  }
-}
-
-async function prepareLocal(
-  name: ServerName,
-  settings: Readonly<Record<string, string>>,
-  place: Place,
-): Promise<LocalServerPlan> {
-  switch (name) {
-    case 'kafka':
-      return prepareLocalKafka(place.runFolder, settings, place.onProgress)
-    case 'registry':
-      return prepareLocalRegistry(place.runFolder, place.onProgress)
-    case 'monolith':
-    case 'pipeline':
-    case 'services':
-      return prepareLocalPostgres(name satisfies PostgresServerName, place.runFolder, settings)
-  }
-}
-
-function probeOf(name: ServerName, url: string): Probe {
-  if (name === 'kafka') return kafkaProbe(url)
-  return name === 'registry' ? registryProbe(url) : postgresProbe(url)
-}
-
-function givenServer(name: ServerName, url: string): RunningServer {
-  const refuse = async (): Promise<never> => {
-    throw new SluiceError('SERVER_START_FAILED', {
-      what: `the server ${name} is not stopped or started`,
-      why: 'it was given by URL and belongs to somebody else',
-      ways: [`unset the environment variable that names ${name}, and a server is started for the run`],
-    })
-  }
-  return { name, origin: 'environment', url, start: refuse, stop: refuse, kill9: refuse, restart: refuse }
+async function startAll(options: StartServersOptions, place: StartPlace): Promise<StartedServer[]> {
+  const requested = SERVER_NAMES.flatMap((name): [ServerName, ServerRequest][] => {
+    const request = options[name]
+    return request === undefined ? [] : [[name, request]]
+  })
+  const results = await Promise.allSettled(requested.map(([name, request]) => startServer(name, request, place)))
+  const started = results.filter((result) => result.status === 'fulfilled').map((result) => result.value)
+  const failed = results.find((result) => result.status === 'rejected')
+  if (failed === undefined) return started
+  await Promise.allSettled(started.map((server) => server.remove()))
+  await place.launcher.end()
+  throw failed.reason
 }

@@ -3,7 +3,8 @@
  * test processes, and nothing left behind. Addresses that are set already are used as they are.
  */
 import { describeProgress } from './progress.ts'
-import { startServers, type ServerRequest } from './start-servers.ts'
+import type { ServerRequest } from './start-server.ts'
+import { startServers } from './start-servers.ts'
 
 const VARIABLES = {
   monolith: 'SLUICE_TEST_MONOLITH_URL',

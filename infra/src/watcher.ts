@@ -71,16 +71,15 @@ function start(id: number, spec: ProcessSpec): void {
   child.on('error', (error) => {
     reply({ type: 'failed', id, message: error.message })
   })
-  child.on('spawn', () => {
-    const identity = identifyProcess(child.pid!)
-    if (identity === undefined) {
-      reply({ type: 'failed', id, message: 'the process ended at once' })
-      return
-    }
+  // Registered at once, not on an event: the pipe may close in between.
+  const identity = child.pid === undefined ? undefined : identifyProcess(child.pid)
+  if (identity !== undefined) {
     servers.set(identity.pid, { process: identity, endSignal: spec.endSignal })
     record({ type: 'server', name: spec.name, process: identity, endSignal: spec.endSignal })
     reply({ type: 'spawned', id, process: identity })
-  })
+  } else if (child.pid !== undefined) {
+    reply({ type: 'failed', id, message: 'the process ended at once' })
+  }
   child.on('exit', (code, signal) => {
     if (child.pid === undefined) return
     servers.delete(child.pid)
