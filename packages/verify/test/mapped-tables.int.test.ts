@@ -107,7 +107,10 @@ beforeAll(async () => {
   monolith = await connect(targets.monolith, { applicationName: 'test' })
   billing = await connect(targets.services.billing, { applicationName: 'test' })
   analytics = await connect(targets.services.analytics, { applicationName: 'test' })
-  drops.push(...[monolith, billing, analytics].map((client) => () => client.end()), ...[source, one, other].map((db) => () => db.drop()))
+  drops.push(
+    ...[monolith, billing, analytics].map((client) => () => client.end()),
+    ...[source, one, other].map((db) => () => db.drop()),
+  )
   await makeTables()
   verify = async () => {
     const services = await compareDatabases(system, targets)

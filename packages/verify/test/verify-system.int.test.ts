@@ -1,0 +1,184 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { isSluiceError } from '@sluice/core'
+import { connect } from '@sluice/postgres'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { type VerifyProgress, type VerifyReport, isGreen, verifySystem } from '../src/index.ts'
+import { type FakePipeline, fakeSystem, openFakePipeline } from './fake-pipeline.ts'
+
+let pipeline: FakePipeline
+
+beforeAll(async () => {
+  pipeline = await openFakePipeline('verify_system')
+})
+
+afterAll(async () => {
+  await pipeline.close()
+})
+
+beforeEach(() => {
+  Object.assign(pipeline.running, { reader: true, relay: true, projector: true })
+})
+
+function verify(
+  options: { limits?: object; onProgress?: (p: VerifyProgress) => void; signal?: AbortSignal } = {},
+): Promise<VerifyReport> {
+  return verifySystem({ system: fakeSystem, targets: pipeline.targets, ...options })
+}
+
+async function barriers(): Promise<number> {
+  const { rows } = await pipeline.service.query<{ n: number }>('SELECT count(*)::int AS n FROM projector_barriers')
+  return rows[0]!.n
+}
+
+async function refusal(work: Promise<unknown>): Promise<{ code: string; why: string; ways: readonly string[] }> {
+  const error = await work.then(
+    () => null,
+    (reason: unknown) => reason,
+  )
+  if (!isSluiceError(error)) throw new Error('expected a SluiceError', { cause: error })
+  return error
+}
+
+/** Writes until the work has ended, so that verify never meets an idle source. */
+async function underWrites<T>(work: () => Promise<T>): Promise<T> {
+  let isDone = false
+  const writing = (async () => {
+    while (!isDone) {
+      await pipeline.insertItem()
+      await delay(2)
+    }
+  })()
+  try {
+    return await work()
+  } finally {
+    isDone = true
+    await writing
+  }
+}
+
+test('an idle system is equal, and its projector is released', async () => {
+  await pipeline.insertItem()
+  const report = await verify()
+  expect(report.services[0]).toMatchObject({
+    service: 'shop',
+    parked: 0,
+    tables: [{ table: 'shop_items', status: 'equal', sourceRows: 1 }],
+  })
+  expect(await barriers()).toBe(0)
+})
+
+test('while the monolith is written to, both sides are of one LSN, again and again', async () => {
+  for (let round = 0; round < 5; round += 1) {
+    const report = await underWrites(() => verify())
+    const [service] = report.services
+    expect(service!.tables[0]).toMatchObject({ status: 'equal', missing: 0, extra: 0 })
+    // Every event is one row, so the position that was compared at is the number of rows.
+    expect(service!.lanes).toEqual([{ lane: 'monolith', position: BigInt(service!.tables[0]!.targetRows) }])
+  }
+})
+
+test('a planted difference shows under writes, and is the only one', async () => {
+  await pipeline.service.query('INSERT INTO shop_items VALUES (-1)')
+  const report = await underWrites(() => verify())
+  expect(report).toMatchObject({ verdict: 'different' })
+  expect(report.services[0]!.tables[0]).toMatchObject({
+    extra: 1,
+    missing: 0,
+    different: 0,
+    examples: [{ kind: 'extra', key: ['-1'] }],
+  })
+  await pipeline.service.query('DELETE FROM shop_items WHERE id = -1')
+})
+
+test('without the head of the control topic the chain is unchecked and nothing is green', async () => {
+  const report = await verify()
+  expect(report.chain).toMatchObject([{ lane: 'monolith', status: 'unchecked' }])
+  expect(report.verdict).toBe('partial')
+  expect(isGreen(report)).toBe(false)
+})
+
+test('a changed event breaks the chain, and the verdict is no', async () => {
+  const store = await connect(pipeline.targets.pipeline, { applicationName: 'test' })
+  try {
+    await store.query(`UPDATE event_store SET user_id = 'mallory' WHERE position = 1`)
+    const report = await verify()
+    expect(report.chain).toMatchObject([
+      { lane: 'monolith', status: 'broken', problem: expect.stringContaining('link 1') as string },
+    ])
+    expect(report.verdict).toBe('different')
+  } finally {
+    await store.query('UPDATE event_store SET user_id = NULL WHERE position = 1')
+    await store.end()
+  }
+})
+
+test('an open write transaction that holds the slot up is named, and nobody stays held', async () => {
+  const writer = await connect(pipeline.targets.monolith, { applicationName: 'slow writer' })
+  await writer.query('BEGIN; SELECT txid_current()')
+  try {
+    const error = await refusal(verify({ limits: { slotMs: 500 } }))
+    expect(error.code).toBe('SLOT_CREATION_BLOCKED')
+    expect(error.why).toContain('slow writer')
+    expect(error.ways.join()).toMatch(/pg_terminate_backend\(\d+\)/)
+    expect(await barriers()).toBe(0)
+  } finally {
+    await writer.query('ROLLBACK')
+    await writer.end()
+  }
+})
+
+test('a projector that does not run is named with its command', async () => {
+  pipeline.running.projector = false
+  const error = await refusal(verify({ limits: { standMs: 300 } }))
+  expect(error).toMatchObject({ code: 'BARRIER_NOT_REACHED', ways: ['sluice run projector shop', 'sluice status'] })
+  expect(await barriers()).toBe(0)
+})
+
+test('a reader that does not run is named with its command', async () => {
+  pipeline.running.reader = false
+  const error = await refusal(verify({ limits: { stallMs: 300 } }))
+  expect(error).toMatchObject({ code: 'BARRIER_NOT_REACHED', ways: ['sluice run reader monolith', 'sluice status'] })
+  expect(await barriers()).toBe(0)
+})
+
+test('a relay that does not run is named with its command', async () => {
+  await verify()
+  pipeline.running.relay = false
+  await pipeline.insertItem()
+  const error = await refusal(verify({ limits: { stallMs: 1_000 } }))
+  expect(error).toMatchObject({ code: 'BARRIER_NOT_REACHED', ways: ['sluice run relay monolith', 'sluice status'] })
+})
+
+test('two verifications do not share a barrier', async () => {
+  const writer = await connect(pipeline.targets.monolith, { applicationName: 'slow writer' })
+  await writer.query('BEGIN; SELECT txid_current()')
+  const { promise: isHeld, resolve } = Promise.withResolvers<undefined>()
+  const first = verify({
+    limits: { slotMs: 20_000 },
+    onProgress: (p) => {
+      if (p.phase === 'holding') resolve(undefined)
+    },
+  })
+  await isHeld
+  await expect.poll(barriers).toBe(1)
+  expect(await refusal(verify())).toMatchObject({
+    code: 'BARRIER_NOT_REACHED',
+    why: expect.stringContaining('holds it') as string,
+  })
+  await writer.query('ROLLBACK')
+  await writer.end()
+  expect((await first).services[0]!.tables[0]).toMatchObject({ status: 'equal' })
+})
+
+test('an aborted verification rejects with the reason and holds nobody', async () => {
+  const stop = new AbortController()
+  const reason = new Error('enough')
+  const running = verify({
+    signal: stop.signal,
+    onProgress: (p) => {
+      if (p.phase === 'snapshot') stop.abort(reason)
+    },
+  })
+  await expect(running).rejects.toBe(reason)
+  expect(await barriers()).toBe(0)
+})
