@@ -67,7 +67,7 @@ export class EventSequence {
   async #applyWave(wave: Wave): Promise<void> {
     const refused = await this.#attempt(() => this.#writer.write(wave))
     if (!refused) return
-    const first = wave.events[0]!
+    const first = wave.events[0]
     if (wave.events.length === 1) return this.#lot.park(first, refused.refusal)
     const middle = wave.events.length >> 1
     await this.#applyWaves(wave.events.slice(0, middle))

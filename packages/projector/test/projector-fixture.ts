@@ -1,0 +1,131 @@
+/** A service database of its own, a lane in a fake Kafka, and projectors over them. */
+import { type Logger, silentLogger } from '@sluice/core'
+import { createTestDatabase } from '@sluice/infra'
+import { type PostgresTarget, connect, postgresTarget } from '@sluice/postgres'
+import { controlTopicName, lanesOf, topicsOf } from '@sluice/system'
+import type { Client } from 'pg'
+import { type ProjectorLimits, type ProjectorProgress, consumerGroupOf, createProjector, migrateService } from '../src/index.ts'
+import { FakeKafka } from './fake-kafka.ts'
+import { SERVICE, shop } from './shop-system.ts'
+import { TestLane, jsonDecoder } from './test-lane.ts'
+
+export const GROUP = consumerGroupOf(shop, SERVICE)
+
+/** A projector that runs until `stop`. */
+export interface RunningProjector {
+  readonly progress: readonly ProjectorProgress[]
+  /** Resolves with the first progress, past or future, that a condition holds for. Rejects if the projector ends before. */
+  until(condition: (progress: ProjectorProgress) => boolean): Promise<ProjectorProgress>
+  stop(): Promise<void>
+  /** How it ended by itself. */
+  readonly ended: Promise<void>
+}
+
+export class Shop {
+  readonly target: PostgresTarget
+  readonly client: Client
+  readonly kafka: FakeKafka
+  readonly lane: TestLane
+  readonly #drop: () => Promise<void>
+  readonly #running: RunningProjector[] = []
+
+  private constructor(target: PostgresTarget, client: Client, drop: () => Promise<void>) {
+    this.target = target
+    this.client = client
+    this.#drop = drop
+    const [lane] = lanesOf(shop)
+    this.kafka = new FakeKafka([...topicsOf(lane!), { name: controlTopicName(shop.name, lane!.name), partitions: 1 }])
+    this.lane = new TestLane(this.kafka, { system: shop.name, laneName: lane!.name, ownTopic: 'shop.events' })
+  }
+
+  static async open(): Promise<Shop> {
+    const url = process.env['SLUICE_TEST_SERVICES_URL']
+    if (url === undefined) throw new Error('SLUICE_TEST_SERVICES_URL is not set: run by the integration project of vitest')
+    const database = await createTestDatabase(url, 'projector test')
+    const target = postgresTarget(SERVICE, database.url)
+    await migrateService(target, shop.services[SERVICE]!)
+    return new Shop(target, await connect(target, { applicationName: 'projector test' }), () => database.drop())
+  }
+
+  start(limits: Partial<ProjectorLimits> = {}, logger: Logger = silentLogger): RunningProjector {
+    const stopping = new AbortController()
+    const progress: ProjectorProgress[] = []
+    const waiting = new Set<{ condition: (p: ProjectorProgress) => boolean; resolve: (p: ProjectorProgress) => void }>()
+    const projector = createProjector({
+      system: shop,
+      service: SERVICE,
+      target: this.target,
+      kafka: this.kafka,
+      decoder: jsonDecoder,
+      logger,
+      limits: { retryDelayMsMax: 200, ...limits },
+      onProgress: (p) => {
+        progress.push(p)
+        for (const wait of waiting) if (wait.condition(p)) wait.resolve(p)
+      },
+    })
+    const ended = projector.run(stopping.signal)
+    ended.catch(() => undefined)
+    const running: RunningProjector = {
+      progress,
+      ended,
+      until: (condition) => {
+        const met = progress.find(condition)
+        if (met) return Promise.resolve(met)
+        const { promise, resolve, reject } = Promise.withResolvers<ProjectorProgress>()
+        waiting.add({ condition, resolve })
+        ended.then(() => reject(new Error('the projector ended')), reject)
+        return promise
+      },
+      stop: async () => {
+        stopping.abort()
+        await ended
+      },
+    }
+    this.#running.push(running)
+    return running
+  }
+
+  /** Starts a projector, waits until everything of the lane is applied or parked, and stops it. */
+  async applyAll(limits: Partial<ProjectorLimits> = {}): Promise<RunningProjector> {
+    const projector = this.start(limits)
+    await this.appliedBy(projector)
+    await projector.stop()
+    return projector
+  }
+
+  async appliedBy(projector: RunningProjector, through: bigint = this.lane.position): Promise<void> {
+    await projector.until((p) => p.kind === 'applied' && p.through >= through)
+  }
+
+  async rows(query: string): Promise<readonly Record<string, unknown>[]> {
+    return (await this.client.query<Record<string, unknown>>(query)).rows
+  }
+
+  /** Every row that the service holds because of events, as text: for comparisons. */
+  async contents(): Promise<Record<string, readonly string[]>> {
+    const tables = ['clients', 'favourites', 'orders', 'order_counts', 'links', 'processed_events', 'parked_events']
+    const contents: Record<string, readonly string[]> = {}
+    for (const table of tables) {
+      const columns =
+        table === 'processed_events' ? 'event_id, lane, position' : table === 'parked_events' ? 'event_id, waits_for' : 't.*'
+      const { rows } = await this.client.query<{ row: string }>(
+        `SELECT (ROW(${columns}))::text AS row FROM ${table} t ORDER BY 1`,
+      )
+      contents[table] = rows.map((r) => r.row)
+    }
+    return contents
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const projector of this.#running) {
+      try {
+        await projector.stop()
+      } catch {
+        // A test that expects it to fail has looked at `ended` itself.
+      }
+    }
+    await this.client.end()
+    await this.#drop()
+  }
+}
