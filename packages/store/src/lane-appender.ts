@@ -5,8 +5,8 @@
  *     │                   └──part that leaves a commit open──▶ open ──append──▶ …
  *     └─ any failure ─▶ failed: the transaction is rolled back and the appender refuses; a new one begins from the store.
  *
- * A batch is one transaction of six statements: BEGIN, heads (which also locks the lane's row if it still stands where this
- * appender left it), COPY of the events, records (links, correlations), the lane's move, COMMIT.
+ * A batch is one transaction of five statements: BEGIN, heads (which also locks the lane's row if it still stands where this
+ * appender left it), COPY of the events, the move (links, correlations, lane, processing log, NOTIFY), COMMIT.
  *
  * A1  What `position`, `durableLsn` and the chain's head say is committed.
  * A2  Nothing is written unless the lane's row is held and stands at (position, link, stored_lsn).
@@ -16,7 +16,6 @@
  * Killed anywhere before COMMIT, nothing of the batch is left; killed after it, the next appender reads the lane's row.
  */
 import type { Hash } from 'node:crypto'
-import { pipeline } from 'node:stream/promises'
 import {
   type CommitInfo,
   type EventDraft,
@@ -39,13 +38,14 @@ import {
   toPostgresError,
 } from '@sluice/postgres'
 import type { Client, ClientBase } from 'pg'
-import { from as copyFrom } from 'pg-copy-streams'
 import { AggregateVersions } from './aggregate-versions.ts'
 import { openLink } from './chain.ts'
 import { ClosedLinks } from './closed-links.ts'
+import { copyIn } from './copy-in.ts'
 import { CorrelationRuns } from './correlation-runs.ts'
 import type { AppendPart, AppendedRange, EventAppender } from './event-appender.ts'
 import { EVENT_COLUMN_LIST, encodeEventTuple } from './event-tuple.ts'
+import { EVENTS_CHANNEL } from './lane-listener.ts'
 import { type LaneRecord, durableLsnOf } from './lane-record.ts'
 import { PARTITION_EVENTS, PartitionKeeper, coveredThrough, laneTable } from './partitions.ts'
 
@@ -120,28 +120,32 @@ const HEADS_SQL = `
     (SELECT string_agg(m.event_version::text, ',' ORDER BY w.place)
      FROM moved m JOIN wanted w ON w.id = m.aggregate_id AND w.type = m.aggregate_type) AS versions`
 
-const RECORDS_SQL = `
-  WITH links AS (
+/** The links that a batch closed and the runs of its correlations, as parts of a WITH; parameters $1 to $12. */
+const RECORDS = `
+  links AS (
     INSERT INTO event_commits (lane, link, kind, first_position, last_position, commit_lsn, end_lsn, committed_at, hash)
     SELECT $1, $2::bigint + c.place, c.kind, c.first, c.last, c.commit_lsn, c.end_lsn,
       timestamptz 'epoch' + c.micros * interval '1 microsecond', substring($9::bytea FROM (c.place::integer - 1) * 32 + 1 FOR 32)
     FROM unnest($3::text[], $4::bigint[], $5::bigint[], $6::pg_lsn[], $7::pg_lsn[], $8::bigint[])
       WITH ORDINALITY AS c (kind, first, last, commit_lsn, end_lsn, micros, place)
-  )
-  INSERT INTO event_correlations (correlation_id, lane, first_position, last_position)
-  SELECT r.id, $1, r.first, r.last FROM unnest($10::text[], $11::bigint[], $12::bigint[]) AS r (id, first, last)`
+  ), runs AS (
+    INSERT INTO event_correlations (correlation_id, lane, first_position, last_position)
+    SELECT r.id, $1, r.first, r.last FROM unnest($10::text[], $11::bigint[], $12::bigint[]) AS r (id, first, last)
+  )`
 
-/** Compare-and-set of the lane, the batch's row in the processing log, and the word to those who listen. */
+const RECORDS_SQL = `WITH ${RECORDS} SELECT $1::smallint AS lane`
+
+/** Records, compare-and-set of the lane, the batch's row in the processing log, and the word to those who listen. */
 const MOVE_SQL = `
-  WITH moved AS (
-    UPDATE lanes SET position = $5, link = $6, head = $7, stored_lsn = $8, updated_at = now()
-    WHERE lane = $1 AND position = $2 AND link = $3 AND stored_lsn = $4
+  WITH ${RECORDS}, moved AS (
+    UPDATE lanes SET position = $16, link = $17, head = $18, stored_lsn = $19, updated_at = now()
+    WHERE lane = $1 AND position = $13 AND link = $14 AND stored_lsn = $15
     RETURNING lane
   ), batch AS (
     INSERT INTO processing_batches (stage, service_name, lane, first_position, last_position, started_at, finished_at)
-    SELECT 'reader', $9, m.lane, $2::bigint + 1, $5, now(), clock_timestamp() FROM moved m WHERE $5::bigint > $2::bigint
+    SELECT 'reader', $20, m.lane, $13::bigint + 1, $16, now(), clock_timestamp() FROM moved m WHERE $16::bigint > $13::bigint
   )
-  SELECT m.lane, pg_notify('sluice_events', m.lane::text) FROM moved m`
+  SELECT m.lane, pg_notify('${EVENTS_CHANNEL}', m.lane::text) FROM moved m`
 
 const HOLD_SQL = `SELECT lane FROM lanes WHERE lane = $1 AND position = $2 AND link = $3 AND stored_lsn = $4 FOR NO KEY UPDATE`
 
@@ -222,9 +226,10 @@ class LaneAppender implements EventAppender {
       const versions = new AggregateVersions()
       for (const part of parts) for (const event of part.events) versions.add(event)
       await this.#holdLane(versions)
-      await this.#store(parts, versions)
+      const records = await this.#store(parts, versions)
       await alongside?.(this.#client)
-      if (this.#openCommit === null) await this.#commit()
+      if (this.#openCommit === null) await this.#commit(records)
+      else await this.#client.query({ name: 'sluice_records', text: RECORDS_SQL, values: records })
       return versions.events === 0 ? null : { first, last: (first + BigInt(versions.events) - 1n) as PositionNumber }
     })
   }
@@ -300,26 +305,20 @@ class LaneAppender implements EventAppender {
     versions.setLast(answer.versions === null ? [] : answer.versions.split(',').map(Number))
   }
 
-  async #store(parts: readonly AppendPart[], versions: AggregateVersions): Promise<void> {
+  /** Writes the events of a batch; gives the parameters of its records. */
+  async #store(parts: readonly AppendPart[], versions: AggregateVersions): Promise<unknown[]> {
     const links = new ClosedLinks()
     const runs = new CorrelationRuns()
     const linkBefore = this.#next.link
     if (versions.events > 0) {
       await this.#partitions.cover(this.#next.position + BigInt(versions.events))
-      await pipeline(this.#encode(parts, versions, links, runs), this.#client.query(copyFrom(this.#copySql)))
+      await copyIn(this.#client, this.#copySql, this.#encode(parts, versions, links, runs))
     } else {
       // Parts without events still close their links and move the stored LSN.
-      this.#takePiece(
-        parts.map((part) => this.#segment(part.commit, part.isLast)),
-        links,
-      )
+      const segments = parts.map((part) => this.#segment(part.commit, part.isLast))
+      this.#takePiece(segments, links)
     }
-    if (links.count === 0 && runs.ids.length === 0) return
-    await this.#client.query({
-      name: 'sluice_records',
-      text: RECORDS_SQL,
-      values: [this.#lane, String(linkBefore), ...links.parameters(), runs.ids, runs.firsts.map(String), runs.lasts.map(String)],
-    })
+    return [this.#lane, String(linkBefore), ...links.parameters(), runs.ids, runs.firsts.map(String), runs.lasts.map(String)]
   }
 
   /** The binary COPY of a batch, in pieces. Moves `#next` and the chain as it goes. */
@@ -395,12 +394,13 @@ class LaneAppender implements EventAppender {
     this.#next.link += 1n
   }
 
-  async #commit(): Promise<void> {
+  async #commit(records: unknown[]): Promise<void> {
     const { position, link, head, storedLsn } = this.#next
+    const [, ...standing] = this.#standing()
     const { rowCount } = await this.#client.query({
       name: 'sluice_move',
       text: MOVE_SQL,
-      values: [...this.#standing(), String(position), String(link), head, formatLsn(storedLsn), this.#serviceName],
+      values: [...records, ...standing, String(position), String(link), head, formatLsn(storedLsn), this.#serviceName],
     })
     if (rowCount !== 1) throw await this.#laneTaken()
     await this.#client.query('COMMIT')
