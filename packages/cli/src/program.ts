@@ -69,7 +69,7 @@ function addStart(program: Command, leaf: AddLeaf): void {
     .description('Splits a sample monolith on real servers while a workload runs, and proves both sides equal.')
     .option('--rows <n>', 'opportunities to begin with', wholeNumber, 20_000)
     .option('--seed <n>', 'seed of the data and the workload', wholeNumber, 1)
-    .option('--rate <n>', 'workload transactions a second', wholeNumber, 100)
+    .option('--rate <n>', 'rows that the workload changes a second', wholeNumber, 300)
     .option('--keep', 'leave everything running', false)
   leaf(demo, { load: async () => (await import('./commands/demo.ts')).demo })
   addHelp(demo, { examples: ['sluice demo', 'sluice demo --rows 100000 --json', 'sluice demo --keep'], exits: VERDICT_EXITS })
@@ -111,8 +111,13 @@ function addRun(program: Command, leaf: AddLeaf): void {
   const run = program.command('run').description('Runs a part of the pipeline until it is told to stop.')
   addHelp(run, { examples: ['sluice run all', 'sluice run projector analytics'], exits: DATA_EXITS })
   const parts = [
-    ['reader', '[lane]', 'Reads a source from its slot into the event store.', 'sluice run reader'],
-    ['relay', '[lane]', 'Publishes stored events to Kafka.', 'sluice run relay'],
+    [
+      'reader',
+      '[lane]',
+      'Reads sources from their slots into the event store; every lane, or the one named.',
+      'sluice run reader',
+    ],
+    ['relay', '[lane]', 'Publishes stored events to Kafka; of every lane, or the one named.', 'sluice run relay'],
     ['projector', '<service>', 'Applies published events to a service database.', 'sluice run projector analytics'],
     ['all', '', 'Runs every reader, relay and projector of the system in one process.', 'sluice run all'],
   ] as const

@@ -1,7 +1,8 @@
 /** A verification's report as text, as JSON and as the error that its verdict is. */
 import { SluiceError } from '@sluice/core'
-import { type ServiceReport, type VerifyReport, isGreen } from '@sluice/verify'
-import { renderTable } from './table.ts'
+import { type ServiceReport, type VerifyProgress, type VerifyReport, isGreen } from '@sluice/verify'
+import type { Phase, Progress } from './progress.ts'
+import { formatCount, renderTable } from './table.ts'
 
 export function verifyTable(services: readonly ServiceReport[]): string {
   const right = { align: 'right' } as const
@@ -67,4 +68,44 @@ export function verifyVerdict(report: VerifyReport): SluiceError | null {
         ? parked.map((s) => `sluice parked list ${s.service}`)
         : ['sluice verify --json    names keys and columns', 'sluice status'],
   })
+}
+
+/** One line a phase: reach the point, compare, recompute the chain. */
+export function verifyProgress(
+  progress: Progress,
+  say: (line: string) => void,
+): { readonly onProgress: (p: VerifyProgress) => void; done(): void } {
+  let phase: Phase | null = null
+  let title = ''
+  const enter = (next: string, text: string): void => {
+    if (next !== title) {
+      phase?.done()
+      phase = progress.phase(next)
+      title = next
+    }
+    phase?.update(text)
+  }
+  return {
+    done: () => phase?.done(),
+    onProgress: (p) => {
+      switch (p.phase) {
+        case 'holding':
+          return enter('holding the projectors', p.services.join(', '))
+        case 'snapshot':
+          return enter('taking the snapshot', `${p.source} at ${p.lsn}`)
+        case 'waiting':
+          return enter('waiting for the stages to arrive', `${p.lane}: ${p.stage} is at ${p.at} of ${p.goal}`)
+        case 'released':
+          return enter('comparing', `projectors were held ${p.heldMs} ms`)
+        case 'comparing':
+          return enter('comparing', `${p.service}.${p.table}`)
+        case 'compared':
+          return enter('comparing', `${p.service}.${p.table.table}: ${p.table.status}`)
+        case 'chain':
+          return enter('recomputing the hash chain', `${p.lane}: ${formatCount(p.events)} events`)
+        case 'warning':
+          return say(`! ${p.message}`)
+      }
+    },
+  }
 }

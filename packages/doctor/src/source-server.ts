@@ -41,7 +41,6 @@ const SERVER = `
         AND pg_catalog.pg_has_role(current_user, m.oid, 'MEMBER')) AS may_replicate,
     pg_catalog.pg_is_in_recovery() AS is_standby`
 
-/** @param needed Slots that Sluice will still make there, one for `verify` included. */
 export async function checkSourceServer(
   prefix: string,
   client: ClientBase,
@@ -118,7 +117,7 @@ function keepSizeCheck(prefix: string, { wal_keep: keep }: ServerRow): HealthChe
     summary: 'no limit set: a reader that stands still fills the disk',
     fix: [
       "ALTER SYSTEM SET max_slot_wal_keep_size = '50GB'; SELECT pg_reload_conf();    -- less than the free disk",
-      'or alert on sluice_slot_retained_wal_bytes',
+      'alert on sluice_slot_retained_wal_bytes',
     ],
   })
 }

@@ -17,23 +17,31 @@ import { saveAggregateTopics } from '@sluice/store'
 import { type SystemDefinition, lanesOf } from '@sluice/system'
 import type { ProvisionStep } from './step.ts'
 
-/** Applies what is pending of one set of migrations. */
+/** Migrations of one database. */
+export interface Migrations {
+  readonly pending: () => Promise<readonly string[]>
+  readonly apply: () => Promise<{ readonly applied: readonly string[] }>
+}
+
+export function setOf(target: PostgresTarget, set: MigrationSet): Migrations {
+  return { pending: () => pendingMigrations(target, set), apply: () => migrate(target, set) }
+}
+
+/** Applies what is pending. */
 export async function migrateStep(
-  place: string,
-  what: string,
-  target: PostgresTarget,
-  set: MigrationSet,
+  step: Pick<ProvisionStep, 'place' | 'what'>,
+  migrations: Migrations,
   isDryRun: boolean,
 ): Promise<ProvisionStep> {
-  const pending = await pendingMigrations(target, set).catch((error: unknown) => {
+  const pending = await migrations.pending().catch((error: unknown) => {
     // A dry run before the database exists: everything is pending.
     if (isDryRun && isSluiceError(error, 'POSTGRES_AUTH_FAILED')) return ['all, once the database exists']
     throw error
   })
-  if (pending.length === 0) return { place, what, outcome: 'present', detail: 'up to date' }
-  if (isDryRun) return { place, what, outcome: 'planned', detail: pending.join(', ') }
-  const { applied } = await migrate(target, set)
-  return { place, what, outcome: 'done', detail: applied.join(', ') }
+  if (pending.length === 0) return { ...step, outcome: 'present', detail: 'up to date' }
+  if (isDryRun) return { ...step, outcome: 'planned', detail: pending.join(', ') }
+  const { applied } = await migrations.apply()
+  return { ...step, outcome: 'done', detail: applied.join(', ') }
 }
 
 /** Creates a database that does not exist, through database `postgres` of its server. */

@@ -5,16 +5,13 @@
 import type { KafkaPort } from '@sluice/kafka'
 import { outboxMigration } from '@sluice/outbox'
 import type { PostgresTarget } from '@sluice/postgres'
-import { PROJECTOR_MIGRATIONS } from '@sluice/projector'
+import { migrateService, pendingServiceMigrations } from '@sluice/projector'
 import { STORE_MIGRATIONS } from '@sluice/store'
 import { type LaneDefinition, type SystemDefinition, lanesOf, topicsWanted } from '@sluice/system'
-import { aggregateTopicsStep, databaseStep, migrateStep } from './databases.ts'
+import { aggregateTopicsStep, databaseStep, migrateStep, setOf } from './databases.ts'
 import { type SchemaPublisher, schemaSteps } from './schemas.ts'
 import type { OnStep, ProvisionStep } from './step.ts'
 import { topicSteps } from './topics.ts'
-
-/** Table in `public` of a service database that remembers which of the service's own migrations were applied. */
-export const SERVICE_MIGRATIONS_TABLE = 'sluice_service_migrations'
 
 export interface ProvisionTargets {
   readonly monolith: PostgresTarget
@@ -62,17 +59,20 @@ export async function provision(options: ProvisionOptions): Promise<readonly Pro
 async function* pipelineSteps({ system, targets, isDryRun, createDatabases }: ProvisionOptions): AsyncIterable<ProvisionStep> {
   const { pipeline } = targets
   if (createDatabases) yield await databaseStep('pipeline', pipeline, isDryRun)
-  yield await migrateStep('pipeline', 'migrations of Sluice', pipeline, STORE_MIGRATIONS, isDryRun)
+  yield await migrateStep({ place: 'pipeline', what: 'migrations of Sluice' }, setOf(pipeline, STORE_MIGRATIONS), isDryRun)
   yield await aggregateTopicsStep(system, pipeline, isDryRun)
 }
 
 async function* serviceSteps(service: string, target: PostgresTarget, options: ProvisionOptions): AsyncIterable<ProvisionStep> {
   const { system, isDryRun, createDatabases } = options
   const place = `service.${service}`
-  const own = { folder: system.services[service]!.migrations, table: SERVICE_MIGRATIONS_TABLE }
+  const definition = system.services[service]!
   if (createDatabases) yield await databaseStep(place, target, isDryRun)
-  yield await migrateStep(place, 'migrations of Sluice', target, PROJECTOR_MIGRATIONS, isDryRun)
-  yield await migrateStep(place, 'migrations of the service', target, own, isDryRun)
+  yield await migrateStep(
+    { place, what: 'migrations of Sluice and of the service' },
+    { pending: () => pendingServiceMigrations(target, definition), apply: () => migrateService(target, definition) },
+    isDryRun,
+  )
   const lane = lanesOf(system).find((l) => l.source !== 'monolith' && l.source.service === service)
   yield* outboxSteps(place, target, lane, options)
 }
@@ -84,7 +84,7 @@ async function* outboxSteps(
   lane: LaneDefinition | undefined,
   { isDryRun }: ProvisionOptions,
 ): AsyncIterable<ProvisionStep> {
-  if (lane?.outbox) yield await migrateStep(place, 'outbox table', target, outboxMigration, isDryRun)
+  if (lane?.outbox) yield await migrateStep({ place, what: 'outbox table' }, setOf(target, outboxMigration), isDryRun)
 }
 
 /** All lanes, or those of the one service's outbox. */

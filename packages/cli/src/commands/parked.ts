@@ -24,7 +24,7 @@ export const parkedList: CommandImplementation = async (context, { args }) => {
               { title: 'why' },
               { title: 'waits for' },
             ],
-            parked.map((p) => [p.position, p.eventId, p.eventType, p.aggregateId, p.errorMessage, p.waitsFor]),
+            parked.map((p) => [p.position, p.eventId, p.eventType, p.aggregateId, p.message, p.waitsFor]),
           ),
     nextSteps: parked.length === 0 ? [] : [`sluice trace ${parked[0]!.correlationId}`, `${formatCount(parked.length)} in all`],
   }

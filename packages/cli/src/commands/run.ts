@@ -1,6 +1,6 @@
 /** `sluice run reader|relay|projector|all` */
 import { SluiceError } from '@sluice/core'
-import { type LaneDefinition, type SystemDefinition, MONOLITH_LANE, lanesOf } from '@sluice/system'
+import { type LaneDefinition, type SystemDefinition, lanesOf } from '@sluice/system'
 import { z } from 'zod'
 import type { CommandContext, CommandImplementation, CommandInput } from '../command.ts'
 import { requireService } from '../deployment.ts'
@@ -23,8 +23,8 @@ function command(role: string, plan: (system: SystemDefinition, input: CommandIn
 }
 
 export const runCommands = {
-  reader: command('reader', (system, { args }) => ({ readers: [laneOf(system, args[0])], relays: [], projectors: [] })),
-  relay: command('relay', (system, { args }) => ({ readers: [], relays: [laneOf(system, args[0])], projectors: [] })),
+  reader: command('reader', (system, { args }) => ({ readers: lanesIn(system, args[0]), relays: [], projectors: [] })),
+  relay: command('relay', (system, { args }) => ({ readers: [], relays: lanesIn(system, args[0]), projectors: [] })),
   projector: command('projector', (system, { args }) => ({
     readers: [],
     relays: [],
@@ -45,10 +45,12 @@ function endOfStdin(): AbortSignal {
   return controller.signal
 }
 
-function laneOf(system: SystemDefinition, name = MONOLITH_LANE): LaneDefinition {
+/** The named lane, or all. */
+function lanesIn(system: SystemDefinition, name: string | undefined): readonly LaneDefinition[] {
   const lanes = lanesOf(system)
+  if (name === undefined) return lanes
   const lane = lanes.find((l) => l.name === name)
-  if (lane) return lane
+  if (lane) return [lane]
   throw new SluiceError('USAGE', {
     what: `system "${system.name}" has no lane "${name}"`,
     why: `its lanes are ${lanes.map((l) => l.name).join(', ')}`,

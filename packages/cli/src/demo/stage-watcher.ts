@@ -67,6 +67,12 @@ export class StageWatcher {
     }
   }
 
+  /** Time of the pipeline's server, ISO. */
+  async now(): Promise<string> {
+    const { rows } = await this.#pipeline.query<{ now: Date }>('SELECT clock_timestamp() AS now')
+    return rows[0]!.now.toISOString()
+  }
+
   async close(): Promise<void> {
     for (const client of [this.#pipeline, ...this.#services.values()]) await client.end()
   }

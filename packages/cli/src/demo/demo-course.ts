@@ -1,0 +1,168 @@
+/** The steps of the demo between the start of its servers and their end. */
+import { setTimeout as delay } from 'node:timers/promises'
+import { silentLogger } from '@sluice/core'
+import { generateSampleData } from '@sluice/medcontracthub/sample-data'
+import { type WorkloadReport, runWorkload } from '@sluice/medcontracthub/workload'
+import type { KafkaPort } from '@sluice/kafka'
+import { migrate } from '@sluice/postgres'
+import { provision } from '@sluice/provision'
+import { type SystemDefinition, lanesOf, topicsOf } from '@sluice/system'
+import { type VerifyReport, verifySystem } from '@sluice/verify'
+import type { CommandContext } from '../command.ts'
+import { type Deployment, readDeployment, urlVariable } from '../deployment.ts'
+import { kafkaOf, registryOf } from '../servers.ts'
+import { formatCount } from '../table.ts'
+import { verifyProgress, verifyVerdict } from '../verify-output.ts'
+import { measureLatency } from './commit-latency.ts'
+import { countEvents } from './counted-events.ts'
+import type { DemoPlace } from './demo-place.ts'
+import { type DemoReport, countProblems } from './demo-report.ts'
+import { StageWatcher } from './stage-watcher.ts'
+import { waitForStages } from './wait-for-stages.ts'
+
+/** How long the workload runs after the load has arrived: what the latency is measured over. */
+const MEASURED_MS = 15_000
+/** Table of the sample monolith that remembers which migrations were applied. */
+const MONOLITH_MIGRATIONS_TABLE = 'sluice_monolith_migrations'
+
+export interface DemoOptions {
+  /** Opportunities; the other tables follow in proportion. */
+  readonly rows: number
+  readonly seed: number
+  /** Rows that the workload changes a second. */
+  readonly ratePerSecond: number
+}
+
+export interface DemoOutcome {
+  readonly report: DemoReport
+  readonly verification: VerifyReport
+}
+
+export class DemoCourse {
+  readonly #context: CommandContext
+  readonly #options: DemoOptions
+  readonly #system: SystemDefinition
+  readonly #monolithUrl: string
+  readonly #deployment: Deployment
+  readonly #kafka: KafkaPort
+
+  constructor(context: CommandContext, options: DemoOptions, system: SystemDefinition, place: DemoPlace) {
+    this.#context = context
+    this.#options = options
+    this.#system = system
+    this.#monolithUrl = place.environment[urlVariable('monolith')]!
+    const services = Object.keys(system.services)
+    const needs = { monolith: true, pipeline: true, services, kafka: true, registry: true } as const
+    this.#deployment = readDeployment(place.environment, system, needs)
+    this.#kafka = kafkaOf(this.#deployment.kafka, silentLogger, 'sluice-demo')
+  }
+
+  /** The monolith with its data, and everything that the pipeline needs. */
+  async prepare(): Promise<void> {
+    const { progress, signal } = this.#context
+    const { monolith } = this.#deployment
+    const loading = progress.phase('filling the monolith')
+    const folder = this.#system.monolith.migrations!
+    await migrate(monolith, { folder, table: MONOLITH_MIGRATIONS_TABLE })
+    const { rows } = await generateSampleData({
+      database: this.#monolithUrl,
+      rows: this.#options.rows,
+      seed: this.#options.seed,
+      signal,
+      onProgress: (p) => loading.update(`${p.table}: ${formatCount(p.rows)} of ${formatCount(p.rowsWanted)} rows`),
+    })
+    loading.done(`${formatCount(Object.values(rows).reduce((a, b) => a + b, 0))} rows in ${Object.keys(rows).length} tables`)
+    const provisioning = progress.phase('provisioning')
+    const steps = await provision({
+      system: this.#system,
+      targets: this.#deployment,
+      kafka: this.#kafka,
+      registry: registryOf(this.#deployment.registry),
+      isDryRun: false,
+      onStep: (step) => provisioning.update(`${step.place}: ${step.what}`),
+    })
+    provisioning.done(`${steps.length} steps`)
+  }
+
+  /** From the start of the processes on. @param startedAt When the demo began, by `performance.now()`. */
+  async run(startedAt: number): Promise<DemoOutcome> {
+    const { pipeline, services } = this.#deployment
+    const stop = new AbortController()
+    const signal = AbortSignal.any([this.#context.signal, stop.signal])
+    const workload = this.#startWorkload(signal)
+    // Awaited below; until then its rejection must have a listener.
+    workload.catch(() => undefined)
+    const watcher = await StageWatcher.open(this.#system, pipeline, services)
+    try {
+      await waitForStages(this.#context, watcher, 'migrating', workload)
+      const since = await watcher.now()
+      await this.#measure(watcher, workload)
+      stop.abort()
+      const counts = await workload
+      this.#context.signal.throwIfAborted()
+      const verification = await this.#verify()
+      await waitForStages(this.#context, watcher, 'letting the last events arrive', null)
+      return { verification, report: await this.#report(startedAt, since, verification, counts) }
+    } finally {
+      stop.abort()
+      await watcher.close()
+    }
+  }
+
+  #startWorkload(signal: AbortSignal): Promise<WorkloadReport> {
+    const { seed, ratePerSecond } = this.#options
+    return runWorkload({ url: this.#monolithUrl, seed, ratePerSecond, signal })
+  }
+
+  /** Lets the workload run on alone. */
+  async #measure(watcher: StageWatcher, workload: Promise<unknown>): Promise<void> {
+    const phase = this.#context.progress.phase('following the workload')
+    const end = performance.now() + MEASURED_MS
+    while (performance.now() < end) {
+      const tick = delay(500, undefined, { signal: this.#context.signal })
+      await Promise.race([tick, workload.then(() => tick)])
+      const { stored, wanted, applied } = await watcher.read()
+      const behind = Object.keys(wanted).map((s) => wanted[s]! - (applied[s] ?? 0n))
+      const most = behind.reduce((a, b) => (b > a ? b : a), 0n)
+      phase.update(`${formatCount(stored)} events stored, the last service is ${formatCount(most)} behind`)
+    }
+    phase.done()
+  }
+
+  async #verify(): Promise<VerifyReport> {
+    const show = verifyProgress(this.#context.progress, this.#context.say)
+    const report = await verifySystem({
+      system: this.#system,
+      targets: this.#deployment,
+      kafka: this.#kafka,
+      onProgress: show.onProgress,
+      signal: this.#context.signal,
+    })
+    show.done()
+    return report
+  }
+
+  async #report(
+    startedAt: number,
+    since: string,
+    verification: VerifyReport,
+    { committed, rolledBack }: WorkloadReport,
+  ): Promise<DemoReport> {
+    const { pipeline, services } = this.#deployment
+    const counting = this.#context.progress.phase('counting events in the store, the topics and the services')
+    const topics = lanesOf(this.#system).flatMap((lane) => topicsOf(lane).map((t) => t.name))
+    const events = await countEvents(pipeline, services, this.#kafka, [...new Set(topics)])
+    const lagMs = await measureLatency(pipeline, services, since)
+    counting.done(`${formatCount(events.stored)} events`)
+    return {
+      system: this.#system.name,
+      equal: verifyVerdict(verification) === null && countProblems(events).length === 0,
+      durationMs: Math.round(performance.now() - startedAt),
+      events,
+      lagMs,
+      services: verification.services,
+      chain: verification.chain,
+      workload: { committed, rolledBack },
+    }
+  }
+}

@@ -1,0 +1,63 @@
+/** The demo's report, as `--json` gives it, and its table. */
+import type { LaneChain, ServiceReport } from '@sluice/verify'
+import { renderTable } from '../table.ts'
+import type { Latency } from './commit-latency.ts'
+import type { EventCounts } from './counted-events.ts'
+
+export interface DemoReport {
+  readonly system: string
+  /** Every row of every service table is as the monolith says, and every event was counted once in each store. */
+  readonly equal: boolean
+  readonly durationMs: number
+  readonly events: EventCounts
+  /** Commit in the monolith to commit in a service, milliseconds, by the servers' commit timestamps. */
+  readonly lagMs: Latency
+  readonly services: readonly ServiceReport[]
+  readonly chain: readonly LaneChain[]
+  /** Rows of the workload that committed while the migration ran. */
+  readonly workload: { readonly committed: number; readonly rolledBack: number }
+}
+
+/** Why the counts do not fit together; empty if they do. */
+export function countProblems(events: EventCounts): readonly string[] {
+  return [
+    ...(events.stored === events.published ? [] : [`${events.stored} events are stored, ${events.published} are in the topics`]),
+    ...(events.duplicates === 0 ? [] : [`${events.duplicates} messages in the topics are doubled`]),
+    ...(events.parked === 0 ? [] : [`${events.parked} events are parked`]),
+  ]
+}
+
+export function demoTable({ services, events }: Pick<DemoReport, 'services' | 'events'>): string {
+  const right = { align: 'right' } as const
+  const table = renderTable(
+    [
+      { title: 'service' },
+      { title: 'table' },
+      { title: 'rows in the monolith', ...right },
+      { title: 'events', ...right },
+      { title: 'rows in the service', ...right },
+      { title: 'differences', ...right },
+    ],
+    services.flatMap(({ service, tables }) =>
+      tables.map((t, i) => [
+        service,
+        t.table,
+        t.sourceRows,
+        i === 0 ? (events.applied[service] ?? 0) : '',
+        t.targetRows,
+        t.missing + t.extra + t.different,
+      ]),
+    ),
+  )
+  const counts = renderTable(
+    [
+      { title: 'stored', ...right },
+      { title: 'published', ...right },
+      { title: 'duplicates', ...right },
+      { title: 'redelivered', ...right },
+      { title: 'parked', ...right },
+    ],
+    [[events.stored, events.published, events.duplicates, events.redelivered, events.parked]],
+  )
+  return [table, '', counts].join('\n')
+}

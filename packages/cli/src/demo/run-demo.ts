@@ -1,0 +1,74 @@
+/**
+ * The course of the demo:
+ *
+ *   servers -> sample data -> provision -> processes and workload start -> the load arrives in every service
+ *   -> the workload goes on alone for a while, which is measured -> the workload stops -> verify -> count -> clean up
+ *
+ * Whatever ends it (an error, a signal, a child that ends by itself), its processes, databases and servers go with it.
+ */
+import { writeFileSync } from 'node:fs'
+import path from 'node:path'
+import medcontracthub from '@sluice/medcontracthub'
+import type { SystemDefinition } from '@sluice/system'
+import type { CommandContext } from '../command.ts'
+import { ChildCommand } from './child-command.ts'
+import { DemoCourse, type DemoOptions, type DemoOutcome } from './demo-course.ts'
+import { type DemoPlace, openDemoPlace } from './demo-place.ts'
+
+/** The system of the demo, by the name that `--system` takes. */
+const SYSTEM_NAME = 'medcontracthub'
+export interface DemoRun extends DemoOptions {
+  /** Leaves everything running until a signal comes. */
+  readonly isKept: boolean
+}
+
+export async function runDemo(context: CommandContext, options: DemoRun): Promise<DemoOutcome> {
+  const startedAt = performance.now()
+  const system: SystemDefinition = medcontracthub
+  const starting = context.progress.phase('starting servers')
+  const place = await openDemoPlace(context.environment, Object.keys(system.services), starting)
+  starting.done()
+  const children: ChildCommand[] = []
+  try {
+    const demo = new DemoCourse(context, options, system, place)
+    await demo.prepare()
+    children.push(...startChildren(system, place))
+    const failures = children.map(async (child) => Promise.reject(await child.failure()))
+    const outcome = await Promise.race([demo.run(startedAt), ...failures])
+    if (options.isKept) await Promise.race([stayUntilSignal(context, place), ...failures])
+    return outcome
+  } finally {
+    const cleaning = context.progress.phase('cleaning up')
+    await Promise.all(children.map((child) => child.stop()))
+    await place.close()
+    cleaning.done()
+  }
+}
+
+/** Every stage as a process of its own. */
+function startChildren(system: SystemDefinition, place: DemoPlace): readonly ChildCommand[] {
+  const commands = [
+    ['run', 'reader'],
+    ['run', 'relay'],
+    ...Object.keys(system.services).map((service) => ['run', 'projector', service]),
+  ]
+  const environment = { ...place.environment, SLUICE_SYSTEM: SYSTEM_NAME }
+  return commands.map((args) => new ChildCommand(args, environment, place.folder))
+}
+
+async function stayUntilSignal(context: CommandContext, place: DemoPlace): Promise<void> {
+  const file = path.join(place.folder, 'demo.env')
+  const lines = Object.entries({ ...place.environment, SLUICE_SYSTEM: SYSTEM_NAME }).map(([name, value]) => `${name}=${value}`)
+  writeFileSync(file, `${lines.join('\n')}\n`, { mode: 0o600 })
+  context.say(`everything goes on running; look at it from another terminal:
+  sluice --env-file ${file} status
+  sluice --env-file ${file} events --limit 10
+  sluice --env-file ${file} verify
+  logs: ${place.folder}
+Ctrl-C ends it and removes everything`)
+  const { signal } = context
+  await new Promise<void>((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

@@ -1,0 +1,199 @@
+import { type HealthCheck, silentLogger } from '@sluice/core'
+import { type TestDatabase, createTestDatabase, startServers } from '@sluice/infra'
+import { createKafka } from '@sluice/kafka'
+import { connect, postgresTarget } from '@sluice/postgres'
+import { type SystemDefinition, defineSystem, integer, mapTable, sql, table, text, topic, uuid } from '@sluice/system'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type DoctorTargets, runDoctor } from '../src/index.ts'
+
+const items = topic('doctor.items')
+const tables = {
+  good: table('good', { columns: { id: uuid(), title: text(), body: text() }, key: ['id'], aggregate: 'Good', topic: items }),
+  keyless: table('keyless', { columns: { id: uuid() }, key: ['id'], aggregate: 'Keyless', topic: topic('doctor.keyless') }),
+  differs: table('differs', {
+    columns: { id: uuid(), n: integer() },
+    key: ['id'],
+    aggregate: 'Differs',
+    topic: topic('doctor.differs'),
+  }),
+  absent: table('absent', { columns: { id: uuid() }, key: ['id'], aggregate: 'Absent', topic: topic('doctor.absent') }),
+  silent: table('silent', { columns: { id: uuid() }, key: ['id'], aggregate: 'Silent', topic: topic('doctor.silent') }),
+}
+
+const nowhere = new URL('./', import.meta.url)
+const system: SystemDefinition = defineSystem({
+  name: 'doctor_test',
+  avroSchemas: nowhere,
+  monolith: { tables: Object.values(tables) },
+  services: {
+    shop: {
+      migrations: nowhere,
+      projections: [
+        mapTable(tables.good, { into: 'goods', columns: (c) => ({ id: c.id, label: sql`${c.title} || ${c.body}` }) }),
+      ],
+    },
+  },
+})
+
+const DDL = `
+  CREATE TABLE good (id uuid PRIMARY KEY, title text NOT NULL, body text NOT NULL, extra text);
+  CREATE TABLE keyless (id uuid NOT NULL);
+  CREATE TABLE differs (id uuid PRIMARY KEY, n bigint NOT NULL);
+  CREATE TABLE silent (id uuid PRIMARY KEY);
+  ALTER TABLE silent REPLICA IDENTITY NOTHING;`
+
+const servers = {
+  monolith: process.env['SLUICE_TEST_MONOLITH_URL']!,
+  pipeline: process.env['SLUICE_TEST_PIPELINE_URL']!,
+  services: process.env['SLUICE_TEST_SERVICES_URL']!,
+  kafka: process.env['SLUICE_TEST_KAFKA_BROKERS']!,
+}
+
+const databases: TestDatabase[] = []
+let targets: DoctorTargets
+
+async function execute(url: string, statement: string): Promise<void> {
+  const client = await connect(postgresTarget('test', url), { applicationName: 'doctor test' })
+  try {
+    await client.query(statement)
+  } finally {
+    await client.end()
+  }
+}
+
+beforeAll(async () => {
+  for (const [name, url] of Object.entries(servers)) {
+    if (name !== 'kafka') databases.push(await createTestDatabase(url, `doctor ${name}`))
+  }
+  const [monolith, pipeline, shop] = databases.map((d) => d.url)
+  await execute(monolith!, DDL)
+  targets = {
+    monolith: postgresTarget('monolith', monolith!),
+    pipeline: postgresTarget('pipeline', pipeline!),
+    services: { shop: postgresTarget('shop', shop!) },
+  }
+})
+
+afterAll(async () => {
+  for (const database of databases) await database.drop()
+})
+
+async function diagnose(changed: Partial<DoctorTargets> = {}, brokers = servers.kafka): Promise<readonly HealthCheck[]> {
+  return runDoctor({
+    system,
+    targets: { ...targets, ...changed },
+    kafka: createKafka({ brokers: [brokers], clientId: 'doctor-test', logger: silentLogger }),
+    registry: async () => [],
+  })
+}
+
+function named(checks: readonly HealthCheck[], name: string): readonly HealthCheck[] {
+  return checks.filter((c) => c.name === name)
+}
+
+function only(checks: readonly HealthCheck[], name: string): HealthCheck {
+  const [check, ...more] = named(checks, name)
+  if (!check || more.length > 0) throw new Error(`${more.length + (check ? 1 : 0)} checks are called ${name}`)
+  return check
+}
+
+describe('the doctor', () => {
+  test('finds what is wrong with each captured table, and says what to do', async () => {
+    const checks = await diagnose()
+    expect(only(checks, 'monolith.table.public.keyless')).toMatchObject({
+      status: 'failed',
+      code: 'SLU-2012',
+      fix: ['ALTER TABLE public.keyless ADD PRIMARY KEY (id);'],
+    })
+    expect(only(checks, 'monolith.table.public.differs')).toMatchObject({
+      status: 'failed',
+      code: 'SLU-2013',
+      summary: expect.stringContaining('n has type bigint, the definition says integer') as string,
+    })
+    expect(only(checks, 'monolith.table.public.absent')).toMatchObject({ status: 'failed', code: 'SLU-2011' })
+    expect(only(checks, 'monolith.table.public.silent')).toMatchObject({
+      status: 'failed',
+      fix: ['ALTER TABLE public.silent REPLICA IDENTITY DEFAULT;'],
+    })
+    // An update that leaves `body` untouched does not carry it, and `label` needs it.
+    expect(named(checks, 'monolith.table.public.good').map((c) => [c.status, c.summary])).toEqual([
+      ['warning', expect.stringContaining('extra') as string],
+      ['warning', expect.stringContaining('shop: good->goods') as string],
+    ])
+    for (const check of checks) if (check.status !== 'ok') expect(check.fix?.length, check.name).toBeGreaterThan(0)
+  })
+
+  test('says what provision would make, as warnings', async () => {
+    const checks = await diagnose()
+    for (const name of ['pipeline.migrations', 'service.shop.tables', 'kafka.topics']) {
+      expect(only(checks, name)).toMatchObject({
+        status: 'warning',
+        fix: [expect.stringContaining('sluice provision') as string],
+      })
+    }
+  })
+
+  test('changes nothing', async () => {
+    await diagnose()
+    const client = await connect(targets.monolith, { applicationName: 'doctor test' })
+    try {
+      const { rows } = await client.query(
+        `SELECT (SELECT count(*)::int FROM pg_publication) AS publications,
+           (SELECT count(*)::int FROM pg_replication_slots WHERE database = current_database()) AS slots`,
+      )
+      expect(rows).toEqual([{ publications: 0, slots: 0 }])
+    } finally {
+      await client.end()
+    }
+  })
+
+  test('a role without rights: each GRANT is named', async () => {
+    const role = `sluice_doctor_${process.pid}`
+    await execute(servers.monolith, `CREATE ROLE ${role} LOGIN PASSWORD 'x'`)
+    try {
+      const url = new URL(databases[0]!.url)
+      url.username = role
+      url.password = 'x'
+      const checks = await diagnose({ monolith: postgresTarget('monolith', url.toString()) })
+      expect(only(checks, 'monolith.replication_privilege')).toMatchObject({ status: 'failed', code: 'SLU-2003' })
+      expect(only(checks, 'monolith.publication')).toMatchObject({ status: 'failed', code: 'SLU-2003' })
+      expect(named(checks, 'monolith.table.public.good')).toContainEqual(
+        expect.objectContaining({ status: 'failed', fix: [`GRANT SELECT ON public.good TO "${role}";`] }),
+      )
+    } finally {
+      await execute(servers.monolith, `DROP ROLE ${role}`)
+    }
+  })
+
+  test('a server that is down, or refuses the password, hides nothing of the others', async () => {
+    const url = new URL(servers.services)
+    url.password = 'wrong'
+    const checks = await diagnose(
+      {
+        pipeline: postgresTarget('pipeline', 'postgresql://u:hush@127.0.0.1:1/pipeline'),
+        services: { shop: postgresTarget('shop', url.toString()) },
+      },
+      '127.0.0.1:1',
+    )
+    expect(only(checks, 'pipeline.connection')).toMatchObject({ status: 'failed', code: 'SLU-2001' })
+    expect(only(checks, 'service.shop.connection')).toMatchObject({ status: 'failed', code: 'SLU-2002' })
+    expect(only(checks, 'kafka.connection')).toMatchObject({ status: 'failed', code: 'SLU-4001' })
+    expect(only(checks, 'monolith.connection')).toMatchObject({ status: 'ok' })
+    expect(JSON.stringify(checks)).not.toContain('hush')
+  })
+
+  test('a source whose wal_level is replica', async () => {
+    const own = await startServers({ monolith: { settings: { wal_level: 'replica' } } })
+    try {
+      const checks = await diagnose({ monolith: postgresTarget('monolith', own.monolith.url) })
+      expect(only(checks, 'monolith.wal_level')).toMatchObject({
+        status: 'failed',
+        code: 'SLU-2010',
+        summary: 'wal_level is replica',
+        fix: [expect.stringContaining('ALTER SYSTEM SET wal_level = logical') as string],
+      })
+    } finally {
+      await own.stop()
+    }
+  })
+})
