@@ -39,7 +39,17 @@ export interface ChunkSource {
   readonly target: PostgresTarget
 }
 
-/** @param after Key of the last row that was stored; null for the first chunk. */
+/** Thrown when a table was truncated or rewritten after the snapshot: what the snapshot sees of it is not what it was. */
+export class SnapshotStale extends Error {
+  override readonly name = 'SnapshotStale'
+}
+
+/**
+ * Reads the next rows of a table.
+ *
+ * @param after Key of the last row that was stored; null for the first chunk.
+ * @throws SnapshotStale
+ */
 export async function readChunk(
   source: ChunkSource,
   table: CapturedTable,
@@ -47,11 +57,73 @@ export async function readChunk(
   after: readonly string[] | null,
   limits: ChunkLimits,
 ): Promise<TableChunk> {
+  return readUnchanged(source, table, () => readRows(source.client, table, columns, after, limits))
+}
+
+/** The rows of some keys, in no order; keys without a row are left out. @throws SnapshotStale */
+export async function readKeys(
+  source: ChunkSource,
+  table: CapturedTable,
+  columns: KeyColumns,
+  keys: readonly (readonly string[])[],
+): Promise<readonly TextRow[]> {
+  const wanted = unnestedKeyRow(columns).slice(1, -1)
+  return readUnchanged(source, table, async () => {
+    const { rows } = await source.client.query<(string | null)[]>({
+      text: `${selectFrom(table)} WHERE ${keyRow(columns)} IN (SELECT ${wanted} FROM ${unnestKeys(columns, 1)})`,
+      values: [...keyArrays(columns, keys)],
+      rowMode: 'array',
+      types: TEXT_TYPES,
+    })
+    return rows
+  })
+}
+
+/**
+ * Reads in a savepoint that is rolled back, which gives the table's lock back: else the load would hold up every TRUNCATE and
+ * ALTER TABLE, and all that queues behind them, to its end. So either may come between two chunks, and neither is seen by
+ * snapshots as other changes are: the table's file tells.
+ *
+ * https://www.postgresql.org/docs/17/mvcc-caveats.html
+ */
+async function readUnchanged<T>(source: ChunkSource, table: CapturedTable, read: () => Promise<T>): Promise<T> {
+  const { client, target } = source
+  try {
+    await client.query('SAVEPOINT chunk')
+    const result = await read()
+    // The lock is held now, so that no TRUNCATE can come between this answer and the rows.
+    if (await isRewritten(client, table)) throw new SnapshotStale()
+    await client.query('ROLLBACK TO SAVEPOINT chunk; RELEASE SAVEPOINT chunk')
+    return result
+  } catch (error) {
+    if (error instanceof SnapshotStale) throw error
+    throw toPostgresError(error, target)
+  }
+}
+
+/** Compares the file of the table, and of each partition, that the snapshot knows with the one it has now. */
+async function isRewritten(client: pg.Client, table: CapturedTable): Promise<boolean> {
+  const { rows } = await client.query<{ rewritten: boolean }>(
+    `SELECT EXISTS (
+       SELECT FROM pg_catalog.pg_class c
+       WHERE c.oid IN (SELECT $1::regclass UNION SELECT relid FROM pg_partition_tree($1::regclass))
+         AND c.relfilenode <> 0 AND c.relfilenode IS DISTINCT FROM pg_relation_filenode(c.oid)
+     ) AS rewritten`,
+    [quoteQualified(table.schema, table.name)],
+  )
+  return rows[0]!.rewritten
+}
+
+async function readRows(
+  client: pg.Client,
+  table: CapturedTable,
+  columns: KeyColumns,
+  after: readonly string[] | null,
+  limits: ChunkLimits,
+): Promise<TableChunk> {
   const where = after === null ? '' : `WHERE ${keyRow(columns)} > ${keyParameters(columns, 1)}`
   const text = `${selectFrom(table)} ${where} ORDER BY ${keyOrder(columns)} LIMIT ${limits.chunkRowsMax}`
-  const cursor = source.client.query(
-    new Cursor<(string | null)[]>(text, [...(after ?? [])], { rowMode: 'array', types: TEXT_TYPES }),
-  )
+  const cursor = client.query(new Cursor<(string | null)[]>(text, [...(after ?? [])], { rowMode: 'array', types: TEXT_TYPES }))
   try {
     const rows: TextRow[] = []
     let bytes = 0
@@ -64,30 +136,8 @@ export async function readChunk(
       if (read.length < piece) return { rows, bytes, isLast: rows.length < limits.chunkRowsMax }
       if (bytes >= limits.chunkBytesMax) return { rows, bytes, isLast: false }
     }
-  } catch (error) {
-    throw toPostgresError(error, source.target)
   } finally {
     await cursor.close()
-  }
-}
-
-/** The rows of some keys, in no order; keys without a row are left out. */
-export async function readKeys(
-  source: ChunkSource,
-  table: CapturedTable,
-  columns: KeyColumns,
-  keys: readonly (readonly string[])[],
-): Promise<readonly TextRow[]> {
-  try {
-    const { rows } = await source.client.query<(string | null)[]>({
-      text: `${selectFrom(table)} WHERE ${keyRow(columns)} IN (SELECT ${unnestedKeyRow(columns).slice(1, -1)} FROM ${unnestKeys(columns, 1)})`,
-      values: [...keyArrays(columns, keys)],
-      rowMode: 'array',
-      types: TEXT_TYPES,
-    })
-    return rows
-  } catch (error) {
-    throw toPostgresError(error, source.target)
   }
 }
 

@@ -8,6 +8,7 @@
  *     snapshot's LSN first, without the rows that were not loaded.
  * L3  Every row is loaded once: from a chunk, or as a straggler.
  *
+ * A table that is truncated or rewritten meanwhile makes the snapshot stale: then a new one is taken, as after an interruption.
  * Killed anywhere, the snapshot is lost and the checkpoints are not: the next start takes a new one and goes on.
  */
 import { randomBytes } from 'node:crypto'
@@ -25,7 +26,7 @@ import {
 import { type CapturedTable, qualifiedName } from '@sluice/system'
 import type { ClientBase } from 'pg'
 import { catchUp } from './catch-up.ts'
-import { type TextRow, readChunk, readKeys } from './chunk-reader.ts'
+import { SnapshotStale, type TextRow, readChunk, readKeys } from './chunk-reader.ts'
 import { keyColumnsOf } from './key-columns.ts'
 import type { LaneSession } from './lane-session.ts'
 import { LoadedPart, type TableLoadState } from './loaded-part.ts'
@@ -48,13 +49,25 @@ export interface InitialLoadOptions {
  * @throws SluiceError
  */
 export async function loadTables({ session, first }: InitialLoadOptions, signal: AbortSignal): Promise<void> {
-  const snapshot = first ?? (await temporarySnapshot(session))
-  try {
-    const load = new LaneLoad(session, snapshot)
-    if (first === null) await load.catchUp(signal)
-    if (!signal.aborted) await load.run(signal)
-  } finally {
-    await snapshot.close()
+  let snapshot = first ?? (await temporarySnapshot(session))
+  let isResumed = first === null
+  for (;;) {
+    try {
+      const load = new LaneLoad(session, snapshot)
+      if (isResumed) await load.catchUp(signal)
+      if (!signal.aborted) await load.run(signal)
+      return
+    } catch (error) {
+      if (!(error instanceof SnapshotStale)) throw error
+      session.logger.warn(
+        { lsn: snapshot.lsn },
+        'a table was truncated or rewritten during its load: going on with a new snapshot',
+      )
+    } finally {
+      await snapshot.close()
+    }
+    snapshot = await temporarySnapshot(session)
+    isResumed = true
   }
 }
 

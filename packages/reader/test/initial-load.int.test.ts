@@ -1,0 +1,287 @@
+/** Issue point 4: no gap, no overlap, no row going back in time; killed in the middle ten times, it still ends equal. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { connect } from '@sluice/postgres'
+import { getLane, loadProgress, verifyChain } from '@sluice/store'
+import type { CapturedTable } from '@sluice/system'
+import pg from 'pg'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { EventFold } from './event-fold.ts'
+import { LOAD_DDL, accounts, codes, entries, loadLane, visits } from './load-system.ts'
+import { type ReaderFixture, SYSTEM, TEST_LIMITS, openReaderFixture } from './reader-fixture.ts'
+
+const TABLES = [accounts, entries, codes, visits]
+
+let source: ReaderFixture
+let laneName: string
+beforeEach(async () => {
+  source = await openReaderFixture('reader load', LOAD_DDL)
+  laneName = source.lane.name
+})
+afterEach(async () => {
+  await source.close()
+})
+
+/** Small numbers from a seed, so that a failure can be seen again. */
+function seeded(seed: number): (below: number) => number {
+  let state = seed
+  return (below) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return Math.floor((state / 2 ** 32) * below)
+  }
+}
+
+async function fill(rows: number): Promise<void> {
+  await source.source.query(`
+    INSERT INTO accounts SELECT g * 2, 'account ' || g, CASE WHEN g % 10 = 0 THEN repeat('b', 3000) END FROM generate_series(1, ${rows}) g;
+    INSERT INTO entries SELECT g * 2, l, g * l FROM generate_series(1, ${rows}) g, generate_series(1, 2) l;
+    INSERT INTO codes SELECT (ARRAY['a','B','ä','Z','z-','É'])[g % 6 + 1] || md5(g::text), g FROM generate_series(1, ${rows}) g;
+    INSERT INTO visits SELECT g, 0 FROM generate_series(1, ${rows}) g;`)
+}
+
+/** One transaction of a random workload: inserts, updates, deletes, keys that move up and down, now and then a truncate. */
+function nextTransaction(random: (below: number) => number, rows: number): string {
+  const id = random(rows * 2) + 1
+  const other = random(rows * 2) + 1
+  const free = (table: string, column: string, value: string): string =>
+    `NOT EXISTS (SELECT FROM ${table} x WHERE x.${column} = ${value})`
+  const code = `chr(${65 + random(50)}) || md5('${random(rows)}')`
+  switch (random(10)) {
+    case 0:
+      return `INSERT INTO accounts VALUES (${id}, 'new', repeat('n', ${random(4000)})) ON CONFLICT DO NOTHING`
+    case 1:
+      return `UPDATE accounts SET name = name || '!' WHERE id BETWEEN ${id} AND ${id + 5}`
+    case 2:
+      return `DELETE FROM accounts WHERE id = ${id}`
+    case 3:
+      return `UPDATE accounts SET id = ${other} WHERE id = ${id} AND ${free('accounts', 'id', String(other))}`
+    case 4:
+      return `INSERT INTO entries SELECT id, ${random(9)}, 1 FROM accounts WHERE id = ${id} ON CONFLICT DO NOTHING`
+    case 5:
+      return `UPDATE codes SET code = ${code} WHERE n = ${random(rows)} AND ${free('codes', 'code', code)}`
+    case 6:
+      return `UPDATE codes SET n = n + ${rows} WHERE n = ${random(rows)}; DELETE FROM codes WHERE n = ${random(rows)}`
+    case 7:
+      return `UPDATE accounts SET bio = NULL WHERE id = ${id}; UPDATE visits SET n = n + 1 WHERE id = ${random(rows)}`
+    case 8: {
+      const [low, high] = [random(rows), rows * 3 + random(rows)]
+      const move = `UPDATE visits SET id = ${low} WHERE id = ${high} AND ${free('visits', 'id', String(low))}`
+      return random(2) === 0 ? move : `UPDATE visits SET id = ${high} WHERE id = ${low} AND ${free('visits', 'id', String(high))}`
+    }
+    default:
+      return random(150) === 0 ? 'TRUNCATE visits' : `INSERT INTO visits VALUES (${id}, 1) ON CONFLICT DO NOTHING`
+  }
+}
+
+/** Runs the workload until it is stopped; gives the number of transactions. */
+function startWorkload(seed: number, rows: number): { stop: () => Promise<number> } {
+  const random = seeded(seed)
+  let isStopped = false
+  const run = async (): Promise<number> => {
+    const client = await connect(source.sourceTarget, { applicationName: 'workload' })
+    let transactions = 0
+    while (!isStopped) {
+      await client.query(nextTransaction(random, rows))
+      transactions += 1
+    }
+    await client.end()
+    return transactions
+  }
+  const running = run()
+  return {
+    stop: () => {
+      isStopped = true
+      return running
+    },
+  }
+}
+
+interface ReaderProcess {
+  readonly child: ChildProcess
+  /** Resolves at a report's line that contains the text; rejects if the process ends before. */
+  line(text: string, times?: number): Promise<void>
+  kill(): Promise<void>
+}
+
+function startProcess(limits: object): ReaderProcess {
+  const script = fileURLToPath(new URL('reader-process.ts', import.meta.url))
+  const { config } = source.sourceTarget
+  const url = (target: typeof source.sourceTarget): string =>
+    `postgresql://${target.config.user ?? 'postgres'}:${String(target.config.password ?? '')}@${target.config.host ?? config.host ?? ''}:${String(target.config.port)}/${target.database}`
+  const child = spawn(
+    process.execPath,
+    [script, url(source.sourceTarget), url(source.pipelineTarget), laneName, JSON.stringify({ ...TEST_LIMITS, ...limits })],
+    { stdio: ['ignore', 'pipe', 'pipe'] },
+  )
+  const exited = once(child, 'exit')
+  const seen: string[] = []
+  let stderr = ''
+  child.stderr.on('data', (text: Buffer) => (stderr += text.toString()))
+  const listeners = new Set<() => void>()
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    seen.push(line)
+    for (const listener of listeners) listener()
+  })
+  return {
+    child,
+    line: (text, times = 1) =>
+      new Promise((resolve, reject) => {
+        const look = (): void => {
+          if (seen.filter((l) => l.includes(text)).length < times) return
+          listeners.delete(look)
+          resolve()
+        }
+        listeners.add(look)
+        look()
+        void exited.then(() => {
+          reject(new Error(`the reader ended: ${stderr}`))
+        })
+      }),
+    kill: async () => {
+      child.kill('SIGKILL')
+      await exited
+    },
+  }
+}
+
+async function sourceRows(table: CapturedTable): Promise<readonly string[]> {
+  const columns = table.columnNames.map((c) => `${pg.escapeIdentifier(c)}::text`).join(', ')
+  const { rows } = await source.source.query<(string | null)[]>({
+    text: `SELECT ${columns} FROM ${table.name}`,
+    rowMode: 'array',
+  })
+  return rows.map((row) => JSON.stringify(row)).sort()
+}
+
+async function expectEqual(): Promise<void> {
+  const fold = new EventFold(TABLES)
+  const events = await source.events()
+  for (const [index, event] of events.entries()) {
+    expect(event.position).toBe(BigInt(index + 1))
+    fold.apply(event)
+  }
+  for (const table of TABLES) {
+    const expected = await sourceRows(table)
+    expect(expected.length).toBeGreaterThan(0)
+    expect(fold.rows(table)).toEqual(expected)
+  }
+  expect(new Set(events.map((e) => e.eventId)).size).toBe(events.length)
+}
+
+async function caughtUpAndStopped(reader: ReturnType<ReaderFixture['start']>): Promise<void> {
+  await source.caughtUp(reader)
+  await reader.stop()
+}
+
+test('rows of before the slot come as a load, parents first and chunk by chunk; those of after it as changes', async () => {
+  await fill(500)
+  const reader = source.start({ lane: loadLane(laneName), limits: { chunkRowsMax: 100 } })
+  await reader.next('connected')
+  await source.source.query(`INSERT INTO accounts VALUES (1, 'later', NULL)`)
+  await caughtUpAndStopped(reader)
+  const events = await source.events()
+  const loaded = events.filter((e) => e.migrationId !== null)
+  expect(loaded).toHaveLength(2500)
+  expect([...new Set(loaded.map((e) => e.eventType))]).toEqual([
+    'AccountMigrated',
+    'EntryMigrated',
+    'CodeMigrated',
+    'VisitMigrated',
+  ])
+  expect(new Set(loaded.map((e) => e.correlationId)).size).toBe(25)
+  expect(new Set(loaded.map((e) => e.committedAt)).size).toBe(1)
+  expect(events.at(-1)).toMatchObject({ eventType: 'AccountCreated', aggregateKey: '1' })
+  await expectEqual()
+  const record = await getLane(source.store, SYSTEM.name, laneName)
+  expect(record.phase).toBe('streaming')
+  const loads = await loadProgress(source.store, record.lane)
+  expect(loads.map((l) => [l.table, l.status, l.rowsStored])).toEqual([
+    ['public.accounts', 'completed', 500n],
+    ['public.entries', 'completed', 1000n],
+    ['public.codes', 'completed', 500n],
+    ['public.visits', 'completed', 500n],
+  ])
+})
+
+test('killed ten times in the middle, under inserts, updates, deletes, moving keys and truncates, it ends equal', async () => {
+  const seed = Math.floor(Math.random() * 1e9)
+  const random = seeded(seed)
+  const rows = 1500
+  process.stdout.write(`seed ${seed}\n`)
+  await fill(rows)
+  const workload = startWorkload(seed, rows)
+  for (let kill = 0; kill < 10; kill += 1) {
+    const reader = startProcess({ chunkRowsMax: 60 })
+    if (random(4) === 0) await reader.line(kill === 0 ? '"phase"' : '"feedback"').catch(() => undefined)
+    else await reader.line('"chunk"', 1 + random(9))
+    await reader.kill()
+  }
+  expect((await getLane(source.store, SYSTEM.name, laneName)).phase).toBe('loading')
+  const reader = source.start({ lane: loadLane(laneName), limits: { chunkRowsMax: 300 } })
+  await reader.next('connected')
+  const transactions = await workload.stop()
+  expect(transactions).toBeGreaterThan(500)
+  await caughtUpAndStopped(reader)
+  await expectEqual()
+  const record = await getLane(source.store, SYSTEM.name, laneName)
+  expect(await verifyChain(source.pipelineTarget, record)).toMatchObject({ isWhole: true })
+})
+
+test('a key that moves into the loaded part while the load is interrupted is read again; one that moves out is deleted', async () => {
+  await source.source.query(`
+    INSERT INTO accounts VALUES (0, 'one', NULL);
+    INSERT INTO entries VALUES (0, 1, 1);
+    INSERT INTO codes VALUES ('a', 1);
+    INSERT INTO visits SELECT g * 10, 0 FROM generate_series(1, 20) g`)
+  // The first chunk of visits has the keys 10 to 50; the reader dies with it.
+  const first = startProcess({ chunkRowsMax: 5 })
+  await first.line('public.visits')
+  await first.kill()
+  const { rows } = await source.store.query<{ last: string }>(
+    `SELECT last_processed_id[1] AS last FROM data_migration_state WHERE entity_type = 'public.visits'`,
+  )
+  const last = Number(rows[0]!.last)
+  await source.source.query(`UPDATE visits SET id = 11 WHERE id = ${last + 50}`)
+  await source.source.query(`UPDATE visits SET n = 7 WHERE id = 11`)
+  await source.source.query(`UPDATE visits SET id = 12 WHERE id = ${last + 60}; DELETE FROM visits WHERE id = 12`)
+  await source.source.query(`UPDATE visits SET id = ${last + 51} WHERE id = 10; DELETE FROM visits WHERE id = ${last + 51}`)
+  await source.source.query(`UPDATE visits SET id = ${last + 52} WHERE id = 20`)
+  const reader = source.start({ lane: loadLane(laneName), limits: { chunkRowsMax: 5 } })
+  await reader.next('connected')
+  await caughtUpAndStopped(reader)
+  await expectEqual()
+  const straggler = (await source.events()).filter((e) => e.aggregateKey === '11')
+  expect(straggler.map((e) => [e.eventType, e.eventData])).toEqual([['VisitMigrated', '{"op":"r","after":{"id":"11","n":"7"}}']])
+  const left = (await source.events()).filter((e) => e.aggregateKey === '10' && e.aggregateType === 'Visit')
+  expect(left.map((e) => e.eventType)).toEqual(['VisitMigrated', 'VisitDeleted'])
+})
+
+test('a table that comes into the definition later is loaded while the others stream on', async () => {
+  await fill(100)
+  const lane = loadLane(laneName)
+  const before = source.start({ lane: { ...lane, tables: [accounts, entries] } })
+  await before.next('connected')
+  await source.source.query(`UPDATE accounts SET name = 'x' WHERE id < 20`)
+  await before.stop()
+  await source.source.query(`UPDATE visits SET n = 1; UPDATE accounts SET name = 'y' WHERE id < 20`)
+  const after = source.start({ lane })
+  await after.next('connected')
+  await source.source.query(`UPDATE visits SET n = 2 WHERE id < 20`)
+  await caughtUpAndStopped(after)
+  await expectEqual()
+})
+
+test('a truncate during the load, which snapshots do not hide, neither blocks nor leaves a row out', async () => {
+  await fill(300)
+  const reader = source.start({ lane: loadLane(laneName), limits: { chunkRowsMax: 20 } })
+  await reader.next('chunk', (p) => p.table === 'public.accounts')
+  await source.source.query(`UPDATE visits SET n = 1 WHERE id = 5`)
+  await source.source.query(`TRUNCATE visits`)
+  await source.source.query(`INSERT INTO visits VALUES (5, 2)`)
+  await reader.next('connected')
+  await caughtUpAndStopped(reader)
+  expect(reader.progress.filter((p) => p.kind === 'load-started')).toHaveLength(2)
+  await expectEqual()
+})
