@@ -1,6 +1,6 @@
 /** Ends processes for good. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { isRunning, signalProcess, type ProcessIdentity } from './process-identity.ts'
+import { isKnown, isRunning, signalProcess, type ProcessIdentity } from './process-identity.ts'
 
 export interface EndingProcess {
   readonly process: ProcessIdentity
@@ -18,10 +18,27 @@ export async function endProcesses(processes: readonly EndingProcess[], graceMs 
   await areGone(identities, graceMs)
 }
 
-/** Waits until none of the processes runs; false when one still does after `timeoutMs`. Nothing tells of a foreign process's end, so it is asked. */
+/** Waits until none of the processes runs; false when one still does after `timeoutMs`. */
 export async function areGone(identities: readonly ProcessIdentity[], timeoutMs: number): Promise<boolean> {
+  return noneIs(isRunning, identities, timeoutMs)
+}
+
+/**
+ * Waits until the system has forgotten the processes. PostgreSQL and Kafka refuse a data folder whose lock names a
+ * process id that the system still knows. false after `timeoutMs`: some systems' first process never takes notice.
+ */
+export async function areForgotten(identities: readonly ProcessIdentity[], timeoutMs: number): Promise<boolean> {
+  return noneIs(isKnown, identities, timeoutMs)
+}
+
+/** Nothing tells of the end of a process that is no child of this one, so it is asked for. */
+async function noneIs(
+  state: (identity: ProcessIdentity) => boolean,
+  identities: readonly ProcessIdentity[],
+  timeoutMs: number,
+): Promise<boolean> {
   const deadline = performance.now() + timeoutMs
-  while (identities.some(isRunning)) {
+  while (identities.some(state)) {
     if (performance.now() > deadline) return false
     await delay(POLL_MS)
   }

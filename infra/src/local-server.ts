@@ -8,7 +8,7 @@
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { SluiceError } from '@sluice/core'
-import { areGone } from './end-processes.ts'
+import { areForgotten, areGone } from './end-processes.ts'
 import { childrenOf, isRunning, signalProcess, type ProcessIdentity } from './process-identity.ts'
 import type { ProcessLauncher } from './process-launcher.ts'
 import type { ProcessSpec } from './process-spec.ts'
@@ -26,6 +26,7 @@ export interface ServerControl {
 }
 
 const STOP_TIMEOUT_MS = 60_000
+const FORGOTTEN_TIMEOUT_MS = 10_000
 const LOG_TAIL_BYTES = 4_096
 const LOG_TAIL_LINES = 6
 
@@ -49,7 +50,10 @@ export class LocalServer implements ServerControl {
 
   /** @throws SluiceError SLU-7001 with the end of the server's log */
   async start(): Promise<void> {
-    if (this.#process !== undefined && isRunning(this.#process)) return
+    if (this.#process !== undefined) {
+      if (isRunning(this.#process)) return
+      await areForgotten([this.#process], FORGOTTEN_TIMEOUT_MS)
+    }
     const launched = await this.#launcher.launch(this.#spec).catch((error: unknown) => {
       throw this.#failure(error instanceof Error ? error.message : String(error), error)
     })

@@ -12,12 +12,17 @@ export interface ProcessIdentity {
 
 /** The identity of a running process; undefined when it does not run, or only waits to be reaped. */
 export function identifyProcess(pid: number): ProcessIdentity | undefined {
-  const startedAt = process.platform === 'linux' ? linuxStart(pid) : psStart(pid)
-  return startedAt === undefined ? undefined : { pid, startedAt }
+  const entry = processEntry(pid)
+  return entry === undefined || entry.isEnded ? undefined : { pid, startedAt: entry.startedAt }
 }
 
 export function isRunning(identity: ProcessIdentity): boolean {
   return identifyProcess(identity.pid)?.startedAt === identity.startedAt
+}
+
+/** Whether the system still knows the process: it runs, or has ended and its parent has not taken notice yet. */
+export function isKnown(identity: ProcessIdentity): boolean {
+  return processEntry(identity.pid)?.startedAt === identity.startedAt
 }
 
 /** Sends a signal to exactly this process; false when it no longer runs. */
@@ -41,21 +46,30 @@ export function childrenOf(pid: number): ProcessIdentity[] {
     .flatMap(([child]) => identifyProcess(child!) ?? [])
 }
 
+interface ProcessEntry {
+  readonly startedAt: string
+  readonly isEnded: boolean
+}
+
+function processEntry(pid: number): ProcessEntry | undefined {
+  return process.platform === 'linux' ? linuxEntry(pid) : psEntry(pid)
+}
+
 /** https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html: field 3 is the state, field 22 the start in ticks. */
-function linuxStart(pid: number): string | undefined {
+function linuxEntry(pid: number): ProcessEntry | undefined {
   const stat = readIfThere(`/proc/${pid}/stat`)
   if (stat === undefined) return undefined
   // The command name in parentheses may hold spaces; what follows the last one is regular.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  if (fields[0] === 'Z' || fields[0] === 'X') return undefined
-  return `${readIfThere('/proc/sys/kernel/random/boot_id')?.trim() ?? 'boot'}:${fields[19]!}`
+  const boot = readIfThere('/proc/sys/kernel/random/boot_id')?.trim() ?? 'boot'
+  return { startedAt: `${boot}:${fields[19]!}`, isEnded: fields[0] === 'Z' || fields[0] === 'X' }
 }
 
-function psStart(pid: number): string | undefined {
+function psEntry(pid: number): ProcessEntry | undefined {
   try {
     const line = execFileSync('ps', ['-o', 'stat=,lstart=', '-p', String(pid)], { encoding: 'utf8' }).trim()
     const [state, ...start] = line.split(/\s+/)
-    return state === undefined || state === '' || state.startsWith('Z') ? undefined : start.join(' ')
+    return state === undefined || state === '' ? undefined : { startedAt: start.join(' '), isEnded: state.startsWith('Z') }
   } catch {
     // ps exits with 1 when no process has the id.
     return undefined
