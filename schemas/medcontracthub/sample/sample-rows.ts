@@ -10,6 +10,7 @@ import {
   decimal,
   instant,
   longText,
+  longTextOrNull,
   maybe,
   sentence,
 } from './sample-text.ts'
@@ -52,7 +53,7 @@ export function userRow(random: Random, id: string, companyId: string | null): S
     company_id: companyId,
     email: `user.${distinct(id).toLowerCase()}@example.com`,
     full_name: random.pick(PEOPLE),
-    biography: maybe(random, () => longText(random)),
+    biography: longTextOrNull(random, 0.2),
     role: random.pick(['viewer', 'analyst', 'bid_manager', 'administrator']),
     hourly_rate: maybe(random, () => decimal(random, 400, 2)),
     permissions: arrayText(random.some(SCOPES, 3)),
@@ -150,14 +151,15 @@ export interface DocumentReferences {
 }
 
 export function documentRow(random: Random, id: string, references: DocumentReferences): SampleRow {
-  const isProcessed = random.chance(0.8)
+  const content = longTextOrNull(random, 0.2)
+  const isProcessed = content !== null
   return {
     id,
     opportunity_id: references.opportunityId,
     proposal_id: references.proposalId,
     file_name: `${sentence(random, 1, 3)}.pdf`,
     document_type: random.pick(['statement_of_work', 'amendment', 'pricing', 'certificate', 'correspondence']),
-    content_text: isProcessed ? longText(random) : null,
+    content_text: content,
     size_bytes: String(random.between(0, 2_000_000_000) * 3),
     sha256: `\\x${random.uuid().replaceAll('-', '')}${random.uuid().replaceAll('-', '')}`,
     page_count: maybe(random, () => String(random.between(1, 900))),
@@ -187,7 +189,7 @@ export function apiUsageRow(random: Random, references: ApiUsageReferences): Sam
     response_time_ms: String(random.between(1, 9_000)),
     cost_units: decimal(random, 50, 4),
     scopes: arrayText(random.some(SCOPES, 3)),
-    request_body: maybe(random, () => longText(random), 0.5),
+    request_body: longTextOrNull(random, 0.5),
     metadata: JSON.stringify({ agent: 'MedContractHub/2.4', retries: random.between(0, 3), tags: [] }),
     is_cached: String(random.chance(0.25)),
     client_ip: maybe(random, () => random.pick(['10.0.0.7', '192.168.0.0/24', '2001:db8::1']), 0.1),

@@ -53,6 +53,12 @@ export function longText(random: Random): string {
   return random.chance(LARGE_TEXT_SHARE) ? largeText(random) : sentence(random, 20, 60)
 }
 
+/** The same for a column that may be NULL: 1 % of all rows are large. */
+export function longTextOrNull(random: Random, nullShare: number): string | null {
+  if (random.chance(LARGE_TEXT_SHARE)) return largeText(random)
+  return random.chance(nullShare) ? null : sentence(random, 20, 60)
+}
+
 /** Random letters, 6 bits each: PostgreSQL's compression finds no repetition, so the value goes out of line. */
 export function largeText(random: Random): string {
   const parts: string[] = ['Ärztliche Unterlagen №']
@@ -88,7 +94,7 @@ export function decimal(random: Random, wholeMax: number, scale: number): string
 
 /** A number of a column that is plain numeric: of any scale, sometimes NaN or infinite. */
 export function anyNumeric(random: Random): string {
-  if (random.chance(0.02)) return random.pick(['NaN', 'Infinity', '-Infinity', '0', '1e-30', '123456789012345678901234567890.5'])
+  if (random.chance(0.05)) return random.pick(['NaN', 'NaN', 'Infinity', '-Infinity', '0', '1e-30', '123456789012345678901234567890.5'])
   return decimal(random, 90_000_000, random.between(1, 9))
 }
 
