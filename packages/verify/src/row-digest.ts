@@ -2,8 +2,8 @@
  * How rows are boiled down to numbers that two servers can compare (decision 0005).
  *
  * `hash`: `hashtextextended` with two seeds, 128 bits a row. Fast, but its result belongs to the server's byte order and
- * version, so both servers are asked for the digest of one probe first. `md5`: the same everywhere and three times as
- * slow; taken where the probes differ or a database is not UTF-8.
+ * version, so both servers are asked for the digest of one probe first. `md5`: the same everywhere and nearly three
+ * times as slow; taken where the probes differ or a database is not UTF-8.
  *
  * A collation is always named: a nondeterministic one would hash two different texts alike.
  */

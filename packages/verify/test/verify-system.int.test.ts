@@ -41,9 +41,9 @@ async function refusal(work: Promise<unknown>): Promise<{ code: string; why: str
 
 /** Writes until the work has ended, so that verify never meets an idle source. */
 async function underWrites<T>(work: () => Promise<T>): Promise<T> {
-  let isDone = false
+  const done = new AbortController()
   const writing = (async () => {
-    while (!isDone) {
+    while (!done.signal.aborted) {
       await pipeline.insertItem()
       await delay(2)
     }
@@ -51,7 +51,7 @@ async function underWrites<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } finally {
-    isDone = true
+    done.abort()
     await writing
   }
 }

@@ -1,0 +1,43 @@
+import { expect, test } from 'vitest'
+import { type LaneChain, type ServiceReport, type TableStatus, type VerifyReport, isGreen, verdictOf } from './verify-report.ts'
+
+function table(status: TableStatus): ServiceReport['tables'][number] {
+  return {
+    table: 't',
+    sourceRows: 1,
+    targetRows: 1,
+    missing: 0,
+    extra: 0,
+    different: 0,
+    status,
+    reason: null,
+    comparedColumns: [],
+    targetOnlyColumns: [],
+    examples: [],
+    durationMs: 0,
+  }
+}
+
+function verdict(tables: TableStatus[], chain: LaneChain['status'] = 'whole', isComplete = true): VerifyReport['verdict'] {
+  return verdictOf({
+    isComplete,
+    services: [{ service: 's', lanes: [], parked: 0, tables: tables.map(table) }],
+    chain: [{ lane: 'monolith', status: chain, links: 1n, events: 1n, problem: null }],
+  })
+}
+
+test('equal is everything equal, and the chain whole', () => {
+  expect(verdict(['equal', 'equal'])).toBe('equal')
+})
+
+test.each([
+  ['an unverifiable table', verdict(['equal', 'unverifiable']), 'partial'],
+  ['a verification of some tables', verdict(['equal'], 'whole', false), 'partial'],
+  ['a chain without its head', verdict(['equal'], 'unchecked'), 'partial'],
+  ['a service without any table', verdict([]), 'partial'],
+  ['a difference beside something unverifiable', verdict(['different', 'unverifiable']), 'different'],
+  ['a broken chain under equal tables', verdict(['equal'], 'broken'), 'different'],
+] as const)('%s is never green', (_what, given, wanted) => {
+  expect(given).toBe(wanted)
+  expect(isGreen({ verdict: given } as VerifyReport)).toBe(false)
+})
