@@ -12,6 +12,7 @@ import { PROJECTOR_PREFIX, type PositionNumber, SluiceError, partitionName, posi
 import type { ClientBase } from 'pg'
 import { type Batch, type BatchEvent, splitBatch } from './batch.ts'
 import { EventSequence } from './event-sequence.ts'
+import { anotherCluster, anotherEpoch } from './hand-over.ts'
 import { type ParkedDraft, ParkingLot } from './parking-lot.ts'
 import type { ProjectionPlan } from './projection-plan.ts'
 import type { AppliedBatch } from './projector-progress.ts'
@@ -137,8 +138,8 @@ async function lockLane(client: ClientBase, batch: Batch, context: BatchContext)
   const [row] = rows
   const known = context.position.lanes.get(batch.laneName)?.applied ?? positionNumber(0)
   if (!row || row.applied !== known.toString()) throw offsetsMoved(context.plan.service, batch, known, row?.applied)
-  if (row.epoch !== batch.epoch) throw epochChanged(context.plan.service, batch, row.epoch)
-  if (row.cluster_id !== batch.clusterId) throw clusterChanged(context.plan.service, batch, row.cluster_id)
+  if (row.epoch !== batch.epoch) throw anotherEpoch(context.plan.service, batch.laneName, row.epoch, batch.epoch)
+  if (row.cluster_id !== batch.clusterId) throw anotherCluster(context.plan.service, row.cluster_id, batch.clusterId)
   return {
     applied: positionNumber(row.applied),
     prunedThrough: positionNumber(row.pruned),
@@ -280,24 +281,5 @@ function offsetsMoved(service: string, batch: Batch, known: PositionNumber, foun
     what: `another projector of service "${service}" is at work`,
     why: `lane ${batch.laneName} stood at position ${known} here; ${found === undefined ? 'its offsets were moved' : `the database says ${found}`}`,
     ways: [`sluice status    shows who is active; one projector a service works, the others stand by`],
-  })
-}
-
-function epochChanged(service: string, batch: Batch, found: string): SluiceError {
-  return new SluiceError('KAFKA_AHEAD', {
-    what: `service "${service}" and the control topic of lane ${batch.laneName} do not belong together`,
-    why: `the service was built from lane epoch ${found}, the topic carries epoch ${batch.epoch}: the slot was made anew`,
-    ways: [`build the service anew: empty its database, sluice provision, sluice run projector ${service}`],
-  })
-}
-
-function clusterChanged(service: string, batch: Batch, found: string): SluiceError {
-  return new SluiceError('KAFKA_CLUSTER_CHANGED', {
-    what: `service "${service}" was built from another Kafka cluster`,
-    why: `it knows cluster ${found}; lane ${batch.laneName} is published to cluster ${batch.clusterId}`,
-    ways: [
-      'export KAFKA_BROKERS=<the brokers of the former cluster>',
-      `build the service anew: empty its database, sluice provision`,
-    ],
   })
 }

@@ -4,9 +4,10 @@
  * States: standby → (assigned, position read from the service database) → active with one assembler → standby … → failed.
  * Each assignment has an assembler of its own; what an older one held is dropped with it.
  */
-import { type Offset, SluiceError, type TopicPartition, offsetOf, partitionName } from '@sluice/core'
+import { type Offset, type TopicPartition, offsetOf, partitionName } from '@sluice/core'
 import type { GroupConsumer, KafkaPort } from '@sluice/kafka'
 import { FrameAssembler, type LaneSubscription, type PartitionStart } from './frame-assembler.ts'
+import { anotherCluster, topicMadeAnew } from './hand-over.ts'
 import type { ProjectorLimits } from './projector-limits.ts'
 import type { ServicePosition } from './service-position.ts'
 
@@ -99,7 +100,7 @@ export class ConsumerSession {
     if (turn !== this.#turn) return offsets
     const { service, subscriptions, limits } = this.#options
     this.#current = {
-      assembler: new FrameAssembler(service, subscriptions, start, limits),
+      assembler: new FrameAssembler({ service, subscriptions, start, lanes: position.lanes, limits }),
       position,
       partitions: partitions.length,
     }
@@ -155,23 +156,4 @@ export class ConsumerSession {
     this.#changed.resolve(undefined)
     this.#changed = Promise.withResolvers<undefined>()
   }
-}
-
-function anotherCluster(service: string, known: string, found: string): SluiceError {
-  return new SluiceError('KAFKA_CLUSTER_CHANGED', {
-    what: `service "${service}" was built from another Kafka cluster`,
-    why: `it knows cluster ${known}, and this is cluster ${found}`,
-    ways: [
-      'export KAFKA_BROKERS=<the brokers of the former cluster>',
-      'build the service anew: empty its database, then: sluice provision',
-    ],
-  })
-}
-
-function topicMadeAnew(service: string, place: TopicPartition, next: Offset, high: Offset): SluiceError {
-  return new SluiceError('KAFKA_CLUSTER_CHANGED', {
-    what: `${place.topic}, partition ${place.partition} was made anew`,
-    why: `service "${service}" has consumed it up to offset ${next}, and it ends at ${high}`,
-    ways: ['restore the topic from a copy', 'build the service anew: empty its database, then: sluice provision'],
-  })
 }

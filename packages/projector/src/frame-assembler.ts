@@ -15,10 +15,12 @@ import {
   type PartitionEnd,
   SluiceError,
   type TopicPartition,
+  type Uuid,
   offsetOf,
   parseControlRecord,
   partitionName,
 } from '@sluice/core'
+import { anotherCluster, anotherEpoch } from './hand-over.ts'
 import { type BufferedMessage, PartitionBuffer } from './partition-buffer.ts'
 import type { ProjectorLimits } from './projector-limits.ts'
 
@@ -47,7 +49,24 @@ interface Lane {
   readonly subscription: LaneSubscription
   readonly control: PartitionBuffer
   /** Control records that were received and not yet taken. */
+  identity: LaneIdentity | null
   records: { readonly record: ControlRecord; readonly offset: Offset; readonly bytes: number }[]
+}
+
+/** What a lane's control records have to agree in. */
+interface LaneIdentity {
+  readonly epoch: Uuid
+  readonly clusterId: string
+}
+
+export interface FrameAssemblerOptions {
+  readonly service: string
+  readonly subscriptions: readonly LaneSubscription[]
+  /** Where each partition begins, the control topics' too, by `partitionName`. */
+  readonly start: ReadonlyMap<string, TopicPartition & PartitionStart>
+  /** What the service knows of its lanes, by name. */
+  readonly lanes: ReadonlyMap<string, LaneIdentity>
+  readonly limits: AssemblerLimits
 }
 
 type AssemblerLimits = Pick<ProjectorLimits, 'bufferBytesMax' | 'batchEventsMax' | 'batchBytesMax'>
@@ -60,14 +79,10 @@ export class FrameAssembler {
   readonly #data: ReadonlyMap<string, PartitionBuffer>
   #turn = 0
 
-  constructor(
-    service: string,
-    subscriptions: readonly LaneSubscription[],
-    start: ReadonlyMap<string, TopicPartition & PartitionStart>,
-    limits: AssemblerLimits,
-  ) {
+  constructor(options: FrameAssemblerOptions) {
+    const { service, subscriptions, start, lanes } = options
     this.#service = service
-    this.#limits = limits
+    this.#limits = options.limits
     const control = new Set(subscriptions.map((s) => s.controlTopic))
     this.#lanes = subscriptions.map((subscription) => {
       const place = { topic: subscription.controlTopic, partition: 0 }
@@ -75,6 +90,7 @@ export class FrameAssembler {
         subscription,
         control: new PartitionBuffer(place, start.get(partitionName(place)) ?? { next: offsetOf(0), events: 0n }),
         records: [],
+        identity: lanes.get(subscription.laneName) ?? null,
       }
     })
     this.#laneOfTopic = new Map(
@@ -102,7 +118,7 @@ export class FrameAssembler {
     lane.control.receive(messages)
     for (const { offset, value } of lane.control.take(lane.control.receivedNext)) {
       // The record is held parsed; it is counted with the bytes of its text.
-      lane.records.push({ record: parseControlRecord(value.toString('utf8')), offset, bytes: value.length })
+      lane.records.push({ record: this.#identified(lane, value), offset, bytes: value.length })
       lane.control.bytes += value.length
     }
   }
@@ -157,6 +173,16 @@ export class FrameAssembler {
         return received < end.end ? [{ end, received }] : []
       })
     })
+  }
+
+  /** The first record of a lane says which epoch and cluster the service consumes, if it has not consumed before. */
+  #identified(lane: Lane, value: Buffer): ControlRecord {
+    const record = parseControlRecord(value.toString('utf8'))
+    lane.identity ??= record
+    const { epoch, clusterId } = lane.identity
+    if (record.epoch !== epoch) throw anotherEpoch(this.#service, record.laneName, epoch, record.epoch)
+    if (record.clusterId !== clusterId) throw anotherCluster(this.#service, clusterId, record.clusterId)
+    return record
   }
 
   #buffers(): readonly PartitionBuffer[] {

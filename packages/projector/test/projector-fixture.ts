@@ -21,11 +21,21 @@ export interface RunningProjector {
   readonly ended: Promise<void>
 }
 
+const [monolith] = lanesOf(shop)
+
+function newKafka(): FakeKafka {
+  return new FakeKafka([...topicsOf(monolith!), { name: controlTopicName(shop.name, monolith!.name), partitions: 1 }])
+}
+
+function newLane(kafka: FakeKafka): TestLane {
+  return new TestLane(kafka, { system: shop.name, laneName: monolith!.name, ownTopic: 'shop.events' })
+}
+
 export class Shop {
   readonly target: PostgresTarget
   readonly client: Client
-  readonly kafka: FakeKafka
-  readonly lane: TestLane
+  kafka: FakeKafka
+  lane: TestLane
   readonly #drop: () => Promise<void>
   readonly #running: RunningProjector[] = []
 
@@ -33,9 +43,8 @@ export class Shop {
     this.target = target
     this.client = client
     this.#drop = drop
-    const [lane] = lanesOf(shop)
-    this.kafka = new FakeKafka([...topicsOf(lane!), { name: controlTopicName(shop.name, lane!.name), partitions: 1 }])
-    this.lane = new TestLane(this.kafka, { system: shop.name, laneName: lane!.name, ownTopic: 'shop.events' })
+    this.kafka = newKafka()
+    this.lane = newLane(this.kafka)
   }
 
   static async open(): Promise<Shop> {
@@ -100,6 +109,16 @@ export class Shop {
 
   async rows(query: string): Promise<readonly Record<string, unknown>[]> {
     return (await this.client.query<Record<string, unknown>>(query)).rows
+  }
+
+  /** Empties the service and begins with a new lane and empty topics. */
+  async reset(): Promise<void> {
+    await this.client.query(
+      `TRUNCATE clients, favourites, orders, order_counts, links, processed_events, parked_events, projector_positions,
+         consumed_offsets, processing_batches`,
+    )
+    this.kafka = newKafka()
+    this.lane = newLane(this.kafka)
   }
 
   /** Every row that the service holds because of events, as text: for comparisons. */

@@ -3,29 +3,9 @@ import { randomUUID } from 'node:crypto'
 import { ERROR_CODES, isSluiceError } from '@sluice/core'
 import { expect, test } from 'vitest'
 import { GROUP, Shop } from './projector-fixture.ts'
+import { customer, order } from './shop-rows.ts'
 import { customers, links, orders } from './shop-system.ts'
 import { announced, created, deleted, truncated, updated } from './test-lane.ts'
-
-const customer = (id: string, more: Record<string, string | null> = {}): Record<string, string | null> => ({
-  id,
-  email: `${id.slice(0, 8)}@example.org`,
-  name: 'Ada Łovelace "\\',
-  bio: 'a long story',
-  tier: 'basic',
-  ...more,
-})
-const order = (
-  id: string,
-  customerId: string | null,
-  more: Record<string, string | null> = {},
-): Record<string, string | null> => ({
-  id,
-  customer_id: customerId,
-  amount: '12.50',
-  tags: '{a,"b c",NULL}',
-  data: '{"x": [1, null]}',
-  ...more,
-})
 
 test('a row arrives whole: renamed, transformed, filtered, with enums, arrays and json', async () => {
   await using shop = await Shop.open()
