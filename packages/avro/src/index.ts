@@ -1,0 +1,7 @@
+export type * from './avro-schema.ts'
+export * from './event-decoder.ts'
+export * from './event-encoder.ts'
+export { type TopicSchema, deriveSchemas, schemasOfLane } from './event-schema.ts'
+export type { RegistryAuth } from './registry-http.ts'
+export * from './schema-files.ts'
+export * from './schema-registry.ts'
