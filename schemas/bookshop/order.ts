@@ -13,7 +13,9 @@ export async function placeOrder(url: string, correlationId: string): Promise<vo
   try {
     await client.query('BEGIN')
     await setTransactionContext(client, { correlationId, userId: 'ann' })
-    await client.query(`INSERT INTO orders (customer_id, isbn, quantity, note) VALUES (1, '978-000000001', 2, 'for the tutorial')`)
+    await client.query(
+      `INSERT INTO orders (customer_id, isbn, quantity, note) VALUES (1, '978-000000001', 2, 'for the tutorial')`,
+    )
     await client.query(`UPDATE books SET price = price + 1 WHERE isbn = '978-000000001'`)
     await client.query('COMMIT')
   } finally {
