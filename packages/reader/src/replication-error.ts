@@ -68,6 +68,9 @@ export function toReplicationError(error: unknown, target: PostgresTarget, slotN
       return slotInvalidated(target, slotName, 'SQLSTATE 55000: the slot can no longer be read')
     case '53400':
       return slotLimit(target, error)
+    case '57P01':
+    case '57P02':
+      return replicationLost(target, 'the server ended the connection', error)
     case undefined:
       break
     default:

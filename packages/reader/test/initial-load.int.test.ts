@@ -127,7 +127,7 @@ function startProcess(limits: object): ReaderProcess {
   return {
     child,
     line: (text, times = 1) =>
-      new Promise((resolve, reject) => {
+      new Promise<void>((resolve, reject) => {
         const look = (): void => {
           if (seen.filter((l) => l.includes(text)).length < times) return
           listeners.delete(look)
@@ -135,7 +135,7 @@ function startProcess(limits: object): ReaderProcess {
         }
         listeners.add(look)
         look()
-        void exited.then(() => {
+        child.once('exit', () => {
           reject(new Error(`the reader ended: ${stderr}`))
         })
       }),

@@ -57,7 +57,12 @@ test('insert, update and delete are events in commit order, with ids, versions a
         },
       },
     ],
-    ['OrderUpdated', 2, 0, expect.objectContaining({ op: 'u', after: expect.objectContaining({ price: 'NaN', note: null }) })],
+    [
+      'OrderUpdated',
+      2,
+      0,
+      expect.objectContaining({ op: 'u', after: expect.objectContaining({ price: 'NaN', note: null }) as unknown }),
+    ],
     ['OrderDeleted', 3, 0, { op: 'd', before: { id: ORDER } }],
   ])
   const record = await getLane(shop.store, SYSTEM.name, shop.lane.name)
