@@ -94,7 +94,8 @@ export function decimal(random: Random, wholeMax: number, scale: number): string
 
 /** A number of a column that is plain numeric: of any scale, sometimes NaN or infinite. */
 export function anyNumeric(random: Random): string {
-  if (random.chance(0.05)) return random.pick(['NaN', 'NaN', 'Infinity', '-Infinity', '0', '1e-30', '123456789012345678901234567890.5'])
+  if (random.chance(0.05))
+    return random.pick(['NaN', 'NaN', 'Infinity', '-Infinity', '0', '1e-30', '123456789012345678901234567890.5'])
   return decimal(random, 90_000_000, random.between(1, 9))
 }
 
