@@ -13,24 +13,34 @@ export const COPY_BINARY_TRAILER: Buffer = Buffer.from([0xff, 0xff])
 /** PostgreSQL counts timestamps from 2000-01-01 00:00 UTC. */
 const POSTGRES_EPOCH_MICROS = 946_684_800_000_000n
 
+/** Characters from which on a text's bytes are counted before it is written. */
+const LONG_TEXT = 16 * 1024
+
 const HEX = hexTable()
 
 /**
- * A buffer that grows, into which the fields of a tuple are written in column order.
+ * A buffer that grows, into which the fields of a tuple are written in column order. One piece of memory serves several
+ * `take`s while it has room; what was taken is never written over, since it may still be on its way to a socket.
  *
  * The caller opens each tuple with its number of columns and writes exactly that many fields; `take` gives the bytes since
  * the last `take`, which stay valid, and begins anew.
  */
 export class BinaryCopyEncoder {
+  readonly #slabBytes: number
   #buffer: Buffer
+  /** Where the bytes since the last `take` begin, and end. */
+  #start = 0
   #used = 0
 
-  constructor(initialBytes = 64 * 1024) {
-    this.#buffer = Buffer.allocUnsafe(initialBytes)
+  /** @param slabBytes memory that is asked for at a time; some multiple of what is taken at a time */
+  constructor(slabBytes = 64 * 1024) {
+    this.#slabBytes = slabBytes
+    this.#buffer = Buffer.allocUnsafe(slabBytes)
   }
 
+  /** Bytes written since the last `take`. */
   get bytes(): number {
-    return this.#used
+    return this.#used - this.#start
   }
 
   startTuple(columns: number): void {
@@ -45,8 +55,8 @@ export class BinaryCopyEncoder {
 
   /** text, varchar, json, enum: the bytes of the text. */
   writeText(text: string): void {
-    // A UTF-16 unit takes 3 bytes at most in UTF-8.
-    this.#ensure(4 + text.length * 3)
+    // A UTF-16 unit takes 3 bytes at most in UTF-8; a long text is measured, so that no memory is asked for in vain.
+    this.#ensure(4 + (text.length > LONG_TEXT ? Buffer.byteLength(text) : text.length * 3))
     const length = this.#buffer.write(text, this.#used + 4, 'utf8')
     this.#buffer.writeInt32BE(length, this.#used)
     this.#used += 4 + length
@@ -100,19 +110,19 @@ export class BinaryCopyEncoder {
   }
 
   take(): Buffer {
-    const taken = this.#buffer.subarray(0, this.#used)
-    // The taken bytes may still be on their way to a socket, so they are never written over.
-    this.#buffer = Buffer.allocUnsafe(Math.max(64 * 1024, this.#used))
-    this.#used = 0
+    const taken = this.#buffer.subarray(this.#start, this.#used)
+    this.#start = this.#used
     return taken
   }
 
   #ensure(bytes: number): void {
-    const needed = this.#used + bytes
-    if (needed <= this.#buffer.length) return
-    const grown = Buffer.allocUnsafe(Math.max(needed, this.#buffer.length * 2))
-    this.#buffer.copy(grown, 0, 0, this.#used)
-    this.#buffer = grown
+    if (this.#used + bytes <= this.#buffer.length) return
+    const open = this.#used - this.#start
+    const next = Buffer.allocUnsafe(Math.max(this.#slabBytes, (open + bytes) * 2))
+    this.#buffer.copy(next, 0, this.#start, this.#used)
+    this.#buffer = next
+    this.#start = 0
+    this.#used = open
   }
 }
 

@@ -15,8 +15,14 @@
 import type { ClientBase, Connection, Submittable } from 'pg'
 
 const COPY_DATA = 0x64
-const COPY_DONE = Buffer.from([0x63, 0, 0, 0, 4])
+const COPY_DONE = 0x63
 const COPY_FAIL = 0x66
+const NOTHING = Buffer.alloc(0)
+
+interface CopyMessage {
+  readonly type: number
+  readonly body: Buffer
+}
 
 /** @throws what PostgreSQL answered, or what making the pieces threw. */
 export async function copyIn(client: ClientBase, command: string, pieces: Iterable<Buffer>): Promise<void> {
@@ -69,35 +75,39 @@ class CopyIn implements Submittable {
   }
 
   #send(connection: Connection): void {
+    const { stream } = connection
     let isRoom = true
     while (isRoom) {
       const next = this.#next()
       if (next === null) return
-      isRoom = connection.stream.write(next)
+      stream.cork()
+      stream.write(frame(next))
+      isRoom = stream.write(next.body)
+      stream.uncork()
     }
-    connection.stream.once('drain', () => this.#send(connection))
+    stream.once('drain', () => this.#send(connection))
   }
 
   /** The next piece as a message; the end, or the refusal to go on, after the last; null when there is nothing to send. */
-  #next(): Buffer | null {
+  #next(): CopyMessage | null {
     if (!this.#isSending) return null
     try {
       const next = this.#pieces.next()
-      if (next.done !== true) return message(COPY_DATA, next.value)
+      if (next.done !== true) return { type: COPY_DATA, body: next.value }
       this.#isSending = false
-      return COPY_DONE
+      return { type: COPY_DONE, body: NOTHING }
     } catch (error) {
       this.#isSending = false
       this.#thrown = { error }
-      return message(COPY_FAIL, Buffer.from('the batch could not be encoded\0'))
+      return { type: COPY_FAIL, body: Buffer.from('the batch could not be encoded\0') }
     }
   }
 }
 
-function message(code: number, body: Buffer): Buffer {
-  const whole = Buffer.allocUnsafe(5 + body.length)
-  whole[0] = code
-  whole.writeUInt32BE(4 + body.length, 1)
-  body.copy(whole, 5)
-  return whole
+/** Type and length, which go before a message's body. */
+function frame(message: CopyMessage): Buffer {
+  const bytes = Buffer.allocUnsafe(5)
+  bytes[0] = message.type
+  bytes.writeUInt32BE(4 + message.body.length, 1)
+  return bytes
 }

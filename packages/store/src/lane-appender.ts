@@ -67,7 +67,7 @@ export interface EventAppenderOptions {
 }
 
 /** Encoded bytes that are handed to the socket at a time, so that PostgreSQL works while the next ones are encoded. */
-const COPY_PIECE_BYTES = 256 * 1024
+const COPY_PIECE_BYTES = 128 * 1024
 const LOCK_TIMEOUT_MS = 30_000
 const LOCK_NOT_AVAILABLE = '55P03'
 /** Deadlock, serialization, lock timeout, resources (disk, memory, connections): the same batch may pass later. */
@@ -186,7 +186,7 @@ class LaneAppender implements EventAppender {
   readonly #client: Client
   readonly #partitions: PartitionKeeper
   readonly #copySql: string
-  readonly #encoder = new BinaryCopyEncoder(COPY_PIECE_BYTES)
+  readonly #encoder = new BinaryCopyEncoder(4 * COPY_PIECE_BYTES)
   #committed: LanePlace
   #next: LanePlace
   #keepaliveLsn: Lsn | null
