@@ -10,21 +10,38 @@ export function readerMetrics(metrics: Metrics, lane: string): OnReaderProgress 
     switch (progress.kind) {
       case 'load-started':
         tablesLeft = progress.tables
-        return metrics.snapshotRemainingTables.set({ lane }, tablesLeft)
+        {
+          metrics.snapshotRemainingTables.set({ lane }, tablesLeft)
+          return
+        }
       case 'chunk':
         metrics.readerEvents.add({ lane }, progress.rows)
-        return metrics.snapshotRows.add({ lane, table: progress.table }, progress.rows)
+        {
+          metrics.snapshotRows.add({ lane, table: progress.table }, progress.rows)
+          return
+        }
       case 'table-loaded':
         tablesLeft = Math.max(0, tablesLeft - 1)
-        return metrics.snapshotRemainingTables.set({ lane }, tablesLeft)
-      case 'connected':
-        return metrics.readerConnected.set({ lane }, 1)
+        {
+          metrics.snapshotRemainingTables.set({ lane }, tablesLeft)
+          return
+        }
+      case 'connected': {
+        metrics.readerConnected.set({ lane }, 1)
+        return
+      }
       case 'stored':
         metrics.readerEvents.add({ lane }, progress.events)
-        return metrics.readerTransactions.add({ lane }, progress.commits)
+        {
+          metrics.readerTransactions.add({ lane }, progress.commits)
+          return
+        }
       case 'queue':
         metrics.readerQueueBytes.set({ lane }, progress.bytes)
-        return metrics.readerQueueLimitBytes.set({ lane }, progress.limitBytes)
+        {
+          metrics.readerQueueLimitBytes.set({ lane }, progress.limitBytes)
+          return
+        }
       case 'phase':
       case 'keepalive':
       case 'feedback':
@@ -47,10 +64,14 @@ export function projectorMetrics(
 ): OnProjectorProgress {
   return (progress) => {
     switch (progress.kind) {
-      case 'standby':
-        return setStandby(true)
-      case 'active':
-        return setStandby(false)
+      case 'standby': {
+        setStandby(true)
+        return
+      }
+      case 'active': {
+        setStandby(false)
+        return
+      }
       case 'applied': {
         metrics.projectorEvents.add({ projector, result: 'applied' }, progress.applied)
         metrics.projectorEvents.add({ projector, result: 'duplicate' }, progress.duplicates)
@@ -58,7 +79,8 @@ export function projectorMetrics(
         metrics.projectorEvents.add({ projector, result: 'skipped' }, progress.skipped)
         if (progress.committedAtMicros === null) return
         const seconds = Date.now() / 1000 - Number(progress.committedAtMicros) / 1e6
-        return metrics.endToEndLatencySeconds.observe({ projector }, Math.max(0, seconds))
+        metrics.endToEndLatencySeconds.observe({ projector }, Math.max(0, seconds))
+        return
       }
       case 'parked':
       case 'standing':

@@ -209,7 +209,7 @@ function addReference(program: Command, leaf: AddLeaf): void {
 /** `run projector`, as the envelope names a command. */
 function pathOf(command: Command): string {
   const names: string[] = []
-  for (let at: Command | null = command; at?.parent; at = at.parent) names.unshift(at.name())
+  for (let at: Command | null = command; at.parent; at = at.parent) names.unshift(at.name())
   return names.join(' ')
 }
 

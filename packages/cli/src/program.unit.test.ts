@@ -48,7 +48,7 @@ describe('the command tree', () => {
     const calls: Call[] = []
     for (const leaf of leavesOf(programFor(calls))) {
       const path: string[] = []
-      for (let at: Command | null = leaf; at?.parent; at = at.parent) path.unshift(at.name())
+      for (let at: Command | null = leaf; at.parent; at = at.parent) path.unshift(at.name())
       const args = leaf.registeredArguments.map(() => 'x')
       const port = leaf.name() === 'health' ? ['--health-port', '1'] : []
       await programFor(calls).parseAsync([...path, ...args, ...port], { from: 'user' })

@@ -1,7 +1,7 @@
 /** Adapters of a deployment: Kafka and the schema registry, made from their settings. */
+import { type SchemaRegistry, createSchemaRegistry } from '@sluice/avro'
 import type { Logger } from '@sluice/core'
-import { createSchemaRegistry } from '@sluice/avro'
-import { type KafkaPort, createKafka } from '@sluice/kafka'
+import { type KafkaConnection, type KafkaPort, createKafka } from '@sluice/kafka'
 import type { KafkaSettings, RegistrySettings } from './deployment.ts'
 
 export function kafkaOf(settings: KafkaSettings, logger: Logger, clientId = 'sluice'): KafkaPort {
@@ -10,10 +10,22 @@ export function kafkaOf(settings: KafkaSettings, logger: Logger, clientId = 'slu
     clientId,
     logger,
     ...(settings.ssl ? { ssl: settings.ssl.ca === undefined ? true : { ca: settings.ssl.ca } } : {}),
-    ...(settings.sasl ? { sasl: settings.sasl } : {}),
+    ...(settings.sasl ? { sasl: saslOf(settings.sasl) } : {}),
   })
 }
 
-export function registryOf(settings: RegistrySettings) {
+export function registryOf(settings: RegistrySettings): SchemaRegistry {
   return createSchemaRegistry({ url: settings.url, ...(settings.auth ? { auth: settings.auth } : {}) })
+}
+
+/** The client's type has one form for each mechanism. */
+function saslOf({ mechanism, ...account }: NonNullable<KafkaSettings['sasl']>): NonNullable<KafkaConnection['sasl']> {
+  switch (mechanism) {
+    case 'plain':
+      return { mechanism, ...account }
+    case 'scram-sha-256':
+      return { mechanism, ...account }
+    case 'scram-sha-512':
+      return { mechanism, ...account }
+  }
 }

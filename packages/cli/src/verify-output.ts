@@ -89,22 +89,38 @@ export function verifyProgress(
     done: () => phase?.done(),
     onProgress: (p) => {
       switch (p.phase) {
-        case 'holding':
-          return enter('holding the projectors', p.services.join(', '))
-        case 'snapshot':
-          return enter('taking the snapshot', `${p.source} at ${p.lsn}`)
-        case 'waiting':
-          return enter('waiting for the stages to arrive', `${p.lane}: ${p.stage} is at ${p.at} of ${p.goal}`)
-        case 'released':
-          return enter('comparing', `projectors were held ${p.heldMs} ms`)
-        case 'comparing':
-          return enter('comparing', `${p.service}.${p.table}`)
-        case 'compared':
-          return enter('comparing', `${p.service}.${p.table.table}: ${p.table.status}`)
-        case 'chain':
-          return enter('recomputing the hash chain', `${p.lane}: ${formatCount(p.events)} events`)
-        case 'warning':
-          return say(`! ${p.message}`)
+        case 'holding': {
+          enter('holding the projectors', p.services.join(', '))
+          return
+        }
+        case 'snapshot': {
+          enter('taking the snapshot', `${p.source} at ${p.lsn}`)
+          return
+        }
+        case 'waiting': {
+          enter('waiting for the stages to arrive', `${p.lane}: ${p.stage} is at ${p.at} of ${p.goal}`)
+          return
+        }
+        case 'released': {
+          enter('comparing', `projectors were held ${p.heldMs} ms`)
+          return
+        }
+        case 'comparing': {
+          enter('comparing', `${p.service}.${p.table}`)
+          return
+        }
+        case 'compared': {
+          enter('comparing', `${p.service}.${p.table.table}: ${p.table.status}`)
+          return
+        }
+        case 'chain': {
+          enter('recomputing the hash chain', `${p.lane}: ${formatCount(p.events)} events`)
+          return
+        }
+        case 'warning': {
+          say(`! ${p.message}`)
+          return
+        }
       }
     },
   }

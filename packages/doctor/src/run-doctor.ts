@@ -2,12 +2,14 @@
  * The preflight: every server is asked at once, each apart from the others and bounded in time, and nothing is changed. The
  * result has one check for each thing that was looked at, in the order monolith, pipeline, services, Kafka, registry.
  */
+import type { SchemaRegistry } from '@sluice/avro'
 import type { HealthCheck } from '@sluice/core'
 import type { KafkaPort } from '@sluice/kafka'
 import type { PostgresTarget } from '@sluice/postgres'
 import { type LaneDefinition, type SystemDefinition, lanesOf } from '@sluice/system'
 import { guarded } from './finding.ts'
 import { checkKafka } from './kafka-checks.ts'
+import { checkRegistry } from './registry-checks.ts'
 import { checkServer, checkStoreMigrated } from './pipeline-checks.ts'
 import { checkCommitTimestamps, checkServiceTables } from './service-checks.ts'
 import { checkSourceServer, commitTimestampCheck } from './source-server.ts'
@@ -25,8 +27,7 @@ export interface DoctorOptions {
   readonly system: SystemDefinition
   readonly targets: DoctorTargets
   readonly kafka: KafkaPort
-  /** Checks of the schema registry. */
-  readonly registry: () => Promise<readonly HealthCheck[]>
+  readonly registry: SchemaRegistry
   /** Longest time for one server, in milliseconds. @default 20000 */
   readonly serverTimeoutMs?: number
   /** Longest time for one statement, in milliseconds. @default 5000 */
@@ -51,7 +52,7 @@ export async function runDoctor(options: DoctorOptions): Promise<readonly Health
       return serverChecks(options, `service.${service}`, () => serviceChecks(options, service, target, lane))
     }),
     serverChecks(options, 'kafka', () => checkKafka(kafka, system)),
-    serverChecks(options, 'registry', options.registry),
+    serverChecks(options, 'registry', () => checkRegistry(options.registry, system)),
   ])
   return results.flat()
 }

@@ -118,6 +118,6 @@ export async function checkOutbox(prefix: string, client: ClientBase, lane: Lane
   )
   if (rows[0]?.found) return [ok(name, `outbox table ${schema}.${table} exists`)]
   return [
-    failed(name, { summary: `outbox table ${schema}.${table} does not exist`, fix: ['sluice provision'], code: 'SLU-2011' }),
+    warning(name, { summary: `outbox table ${schema}.${table} does not exist yet`, fix: ['sluice provision'], code: 'SLU-2011' }),
   ]
 }

@@ -1,3 +1,4 @@
+import { createSchemaRegistry } from '@sluice/avro'
 import { type HealthCheck, silentLogger } from '@sluice/core'
 import { type TestDatabase, createTestDatabase, startServers } from '@sluice/infra'
 import { createKafka } from '@sluice/kafka'
@@ -49,6 +50,8 @@ const servers = {
   kafka: process.env['SLUICE_TEST_KAFKA_BROKERS']!,
 }
 
+const REGISTRY_URL = process.env['SLUICE_TEST_REGISTRY_URL']!
+
 const databases: TestDatabase[] = []
 let targets: DoctorTargets
 
@@ -78,12 +81,16 @@ afterAll(async () => {
   for (const database of databases) await database.drop()
 })
 
-async function diagnose(changed: Partial<DoctorTargets> = {}, brokers = servers.kafka): Promise<readonly HealthCheck[]> {
+async function diagnose(
+  changed: Partial<DoctorTargets> = {},
+  brokers = servers.kafka,
+  registry = REGISTRY_URL,
+): Promise<readonly HealthCheck[]> {
   return runDoctor({
     system,
     targets: { ...targets, ...changed },
     kafka: createKafka({ brokers: [brokers], clientId: 'doctor-test', logger: silentLogger }),
-    registry: async () => [],
+    registry: createSchemaRegistry({ url: registry }),
   })
 }
 
@@ -174,10 +181,12 @@ describe('the doctor', () => {
         services: { shop: postgresTarget('shop', url.toString()) },
       },
       '127.0.0.1:1',
+      'http://127.0.0.1:1',
     )
     expect(only(checks, 'pipeline.connection')).toMatchObject({ status: 'failed', code: 'SLU-2001' })
     expect(only(checks, 'service.shop.connection')).toMatchObject({ status: 'failed', code: 'SLU-2002' })
     expect(only(checks, 'kafka.connection')).toMatchObject({ status: 'failed', code: 'SLU-4001' })
+    expect(only(checks, 'registry.connection')).toMatchObject({ status: 'failed', code: 'SLU-4201' })
     expect(only(checks, 'monolith.connection')).toMatchObject({ status: 'ok' })
     expect(JSON.stringify(checks)).not.toContain('hush')
   })

@@ -13,7 +13,7 @@ import {
   withDatabase,
 } from '@sluice/postgres'
 import { isSluiceError } from '@sluice/core'
-import { saveAggregateTopics } from '@sluice/store'
+import { type AggregateTopic, saveAggregateTopics } from '@sluice/store'
 import { type SystemDefinition, lanesOf } from '@sluice/system'
 import type { ProvisionStep } from './step.ts'
 
@@ -64,6 +64,8 @@ export async function databaseStep(place: string, target: PostgresTarget, isDryR
   }
 }
 
+const SAVED_TOPICS = 'SELECT aggregate_type AS "aggregateType", topic FROM aggregate_topics WHERE system_name = $1'
+
 /** Writes which topic each aggregate goes to, for the view `event_outbox`. */
 export async function aggregateTopicsStep(
   system: SystemDefinition,
@@ -74,14 +76,28 @@ export async function aggregateTopicsStep(
     lane.tables.map((t) => ({ aggregateType: t.aggregateType, topic: t.topic.name })),
   )
   const step = { place: 'pipeline', what: 'topics of the aggregates', detail: `${topics.length} aggregates` }
-  if (isDryRun) return { ...step, outcome: 'planned' }
   const pool = createPool(target, { applicationName: 'sluice provision', max: 1 })
   try {
+    const present = await pool.query<{ found: boolean }>(`SELECT to_regclass('public.aggregate_topics') IS NOT NULL AS found`)
+    const isNew = present.rows[0]?.found !== true
+    const saved = isNew ? [] : (await pool.query<AggregateTopic>(SAVED_TOPICS, [system.name])).rows
+    const wanted = topics.map((t) => `${t.aggregateType} ${t.topic}`).toSorted()
+    if (
+      wanted.join() ===
+      saved
+        .map((t) => `${t.aggregateType} ${t.topic}`)
+        .toSorted()
+        .join()
+    )
+      return { ...step, outcome: 'present' }
+    if (isDryRun) return { ...step, outcome: 'planned' }
     await inTransaction(pool, (client) => saveAggregateTopics(client, system.name, topics))
+    return { ...step, outcome: 'done' }
   } catch (error) {
+    // A dry run before the database exists.
+    if (isDryRun && sqlStateOf(error) === '3D000') return { ...step, outcome: 'planned' }
     throw toPostgresError(error, target)
   } finally {
     await pool.end()
   }
-  return { ...step, outcome: 'done' }
 }

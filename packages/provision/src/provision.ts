@@ -2,6 +2,7 @@
  * Creates what a system needs and is missing: tables of Sluice and of the services, topics, schemas. What exists is left as
  * it is, so it may be run again at any time, also after it was killed: each step is one transaction or one request.
  */
+import type { SchemaRegistry } from '@sluice/avro'
 import type { KafkaPort } from '@sluice/kafka'
 import { outboxMigration } from '@sluice/outbox'
 import type { PostgresTarget } from '@sluice/postgres'
@@ -9,7 +10,7 @@ import { migrateService, pendingServiceMigrations } from '@sluice/projector'
 import { STORE_MIGRATIONS } from '@sluice/store'
 import { type LaneDefinition, type SystemDefinition, lanesOf, topicsWanted } from '@sluice/system'
 import { aggregateTopicsStep, databaseStep, migrateStep, setOf } from './databases.ts'
-import { type SchemaPublisher, schemaSteps } from './schemas.ts'
+import { schemaSteps } from './schemas.ts'
 import type { OnStep, ProvisionStep } from './step.ts'
 import { topicSteps } from './topics.ts'
 
@@ -24,7 +25,7 @@ export interface ProvisionOptions {
   /** Databases of `services` that are not named are left alone. */
   readonly targets: ProvisionTargets
   readonly kafka: KafkaPort
-  readonly registry: SchemaPublisher
+  readonly registry: SchemaRegistry
   /** Tells what would be done and changes nothing. */
   readonly isDryRun: boolean
   /** Creates databases of the pipeline and of services that do not exist. @default false */

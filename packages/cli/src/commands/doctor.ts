@@ -5,7 +5,6 @@ import { checkText } from '../check-text.ts'
 import type { CommandImplementation } from '../command.ts'
 import { readDeployment } from '../deployment.ts'
 import { styleOf } from '../glyphs.ts'
-import { registryChecks } from '../registry-checks.ts'
 import { kafkaOf, registryOf } from '../servers.ts'
 
 export const doctor: CommandImplementation = async (context) => {
@@ -23,7 +22,7 @@ export const doctor: CommandImplementation = async (context) => {
     system,
     targets: deployment,
     kafka: kafkaOf(deployment.kafka, silentLogger),
-    registry: () => registryChecks(system, registryOf(deployment.registry)),
+    registry: registryOf(deployment.registry),
   })
   phase.done(`${checks.length} checks`)
   const failed = checks.filter((c) => c.status === 'failed')
