@@ -24,7 +24,7 @@ beforeAll(async () => {
   const target = postgresTarget('monolith', database.url)
   await migrate(target, outboxMigration)
   client = await connect(target, { applicationName: 'outbox test' })
-  // The decoder of messages needs no publication: what the WAL says is what a reader would meet.
+  // What the slot gives is what a reader would meet.
   await client.query(`CREATE PUBLICATION ${SLOT} FOR TABLE outbox`)
   await client.query('SELECT pg_create_logical_replication_slot($1, $2)', [SLOT, 'pgoutput'])
 })
@@ -41,8 +41,8 @@ beforeEach(async () => {
 async function changesInWal(): Promise<readonly string[]> {
   const { rows } = await client.query<{ data: Buffer }>(
     `SELECT data FROM pg_logical_slot_get_binary_changes($1, NULL, NULL,
-       'proto_version', '1', 'publication_names', $1, 'messages', 'true')`,
-    [SLOT],
+       'proto_version', '1', 'publication_names', $2, 'messages', 'true')`,
+    [SLOT, SLOT],
   )
   return rows.flatMap(({ data }) => {
     const kind = String.fromCharCode(data[0]!)
