@@ -1,7 +1,8 @@
 /**
  * The reading side of the store: what the relay, trace and the tests use.
  *
- * Events come by binary COPY and are decoded here: 4 times as fast as rows through the driver (see the throughput test).
+ * Events come by binary COPY and are decoded here: 1.4 to 1.6 times as fast as rows through the driver in array mode (measured
+ * in turns, 40,000 events a turn), since the server prints no text and the driver makes no row.
  */
 import {
   type EpochMicros,
