@@ -1,11 +1,12 @@
-/** Bounds of one Kafka transaction. */
+/** Bounds of the relay. */
 export interface RelayLimits {
-  /** Events of one transaction; a commit of the source with no more than these is never split. @default 10,000 */
-  readonly eventsMax: number
-  /** Stored bytes of one transaction; exceeded only by a single commit that may not be split. @default 8 MiB */
-  readonly bytesMax: number
-  /** How long to wait for a lane that its reader has not made yet, between two looks, in milliseconds. @default 500 */
-  readonly laneWaitMs: number
+  /** Events of a Kafka transaction. A commit of the source with more is split; one with fewer never is. @default 10000 */
+  readonly transactionEventsMax: number
+  /**
+   * Stored bytes that are read, encoded and sent at a time; a transaction ends at about this size, unless a commit that may not be
+   * split is larger. Two of these are held: one is sent while the next is read. @default 8 MiB
+   */
+  readonly chunkBytesMax: number
 }
 
-export const RELAY_LIMITS: RelayLimits = { eventsMax: 10_000, bytesMax: 8 * 1024 * 1024, laneWaitMs: 500 }
+export const DEFAULT_RELAY_LIMITS: RelayLimits = { transactionEventsMax: 10_000, chunkBytesMax: 8 * 1024 * 1024 }

@@ -1,12 +1,20 @@
+/** What a relay reports of itself, for metrics and tests. */
 import type { PositionNumber } from '@sluice/core'
 
-/** What a relay tells of itself, for metrics and tests. */
-export type RelayProgress =
-  /** It took over its lane: everything up to the position was published before. */
+export type RelayEvent =
+  /** It is the only relay of the lane now, and goes on after this position. */
   | { readonly kind: 'started'; readonly position: PositionNumber }
-  /** A Kafka transaction committed. */
-  | { readonly kind: 'published'; readonly events: number; readonly position: PositionNumber; readonly elapsedMs: number }
-  /** Everything stored is published. */
-  | { readonly kind: 'idle'; readonly position: PositionNumber }
+  /** A Kafka transaction is committed. */
+  | {
+      readonly kind: 'published'
+      readonly events: number
+      readonly position: PositionNumber
+      /** From the first read of the transaction to Kafka's commit. */
+      readonly elapsedMs: number
+      /** Commit time of the newest event, microseconds since 1970. */
+      readonly committedAtMicros: bigint
+    }
+  /** An event that Kafka or its schema refuses; the relay stands there. */
+  | { readonly kind: 'refused'; readonly position: PositionNumber; readonly code: string }
 
-export type OnRelayProgress = (progress: RelayProgress) => void
+export type OnRelayProgress = (event: RelayEvent) => void

@@ -1,41 +1,42 @@
 /**
- * The relay of a lane: stored events to Kafka, each exactly once, in order (promise 5).
+ * The relay of a lane: publishes stored events in order, in Kafka transactions with one control record each.
  *
- *   wait for the lane ─▶ fence the predecessor ─▶ read the control topic ─▶ check the hand-over ─▶ publish … ─▶ idle ─▶ publish …
+ * States: fencing → checking → publishing ⇄ waiting → stopped | failed. Killed anywhere: a transaction that was not committed
+ * is aborted by the next relay's fence, and the last control record tells where to go on.
  *
- * R1  A Kafka transaction holds the messages of a stretch of positions and one control record, or neither.
- * R2  A commit of the source with up to `eventsMax` events is in one transaction.
- * R3  The next stretch is read and encoded while the last one is published; at most two are held.
- * R4  `relay_progress` follows Kafka's commit, never leads it.
- *
- * Killed before Kafka's commit, the transaction is aborted by the successor that fences this one; killed after it, the control
- * record says so. Nothing is retried here: whatever fails, the next run begins from the control topic.
+ * R1  Every transaction holds one control record, with the position that its events reach.
+ * R2  What is published comes from committed control records only; the store's copy is written after Kafka's commit.
+ * R3  An event that can't be published stops the relay before it; nothing is skipped.
+ * R4  Held are two chunks: the one that is sent and the one that is read.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import type { EventEncoder, SchemaRegistry } from '@sluice/avro'
-import { prepareEncoders } from '@sluice/avro'
-import { type Logger, SluiceError, formatControlRecord, isSluiceError } from '@sluice/core'
+import { type Logger, SluiceError, toSluiceError } from '@sluice/core'
+import type { SchemaRegistry } from '@sluice/avro'
 import { type KafkaPort, type TransactionalProducer, lastControlRecord } from '@sluice/kafka'
-import { type PostgresTarget, connect, toPostgresError } from '@sluice/postgres'
+import { type PostgresTarget, createPool, toPostgresError } from '@sluice/postgres'
 import {
   type EventReader,
-  type LaneRecord,
-  chainStart,
   createEventReader,
+  closedLinkAt,
   findLane,
-  recordPublished,
+  getLane,
   recordRelayFailure,
   relayProgress,
   restoreRelayProgress,
+  retainedAfter,
 } from '@sluice/store'
-import { type LaneDefinition, type SystemDefinition, controlTopicName, topicsOf } from '@sluice/system'
-import type { Client } from 'pg'
-import { EventRouting } from './event-routing.ts'
-import { checkHandOver } from './hand-over-check.ts'
-import { type Publication, type PublicationSource, RefusedEvent, nextPublication } from './publication.ts'
-import { type PublishingState, controlRecordOf, stateAfter, stateBefore } from './publishing-state.ts'
-import { RELAY_LIMITS, type RelayLimits } from './relay-limits.ts'
+import { type LaneDefinition, type SystemDefinition, controlTopicName } from '@sluice/system'
+import type { Pool, PoolClient } from 'pg'
+import { EncodingFailure, chunks } from './chunk-source.ts'
+import { LanePublisher, RefusedMessage } from './lane-publisher.ts'
+import { createMessageRouter } from './message-routing.ts'
+import { ProgressWriter } from './progress-writer.ts'
+import { DEFAULT_RELAY_LIMITS, type RelayLimits } from './relay-limits.ts'
 import type { OnRelayProgress } from './relay-progress.ts'
+import { type RelayStart, type StartFacts, checkStart } from './relay-start.ts'
+
+/** Once, before the lane's first event. */
+const LANE_POLL_MS = 500
 
 export interface RelayOptions {
   readonly system: SystemDefinition
@@ -49,220 +50,164 @@ export interface RelayOptions {
 }
 
 export interface Relay {
-  /** @throws SluiceError of the ranges 20xx, 3xxx, 4xxx; its `retry` says whether another run may pass. */
+  /**
+   * Publishes until the signal aborts; then ends its transaction and resolves.
+   *
+   * @throws SluiceError: SLU-4101 when a newer relay took over, SLU-4102, SLU-4104, SLU-4105 at start; SLU-4203 and SLU-4004 for an
+   *   event that can't be published; SLU-4001, SLU-4003, SLU-4201, SLU-2xxx where a start anew may help
+   */
   run(signal: AbortSignal): Promise<void>
 }
 
 export function createRelay(options: RelayOptions): Relay {
-  return { run: (signal) => runRelay(options, { ...RELAY_LIMITS, ...options.limits }, signal) }
+  return { run: (signal) => runRelay(options, signal) }
 }
 
-async function runRelay(options: RelayOptions, limits: RelayLimits, signal: AbortSignal): Promise<void> {
-  const client = await connect(options.pipeline, { applicationName: `sluice relay ${options.lane.name}` })
+/** The transactional id of a lane's relay: who opens it fences who had it. */
+export function relayTransactionalId(system: string, lane: string): string {
+  return `sluice.${system}.${lane}.relay`
+}
+
+async function runRelay(options: RelayOptions, signal: AbortSignal): Promise<void> {
+  const { system, lane, pipeline, kafka, logger } = options
+  const pool = createPool(pipeline, { applicationName: `sluice relay ${lane.name}`, max: 2 })
+  const reader = createEventReader(pipeline, { logger })
+  let producer: TransactionalProducer | undefined
   try {
-    const encoders = await prepareEncoders(options.registry, options.system, options.lane)
-    const lane = await waitForLane(options, client, limits.laneWaitMs, signal)
-    if (lane === null) return
-    await using session = await RelaySession.open(options, client, lane, encoders, limits)
-    await session.publishUntil(signal)
+    if (!(await waitForLane(options, pool, signal))) return
+    producer = await kafka.transactionalProducer(relayTransactionalId(system.name, lane.name))
+    await publishLane(options, { pool, reader, producer }, signal)
   } catch (error) {
-    throw isSluiceError(error) ? error : toPostgresError(error, options.pipeline)
+    throw toSluiceError(error)
   } finally {
-    await client.end()
+    await producer?.close()
+    await reader.close()
+    await pool.end()
   }
 }
 
-/** The reader makes the lane at its first start, which may come after the relay's. */
-async function waitForLane(
-  options: RelayOptions,
-  client: Client,
-  laneWaitMs: number,
-  signal: AbortSignal,
-): Promise<LaneRecord | null> {
-  while (!signal.aborted) {
-    const lane = await findLane(client, options.system.name, options.lane.name)
-    if (lane && lane.phase !== 'creating') return lane
-    await delay(laneWaitMs, undefined, { signal }).catch(() => undefined)
+/** The reader makes the lane when it first starts, which may be after the relay's start. @returns false if the signal aborted */
+async function waitForLane(options: RelayOptions, pool: Pool, signal: AbortSignal): Promise<boolean> {
+  const { system, lane, pipeline, logger } = options
+  for (let isTold = false; !signal.aborted; isTold = true) {
+    const found = await withClient(pipeline, pool, (client) => findLane(client, system.name, lane.name))
+    if (found !== null && found.phase !== 'creating') return true
+    if (!isTold) logger.info({ lane: lane.name }, 'the relay waits for the reader to make its lane')
+    await delay(LANE_POLL_MS, undefined, { signal }).catch(() => undefined)
   }
-  return null
+  return false
 }
 
-class RelaySession implements AsyncDisposable {
-  readonly #options: RelayOptions
-  readonly #client: Client
-  readonly #lane: LaneRecord
-  readonly #producer: TransactionalProducer
-  readonly #reader: EventReader
-  readonly #source: PublicationSource
-  readonly #clusterId: string
-  #state: PublishingState
-  /** The last batch on its way into the store's notes. */
-  #noting: Promise<void> = Promise.resolve()
-
-  private constructor(parts: {
-    readonly options: RelayOptions
-    readonly client: Client
-    readonly lane: LaneRecord
-    readonly producer: TransactionalProducer
-    readonly source: PublicationSource
-    readonly clusterId: string
-    readonly state: PublishingState
-  }) {
-    this.#options = parts.options
-    this.#client = parts.client
-    this.#lane = parts.lane
-    this.#producer = parts.producer
-    this.#reader = parts.source.reader
-    this.#source = parts.source
-    this.#clusterId = parts.clusterId
-    this.#state = parts.state
-  }
-
-  /** Fences first, and reads what the predecessor left only then: nothing can be added to it any more. */
-  static async open(
-    options: RelayOptions,
-    client: Client,
-    lane: LaneRecord,
-    encoders: ReadonlyMap<string, EventEncoder>,
-    limits: RelayLimits,
-  ): Promise<RelaySession> {
-    const { kafka, system } = options
-    const { clusterId, partitions } = await describeTopics(kafka, options.lane)
-    const producer = await kafka.transactionalProducer(`sluice.${system.name}.${lane.laneName}`)
-    try {
-      const controlTopic = controlTopicName(system.name, lane.laneName)
-      const control = await lastControlRecord(kafka, controlTopic)
-      // The lane may have moved since it was found: it must be read after the control topic to be compared with it.
-      const present = (await findLane(client, system.name, lane.laneName)) ?? lane
-      const noted = await relayProgress(client, lane.lane)
-      await checkHandOver(client, { lane: present, clusterId, controlTopic, control, noted })
-      if (control) await restoreRelayProgress(client, { lane: lane.lane, position: control.position, clusterId })
-      const reader = createEventReader(options.pipeline, { logger: options.logger })
-      const source = {
-        systemName: system.name,
-        lane,
-        reader,
-        routing: new EventRouting(options.lane, partitions),
-        encoders,
-        limits,
-      }
-      const state = stateBefore(control, chainStart(lane.epoch).toString('hex'))
-      options.onProgress?.({ kind: 'started', position: state.position })
-      options.logger.info({ position: state.position, link: state.link }, 'relay goes on from the control topic')
-      return new RelaySession({ options, client, lane, producer, source, clusterId, state })
-    } catch (error) {
-      await producer.close()
-      throw error
-    }
-  }
-
-  async publishUntil(signal: AbortSignal): Promise<void> {
-    let next = this.#prepare()
-    while (!signal.aborted) {
-      const publication = await this.#prepared(next)
-      if (publication === null) {
-        await this.#noting
-        this.#options.onProgress?.({ kind: 'idle', position: this.#state.position })
-        await this.#reader.waitForEvents(this.#lane.lane, this.#state.position, signal)
-        next = this.#prepare()
-        continue
-      }
-      next = this.#prepare(publication)
-      await this.#publish(publication)
-    }
-    // What was prepared and not published is read again by the next run.
-    await next.catch(() => undefined)
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#noting.catch(() => undefined)
-    await this.#reader.close()
-    await this.#producer.close()
-  }
-
-  #prepare(before?: Publication): Promise<Publication | null> {
-    const next = nextPublication(this.#source, before?.last ?? this.#state.position)
-    // It is awaited after the publication before it; until then its failure must not count as unhandled.
-    next.catch(() => undefined)
-    return next
-  }
-
-  async #prepared(next: Promise<Publication | null>): Promise<Publication | null> {
-    try {
-      return await next
-    } catch (error) {
-      if (!(error instanceof RefusedEvent)) throw error
-      await this.#noting
-      await recordRelayFailure(this.#client, this.#lane.lane, error.position, error.reason)
-      throw error.reason
-    }
-  }
-
-  async #publish(publication: Publication): Promise<void> {
-    const transaction = await this.#producer.begin()
-    let after: PublishingState
-    try {
-      const sent = await transaction.send(publication.topics)
-      after = stateAfter(this.#state, publication, sent)
-      const record = controlRecordOf(this.#lane, this.#clusterId, this.#state, after, publication.commitEnd)
-      const topic = controlTopicName(this.#options.system.name, this.#lane.laneName)
-      const key = Buffer.from(this.#lane.laneName)
-      const value = Buffer.from(formatControlRecord(record))
-      await transaction.send([{ topic, messages: [{ partition: 0, key, value, headers: {}, timestampMs: Date.now() }] }])
-    } catch (error) {
-      // An abort that fails as well is finished by the next relay, when it fences this one.
-      await transaction.abort().catch((abortError: unknown) => {
-        this.#options.logger.warn(
-          { err: abortError },
-          'the transaction could not be aborted; the next start of the relay does it',
-        )
-      })
-      throw await this.#refused(publication, error)
-    }
-    await transaction.commit()
-    this.#state = after
-    const elapsedMs = performance.now() - publication.startedAt
-    await this.#note(publication, elapsedMs)
-    const events = Number(publication.last - publication.first) + 1
-    this.#options.onProgress?.({ kind: 'published', events, position: publication.last, elapsedMs })
-  }
-
-  /** Notes the batch in the store while the next one is published; one at a time, so that nothing piles up. */
-  async #note({ first, last }: Publication, elapsedMs: number): Promise<void> {
-    await this.#noting
-    this.#noting = recordPublished(this.#client, {
-      lane: this.#lane.lane,
-      first,
-      last,
-      clusterId: this.#clusterId,
-      serviceName: 'relay',
-      elapsedMs,
-    })
-    this.#noting.catch(() => undefined)
-  }
-
-  /** An event that Kafka will never take is noted; which one of the stretch it was, Kafka does not say. */
-  async #refused({ first }: Publication, error: unknown): Promise<unknown> {
-    if (isSluiceError(error, 'MESSAGE_TOO_LARGE')) {
-      await this.#noting
-      await recordRelayFailure(this.#client, this.#lane.lane, first, error)
-    }
-    return error
-  }
+interface RelayTools {
+  readonly pool: Pool
+  readonly reader: EventReader
+  readonly producer: TransactionalProducer
 }
 
-/** @throws SluiceError SLU-4001, SLU-4002 */
-async function describeTopics(
-  kafka: KafkaPort,
-  lane: LaneDefinition,
-): Promise<{ readonly clusterId: string; readonly partitions: ReadonlyMap<string, number> }> {
+async function publishLane(options: RelayOptions, tools: RelayTools, signal: AbortSignal): Promise<void> {
+  const { system, lane, kafka, registry, logger } = options
+  const limits = { ...DEFAULT_RELAY_LIMITS, ...options.limits }
   const admin = await kafka.admin()
   try {
     const { clusterId } = await admin.cluster()
-    const partitions = new Map<string, number>()
-    for (const topic of topicsOf(lane)) partitions.set(topic.name, await admin.partitionCount(topic.name))
-    return { clusterId, partitions }
+    const facts = await readFacts(options, tools.pool, clusterId)
+    const start = checkStart(facts)
+    await rememberStart(options, tools.pool, facts, start)
+    const route = await createMessageRouter(system, lane, registry, admin)
+    logger.info({ position: String(start.position), clusterId }, 'the relay publishes')
+    options.onProgress?.({ kind: 'started', position: start.position })
+    const publisher = new LanePublisher(
+      {
+        producer: tools.producer,
+        progress: new ProgressWriter(tools.pool, options.pipeline),
+        controlTopic: controlTopicName(system.name, lane.name),
+        lane: facts.lane,
+        clusterId,
+        logger,
+        onProgress: options.onProgress,
+      },
+      start,
+    )
+    await publishAll(
+      options,
+      tools,
+      publisher,
+      chunks({ reader: tools.reader, lane: facts.lane.lane, route, limits }, start.position, start.chain, signal),
+    )
   } finally {
     await admin.close()
+  }
+}
+
+/** Sends each chunk while the next is read and encoded. */
+async function publishAll(
+  options: RelayOptions,
+  tools: RelayTools,
+  publisher: LanePublisher,
+  source: ReturnType<typeof chunks>,
+): Promise<void> {
+  try {
+    for (let next = source.next(); ;) {
+      const result = await next
+      if (result.done === true) break
+      next = source.next()
+      // Its fault is met at the next turn, also if sending fails first.
+      next.catch(() => undefined)
+      await publisher.publish(result.value)
+    }
+    await publisher.flush()
+  } catch (error) {
+    throw await noteRefusal(options, tools.pool, publisher, error)
+  }
+}
+
+/** Writes down which event is refused, before the relay stops at it. */
+async function noteRefusal(options: RelayOptions, pool: Pool, publisher: LanePublisher, error: unknown): Promise<unknown> {
+  if (!(error instanceof EncodingFailure) && !(error instanceof RefusedMessage)) return error
+  const { position, reason } = error
+  options.onProgress?.({ kind: 'refused', position, code: reason.number })
+  await withClient(options.pipeline, pool, (client) => recordRelayFailure(client, publisher.lane, position, reason))
+  return reason
+}
+
+async function readFacts(options: RelayOptions, pool: Pool, clusterId: string): Promise<StartFacts> {
+  const { system, lane, kafka } = options
+  const record = await lastControlRecord(kafka, controlTopicName(system.name, lane.name))
+  return withClient(options.pipeline, pool, async (client) => {
+    // The lane is read after the record: the store only grows, so what the record names must be in it by now.
+    const found = await getLane(client, system.name, lane.name)
+    return {
+      lane: found,
+      clusterId,
+      record,
+      progress: await relayProgress(client, found.lane),
+      closedLink: record === null ? null : await closedLinkAt(client, found.lane, record.position),
+      retainedAfter: await retainedAfter(client, found.lane),
+    }
+  })
+}
+
+async function rememberStart(
+  options: RelayOptions,
+  pool: Pool,
+  { lane, clusterId }: StartFacts,
+  start: RelayStart,
+): Promise<void> {
+  if (start.record === null) return
+  await withClient(options.pipeline, pool, (client) =>
+    restoreRelayProgress(client, { lane: lane.lane, position: start.position, clusterId }),
+  )
+}
+
+async function withClient<T>(target: PostgresTarget, pool: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> {
+  try {
+    const client = await pool.connect()
+    try {
+      return await work(client)
+    } finally {
+      client.release()
+    }
+  } catch (error) {
+    throw error instanceof SluiceError ? error : toPostgresError(error, target)
   }
 }

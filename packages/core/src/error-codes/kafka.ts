@@ -30,6 +30,12 @@ export const kafkaErrors = {
     retry: 'never',
     meaning: 'Kafka is another cluster than the one the lane was published to.',
   },
+  KAFKA_BEHIND: {
+    number: 'SLU-4105',
+    exit: 3,
+    retry: 'never',
+    meaning: 'The control topic ends before what the lane had published: Kafka lost records or was restored.',
+  },
   REGISTRY_UNREACHABLE: { number: 'SLU-4201', exit: 3, retry: 'backoff', meaning: 'The schema registry can not be reached.' },
   SCHEMA_INCOMPATIBLE: {
     number: 'SLU-4202',
