@@ -2,7 +2,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { SluiceError } from '@sluice/core'
 import type { Batch, BatchEvent } from './batch.ts'
-import type { EventDecoder } from './event-decoder.ts'
+import type { EventDecoder } from '@sluice/avro'
 import type { RawBatch } from './frame-assembler.ts'
 import type { ProjectionPlan } from './projection-plan.ts'
 

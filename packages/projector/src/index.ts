@@ -1,4 +1,3 @@
-export type * from './event-decoder.ts'
 export * from './processed-events.ts'
 export * from './projector-limits.ts'
 export type * from './projector-progress.ts'

@@ -15,7 +15,7 @@ import { type PostgresTarget, connect, sqlStateOf, toPostgresError } from '@slui
 import { type SystemDefinition, controlTopicName, subscriptionsOf } from '@sluice/system'
 import { AssignmentWork } from './assignment-work.ts'
 import { ConsumerSession } from './consumer-session.ts'
-import type { EventDecoder } from './event-decoder.ts'
+import type { EventDecoder } from '@sluice/avro'
 import type { LaneSubscription } from './frame-assembler.ts'
 import { type ProjectionPlan, mappingsOf, planProjections } from './projection-plan.ts'
 import { DEFAULT_PROJECTOR_LIMITS, type ProjectorLimits } from './projector-limits.ts'

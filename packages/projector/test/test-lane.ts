@@ -22,7 +22,7 @@ import {
 } from '@sluice/core'
 import { partitionOf } from '@sluice/kafka'
 import { type CapturedTable, type ProjectedEvent, controlTopicName } from '@sluice/system'
-import type { EventDecoder } from '../src/event-decoder.ts'
+import type { EventDecoder } from '@sluice/avro'
 import type { FakeKafka } from './fake-kafka.ts'
 
 export interface Change {
