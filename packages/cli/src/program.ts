@@ -132,6 +132,7 @@ function addRun(program: Command, leaf: AddLeaf): void {
           .env('SLUICE_HEALTH_PORT'),
       )
       .addOption(new Option('--health-host <host>', 'address that it listens on').default('127.0.0.1').env('SLUICE_HEALTH_HOST'))
+      .option('--stop-with-stdin', 'stop cleanly when standard input ends', false)
     leaf(command, { load: async () => (await import('./commands/run.ts')).runCommands[part], endsBySignal: true })
     addHelp(command, { examples: [example], exits: DATA_EXITS })
   }

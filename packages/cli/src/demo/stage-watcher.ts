@@ -78,9 +78,9 @@ export class StageWatcher {
   }
 }
 
-/** Everything that is stored now is applied in every service. */
-export function isCaughtUp({ isLoaded, applied, wanted }: StagePositions): boolean {
-  return isLoaded && Object.entries(wanted).every(([service, position]) => (applied[service] ?? 0n) >= position)
+/** Every service has applied what was wanted of it then. */
+export function hasReached({ applied }: Pick<StagePositions, 'applied'>, wanted: StagePositions['wanted']): boolean {
+  return Object.entries(wanted).every(([service, position]) => (applied[service] ?? 0n) >= position)
 }
 
 function sum(values: Iterable<bigint>): bigint {

@@ -1,9 +1,12 @@
-/** Waits until every event that is stored is applied in every service, and shows how far each stage is. */
+/**
+ * Waits until the initial load is stored and every event stored by then is applied in every service, and shows how far each
+ * stage is. What is stored later is not waited for: the workload goes on.
+ */
 import { setTimeout as delay } from 'node:timers/promises'
 import { SluiceError } from '@sluice/core'
 import type { CommandContext } from '../command.ts'
 import { formatCount, formatSeconds } from '../table.ts'
-import { type StagePositions, type StageWatcher, isCaughtUp } from './stage-watcher.ts'
+import { type StagePositions, type StageWatcher, hasReached } from './stage-watcher.ts'
 
 const POLL_MS = 250
 /** Without any movement for so long, something is wrong. */
@@ -22,10 +25,12 @@ export async function waitForStages(
   const phase = context.progress.phase(title)
   const startedAt = performance.now()
   let [seen, movedAt] = ['', startedAt]
+  let goal: StagePositions['wanted'] | null = null
   for (;;) {
     const at = await watcher.read()
     const now = performance.now()
-    if (isCaughtUp(at)) {
+    if (at.isLoaded) goal ??= at.wanted
+    if (goal !== null && hasReached(at, goal)) {
       phase.done(`${formatCount(at.stored)} events, ${rate(at.stored, now - startedAt)}`)
       return
     }
