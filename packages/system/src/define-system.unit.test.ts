@@ -60,11 +60,22 @@ function withTables(...tables: readonly CapturedTable[]): SystemDefinition {
 }
 
 const bookLike = (changes: Partial<CapturedTable>): CapturedTable => ({ ...books, ...changes })
+const cheapBooks = mapTable(books, { into: 't', columns: (c) => ({ id: c.id }), filter: (c) => sql`${c.price} < 10` })
 const nothing = async (): Promise<void> => undefined
 
 test('a right definition is returned as it is', () => {
   const definition = shop()
   expect(defineSystem(definition)).toBe(definition)
+})
+
+test('two mappings of one table may share a target, each with a filter of its own', () => {
+  const dearBooks = mapTable(books, {
+    into: 't',
+    name: 'dear',
+    columns: (c) => ({ id: c.id }),
+    filter: (c) => sql`${c.price} >= 10`,
+  })
+  expect(mistakesOf(withProjections(cheapBooks, dearBooks))).toEqual([])
 })
 
 test('every mistake is told at once, each with its place', () => {
@@ -202,9 +213,24 @@ const cases: readonly (readonly [name: string, definition: SystemDefinition, mis
     'services.catalog.projections[0].filter: public.books has no captured column "note"',
   ],
   [
-    'a target with two writers',
+    'a target of two captured tables',
     withProjections(mapTable(books, { into: 't' }), mapTable(orders, { into: 't' })),
-    'services.catalog.projections[1].into: table public.t is written by services.catalog.projections[0].into already: merge the two in a handler',
+    'services.catalog.projections[1].into: table public.t is written by services.catalog.projections[0].into already, from another source: merge the two in a handler',
+  ],
+  [
+    'a target shared without filters',
+    withProjections(mapTable(books, { into: 't' }), mapTable(books, { into: 't', name: 'again' })),
+    'services.catalog.projections[1].into: table public.t is written by services.catalog.projections[0].into already: give each a filter, so that no row of the source is in both',
+  ],
+  [
+    'a target shared in other columns',
+    withProjections(cheapBooks, mapTable(books, { into: 't', name: 'dear', filter: (c) => sql`${c.price} >= 10` })),
+    'services.catalog.projections[1].into: table public.t is written by services.catalog.projections[0].into already, in other columns: fill the same ones in the same order',
+  ],
+  [
+    'a handler of events alone without an outbox',
+    withProjections(handler('h', { tables: [books], isEventsOnly: true, apply: nothing })),
+    'services.catalog.projections[0].isEventsOnly: the service has no outbox to write events into',
   ],
   [
     "a target that is the projector's own table",

@@ -74,6 +74,8 @@ export interface EventHandler {
   /** Own events of applications, by event type, are handed over too. */
   readonly eventTypes: readonly string[]
   readonly expectations: readonly Expectation[]
+  /** True if it writes nothing but events into the service's outbox: then no table of it is to be verified. */
+  readonly isEventsOnly: boolean
   /** Runs once an event, in position order, inside the projector's transaction and the event's correlation context. */
   readonly apply: (event: ProjectedEvent, transaction: ProjectionTransaction) => Promise<void>
 }
@@ -82,6 +84,11 @@ export type Projection = TableMapping | EventHandler
 
 export interface TableMappingOptions<Column extends string> {
   readonly into: string
+  /**
+   * Unique in the service; needed where two mappings of one table share a target.
+   * @default `<table>-><into>`
+   */
+  readonly name?: string
   /** @default 'public' */
   readonly schema?: string
   /** @default every column under its own name */
@@ -98,7 +105,7 @@ export function mapTable<Name extends string, Column extends string>(
   const columns = options.columns?.(source.refs) ?? source.refs
   return {
     kind: 'mapping',
-    name: `${source.name}->${options.into}`,
+    name: options.name ?? `${source.name}->${options.into}`,
     source,
     targetSchema: options.schema ?? 'public',
     target: options.into,
@@ -115,6 +122,8 @@ export interface EventHandlerOptions {
   readonly tables?: readonly CapturedTable[]
   readonly eventTypes?: readonly string[]
   readonly expectations?: readonly Expectation[]
+  /** @default false */
+  readonly isEventsOnly?: boolean
   readonly apply: EventHandler['apply']
 }
 
@@ -125,6 +134,7 @@ export function handler(name: string, options: EventHandlerOptions): EventHandle
     tables: options.tables ?? [],
     eventTypes: options.eventTypes ?? [],
     expectations: options.expectations ?? [],
+    isEventsOnly: options.isEventsOnly ?? false,
     apply: options.apply,
   }
 }

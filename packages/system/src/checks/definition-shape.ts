@@ -62,6 +62,7 @@ const handler = z.looseObject({
   tables: z.array(table),
   eventTypes: names,
   expectations: z.array(expectation),
+  isEventsOnly: z.boolean(),
   apply: z.custom((value) => typeof value === 'function', { error: 'must be a function' }),
 })
 const projection = z.discriminatedUnion('kind', [mapping, handler], { error: 'must be made by mapTable(…) or handler(…)' })

@@ -21,6 +21,7 @@ interface Target {
   readonly place: string
   /** `public.facts` */
   readonly table: string
+  readonly mapping: TableMapping | null
 }
 
 export function projectionMistakes(system: SystemDefinition, serviceName: string): readonly Mistake[] {
@@ -86,6 +87,7 @@ function handlerMistakes(system: SystemDefinition, service: string, handler: Eve
     ...(handler.eventTypes.length > 0 && !hasOutbox
       ? [{ place: `${place}.eventTypes`, problem: 'no database of the system has an outbox that could carry them' }]
       : []),
+    ...eventsOnlyMistakes(system, service, handler, place),
     ...handler.tables.flatMap((table, i) => capturedMistakes(system, table, `${place}.tables[${i}]`)),
     ...handler.eventTypes.flatMap((type, i) => {
       const table = tableEvents.get(type)
@@ -94,6 +96,15 @@ function handlerMistakes(system: SystemDefinition, service: string, handler: Eve
       return [{ place: `${place}.eventTypes[${i}]`, problem }]
     }),
     ...handler.expectations.flatMap((e, i) => expectationMistakes(system, service, e, `${place}.expectations[${i}]`)),
+  ]
+}
+
+function eventsOnlyMistakes(system: SystemDefinition, service: string, handler: EventHandler, place: string): readonly Mistake[] {
+  if (!handler.isEventsOnly) return []
+  const at = `${place}.isEventsOnly`
+  return [
+    ...(handler.expectations.length > 0 ? [{ place: at, problem: 'a handler with expectations writes tables' }] : []),
+    ...(system.services[service]?.outbox ? [] : [{ place: at, problem: 'the service has no outbox to write events into' }]),
   ]
 }
 
@@ -140,25 +151,44 @@ function unknownColumns(source: CapturedTable, names: readonly string[], place: 
 }
 
 function targetsOf(projection: Projection, place: string): readonly Target[] {
-  if (projection.kind === 'mapping') return [{ place: `${place}.into`, table: `${projection.targetSchema}.${projection.target}` }]
+  if (projection.kind === 'mapping') {
+    return [{ place: `${place}.into`, table: `${projection.targetSchema}.${projection.target}`, mapping: projection }]
+  }
   return projection.expectations.map((e, i) => ({
     place: `${place}.expectations[${i}].target`,
     table: `${e.targetSchema}.${e.target}`,
+    mapping: null,
   }))
 }
 
-/** Two writers of a table would undo each other's deletes, and neither could say what the table must hold. */
 function targetMistakes(service: ServiceDefinition, targets: readonly Target[]): readonly Mistake[] {
   const outbox = service.outbox ? qualifiedName(outboxTable(service.outbox)) : null
+  const isSluices = (table: string): boolean =>
+    table === outbox || (table.startsWith('public.') && PROJECTOR_TABLES.has(table.slice('public.'.length)))
   return [
-    ...repeated(targets, (t) => t.table).map(({ item, first }) => ({
-      place: item.place,
-      problem: `table ${item.table} is written by ${String(targets[first]?.place)} already: merge the two in a handler`,
-    })),
+    ...repeated(targets, (t) => t.table).flatMap(({ item, first }) => sharingMistakes(item, targets[first])),
     ...targets
-      .filter(
-        ({ table }) => table === outbox || (table.startsWith('public.') && PROJECTOR_TABLES.has(table.slice('public.'.length))),
-      )
+      .filter(({ table }) => isSluices(table))
       .map(({ place, table }) => ({ place, problem: `table ${table} belongs to Sluice` })),
   ]
+}
+
+/**
+ * Two writers of a table undo each other's deletes. Only mappings of one captured table can share a target, each with the
+ * rows of its own filter: a row is in the target while any of them lets it in.
+ */
+function sharingMistakes(later: Target, first: Target | undefined): readonly Mistake[] {
+  if (!first) return []
+  const mistake = (problem: string): readonly Mistake[] => [{ place: later.place, problem }]
+  const shared = `table ${later.table} is written by ${first.place} already`
+  if (!later.mapping || later.mapping.source !== first.mapping?.source) {
+    return mistake(`${shared}, from another source: merge the two in a handler`)
+  }
+  if (!later.mapping.filter || !first.mapping.filter) {
+    return mistake(`${shared}: give each a filter, so that no row of the source is in both`)
+  }
+  if (Object.keys(later.mapping.columns).join() !== Object.keys(first.mapping.columns).join()) {
+    return mistake(`${shared}, in other columns: fill the same ones in the same order`)
+  }
+  return []
 }

@@ -14,6 +14,7 @@ export const DOCUMENT_TEXTS_CLEARED = 'DocumentTextsCleared'
 
 export const textEvents = handler('text-events', {
   tables: [contractDocuments],
+  isEventsOnly: true,
   apply: async (event, transaction) => {
     if (event.op === 't') {
       await emit(event, transaction, 'all', DOCUMENT_TEXTS_CLEARED, {})
