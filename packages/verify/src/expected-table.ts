@@ -1,16 +1,19 @@
 /**
- * What the tables of a service must hold, as queries over the monolith: derived from a mapping in SQL, or an expectation
+ * What the tables of a service must hold, as queries over their source: derived from a mapping in SQL, or an expectation
  * that stands beside a handler. Several that fill one table are put together.
  */
 import { quoteIdentifier, quoteQualified } from '@sluice/postgres'
 import { type CapturedTable, type ServiceDefinition, type TableMapping, renderSql, type Expectation } from '@sluice/system'
+import { MONOLITH } from './point-scope.ts'
 
 export interface ExpectedTable {
   readonly schema: string
   readonly table: string
   readonly key: readonly string[]
   readonly columns: readonly string[]
-  /** Queries over the monolith, each giving `columns` in order; the table must hold the rows of all. */
+  /** `monolith`, or the service whose database the queries read. */
+  readonly source: string
+  /** Queries over the source, each giving `columns` in order; the table must hold the rows of all. */
   readonly queries: readonly string[]
   /** Why the table can't be verified, or null. */
   readonly unverifiable: string | null
@@ -25,9 +28,11 @@ export function expectedTables(service: ServiceDefinition): readonly ExpectedTab
   return [...byName.values()].map(together)
 }
 
-/** Names of handlers that nothing says the outcome of. */
+/** Names of handlers that write tables of which nothing says what they must hold. */
 export function handlersWithoutExpectation(service: ServiceDefinition): readonly string[] {
-  return service.projections.flatMap((p) => (p.kind === 'handler' && p.expectations.length === 0 ? [p.name] : []))
+  return service.projections.flatMap((p) =>
+    p.kind === 'handler' && p.expectations.length === 0 && !p.isEventsOnly ? [p.name] : [],
+  )
 }
 
 /** How a table is called in reports. */
@@ -46,6 +51,7 @@ function ofMapping(mapping: TableMapping): ExpectedTable {
     table: mapping.target,
     key: mapping.targetKey,
     columns,
+    source: MONOLITH,
     queries: [`SELECT ${values.join(', ')} FROM ${quoteQualified(source.schema, source.name)} AS s${filter}`],
     unverifiable: mapping.targetKey.length === 0 ? `mapping "${mapping.name}" keeps no column of the source's key` : null,
   }
@@ -64,6 +70,7 @@ function ofExpectation(expectation: Expectation): ExpectedTable {
     table: expectation.target,
     key: expectation.key,
     columns: expectation.columns,
+    source: expectation.source ?? MONOLITH,
     queries: [expectation.query],
     unverifiable:
       foreign.length > 0
@@ -77,13 +84,15 @@ function ofExpectation(expectation: Expectation): ExpectedTable {
 /** One table filled by several projections: its rows are those of all, if they fill the same columns. */
 function together(parts: readonly ExpectedTable[]): ExpectedTable {
   const first = parts[0]!
-  const isOneShape = parts.every((p) => isSame(p.columns, first.columns) && isSame(p.key, first.key))
+  const isOneShape = parts.every(
+    (p) => p.source === first.source && isSame(p.columns, first.columns) && isSame(p.key, first.key) && p.source === first.source,
+  )
   return {
     ...first,
     queries: parts.flatMap((p) => p.queries),
     unverifiable: isOneShape
       ? (parts.find((p) => p.unverifiable !== null)?.unverifiable ?? null)
-      : 'several projections fill it in different columns: give it one expectation',
+      : 'several projections fill it in different columns, or from different sources: give it one expectation',
   }
 }
 

@@ -1,5 +1,5 @@
-export type { VerifyTargets } from './comparison-point.ts'
 export * from './verify-limits.ts'
 export type * from './verify-progress.ts'
 export * from './verify-report.ts'
 export * from './verify-system.ts'
+export type { VerifyTargets } from './verify-targets.ts'

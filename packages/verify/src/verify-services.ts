@@ -3,8 +3,8 @@ import { SluiceError } from '@sluice/core'
 import { type ServiceDefinition, type SystemDefinition } from '@sluice/system'
 import type { CompareLimits } from './compare-table.ts'
 import type { ComparisonPoint, ServicePoint } from './comparison-point.ts'
-import { type ExpectedTable, expectedTables, handlersWithoutExpectation, tableName } from './expected-table.ts'
-import { agreeOnDigest } from './row-digest.ts'
+import { expectedTables, handlersWithoutExpectation, tableName } from './expected-table.ts'
+import { settled } from './lane-catch-up.ts'
 import type { SnapshotSession } from './snapshot-session.ts'
 import { serviceTables } from './target-catalog.ts'
 import type { OnVerifyProgress } from './verify-progress.ts'
@@ -21,37 +21,41 @@ export interface CompareOptions {
 
 /** Reports in the order of the point's services. @throws SluiceError if a server can't be used */
 export async function verifyServices(
-  point: Pick<ComparisonPoint, 'monolith' | 'services'>,
+  point: Pick<ComparisonPoint, 'sources' | 'services'>,
   options: CompareOptions,
 ): Promise<readonly ServiceReport[]> {
   const waiting = [...point.services]
   const reports = new Map<string, ServiceReport>()
-  const work = point.monolith.map(async (source) => {
-    for (let next = waiting.shift(); next; next = waiting.shift()) {
-      reports.set(next[0], await verifyService(source, next[0], next[1], options))
-    }
-  })
-  const outcomes = await Promise.allSettled(work)
-  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+  const workers = Math.max(...[...point.sources.values()].map((sessions) => sessions.length))
+  await settled(
+    Array.from({ length: workers }, async (_, worker) => {
+      const sources = new Map([...point.sources].map(([name, sessions]) => [name, sessions[worker]!]))
+      for (let next = waiting.shift(); next; next = waiting.shift()) {
+        reports.set(next[0], await verifyService(sources, next[0], next[1], options))
+      }
+    }),
+  )
   return [...point.services.keys()].map((service) => reports.get(service)!)
 }
 
 async function verifyService(
-  source: SnapshotSession,
+  sources: ReadonlyMap<string, SnapshotSession>,
   service: string,
   point: ServicePoint,
   options: CompareOptions,
 ): Promise<ServiceReport> {
   const definition = options.system.services[service]
   if (!definition) throw unknownService(options.system, service)
-  const digest = await agreeOnDigest(source.client, point.session.client)
   const isWanted = (name: string): boolean => options.tables === undefined || options.tables.includes(name)
   const tables: TableReport[] = []
   for (const expected of expectedTables(definition)) {
     const name = tableName(expected.schema, expected.table)
     if (!isWanted(name)) continue
     options.onProgress({ phase: 'comparing', service, table: name })
-    const report = await verifyTable(source, point.session, expected, digest, options.limits)
+    const source = sources.get(expected.source)
+    const report = source
+      ? await verifyTable(source, point.session, expected, options.limits)
+      : unverifiableTable(name, `service "${expected.source}" has no outbox that this service consumes, so no LSN to compare at`)
     options.onProgress({ phase: 'compared', service, table: report })
     tables.push(report)
   }
@@ -66,12 +70,15 @@ async function verifyService(
 async function withoutExpectation(definition: ServiceDefinition, session: SnapshotSession): Promise<readonly TableReport[]> {
   if (!definition.projections.some((p) => p.kind === 'handler')) return []
   const handlers = handlersWithoutExpectation(definition)
-  const known = new Set(expectedTables(definition).map((e: ExpectedTable) => tableName(e.schema, e.table)))
+  const { outbox } = definition
+  const known = new Set(expectedTables(definition).map((e) => tableName(e.schema, e.table)))
+  // What the service itself says; readers take it from there.
+  if (outbox) known.add(tableName(outbox.schema ?? 'public', outbox.table ?? 'outbox'))
   const reports = handlers.map((name) => unverifiableTable(`handler ${name}`, 'the handler has no expectation'))
   for (const { schema, name, hasRows } of await serviceTables(session)) {
     const table = tableName(schema, name)
-    if (hasRows && !known.has(table))
-      reports.push(unverifiableTable(table, 'no mapping and no expectation says what it must hold'))
+    if (!hasRows || known.has(table)) continue
+    reports.push(unverifiableTable(table, 'no mapping and no expectation says what it must hold'))
   }
   return reports
 }

@@ -6,12 +6,13 @@ import { SluiceError } from '@sluice/core'
 import type { KafkaPort } from '@sluice/kafka'
 import type { SystemDefinition } from '@sluice/system'
 import { checkChains } from './chain-check.ts'
-import { type VerifyTargets, openComparisonPoint } from './comparison-point.ts'
+import { openComparisonPoint } from './comparison-point.ts'
 import { expectedTables, tableName } from './expected-table.ts'
 import { DEFAULT_VERIFY_LIMITS, type VerifyLimits } from './verify-limits.ts'
 import type { VerifyProgress } from './verify-progress.ts'
 import { type VerifyReport, verdictOf } from './verify-report.ts'
 import { unknownService, verifyServices } from './verify-services.ts'
+import type { VerifyTargets } from './verify-targets.ts'
 
 export interface VerifyOptions {
   readonly system: SystemDefinition
@@ -49,7 +50,7 @@ export async function verifySystem(options: VerifyOptions): Promise<VerifyReport
       system: system.name,
       verdict: verdictOf(parts),
       ...parts,
-      sources: point.sources,
+      sources: point.points,
       durationMs: Math.round(performance.now() - startedAt),
       heldMs: point.heldMs,
     }

@@ -2,7 +2,7 @@
 import { quoteIdentifier, quoteQualified, sqlStateOf } from '@sluice/postgres'
 import { type CompareLimits, compareTable } from './compare-table.ts'
 import { type ExpectedTable, tableName } from './expected-table.ts'
-import type { RowDigest } from './row-digest.ts'
+import { type RowDigest, agreeOnDigest } from './row-digest.ts'
 import type { SnapshotSession } from './snapshot-session.ts'
 import type { ComparedTable } from './table-side.ts'
 import { type TargetColumn, targetColumns } from './target-catalog.ts'
@@ -13,7 +13,6 @@ export async function verifyTable(
   source: SnapshotSession,
   target: SnapshotSession,
   expected: ExpectedTable,
-  digest: RowDigest,
   limits: CompareLimits,
 ): Promise<TableReport> {
   const startedAt = performance.now()
@@ -26,6 +25,7 @@ export async function verifyTable(
     targetOnlyColumns: catalog.map((c) => c.name).filter((name) => !expected.columns.includes(name)),
   }
   if (reason !== null) return { ...report, status: 'unverifiable', reason, comparedColumns: [], durationMs: since(startedAt) }
+  const digest = await agreeOnDigest(source.client, target.client)
   const outcome = await attempt(source, target, sides(expected, catalog), digest, limits)
   return { ...report, ...outcome, durationMs: since(startedAt) }
 }

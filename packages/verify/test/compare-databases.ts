@@ -1,6 +1,7 @@
 /** Compares databases as they stand, without pipeline and barriers: for tests of the comparison alone. */
 import type { PostgresTarget } from '@sluice/postgres'
 import type { SystemDefinition } from '@sluice/system'
+import type { ServicePoint } from '../src/comparison-point.ts'
 import type { ServiceReport } from '../src/index.ts'
 import { SnapshotSession } from '../src/snapshot-session.ts'
 import { DEFAULT_VERIFY_LIMITS } from '../src/verify-limits.ts'
@@ -13,17 +14,21 @@ export interface PlainTargets {
 
 export async function compareDatabases(system: SystemDefinition, targets: PlainTargets): Promise<readonly ServiceReport[]> {
   const { signal } = new AbortController()
-  const monolith = [await SnapshotSession.open(targets.monolith, { signal })]
-  const services = await Promise.all(
-    Object.entries(targets.services).map(async ([service, target]) => {
-      const session = await SnapshotSession.open(target, { signal })
-      return [service, { session, lanes: [], parked: 0 }] as const
-    }),
-  )
+  const opened: SnapshotSession[] = []
+  const open = async (target: PostgresTarget): Promise<SnapshotSession> => {
+    const session = await SnapshotSession.open(target, { signal })
+    opened.push(session)
+    return session
+  }
+  const sources = new Map([['monolith', [await open(targets.monolith)]]])
+  const services = new Map<string, ServicePoint>()
+  for (const [service, target] of Object.entries(targets.services)) {
+    sources.set(service, [await open(target)])
+    services.set(service, { session: await open(target), lanes: [], parked: 0 })
+  }
   try {
-    const point = { monolith, services: new Map(services) }
-    return await verifyServices(point, { system, limits: DEFAULT_VERIFY_LIMITS, onProgress: () => undefined })
+    return await verifyServices({ sources, services }, { system, limits: DEFAULT_VERIFY_LIMITS, onProgress: () => undefined })
   } finally {
-    await Promise.all([...monolith, ...services.map(([, point]) => point.session)].map((session) => session.close()))
+    await Promise.all(opened.map((session) => session.close()))
   }
 }
