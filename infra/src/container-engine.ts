@@ -10,7 +10,7 @@ import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { ContainerRuntimeClient, GenericContainer, StartedTestContainer } from 'testcontainers'
-import { findFreePort } from './free-port.ts'
+import { claimPort } from './free-port.ts'
 import type { ServerControl } from './local-server.ts'
 import { probeOf } from './server-probe.ts'
 import {
@@ -54,8 +54,9 @@ export async function startContainer(
   engine: ContainerRuntimeClient,
   name: ServerName,
   settings: Readonly<Record<string, string>>,
+  runFolder: string,
 ): Promise<ContainerServer> {
-  const port = await findFreePort()
+  const port = await claimPort(runFolder)
   const password = randomBytes(18).toString('base64url')
   const definition = await defineContainer(name, settings, port, password)
   const started = await definition.start()

@@ -19,12 +19,24 @@ import { downloadWithMaven } from './maven-download.ts'
 import { pinnedPart, totalBytes, type Part, type PartName } from './parts.ts'
 import type { OnServerProgress } from './progress.ts'
 
+/** Puts the part's files into a folder. */
+export type Download = typeof downloadWithMaven
+
 /**
  * @returns the folder that holds the part's files
  * @throws SluiceError SLU-7002, SLU-7003, SLU-7004
  */
 export async function installPart(name: PartName, onProgress: OnServerProgress): Promise<string> {
-  const part = pinnedPart(name)
+  return installPinned(name, pinnedPart(name), downloadWithMaven, onProgress)
+}
+
+/** `installPart` with the part and the way to get it given. */
+export async function installPinned(
+  name: PartName,
+  part: Part,
+  download: Download,
+  onProgress: OnServerProgress,
+): Promise<string> {
   const folder = join(cacheFolder(), `${name}-${part.version}-${digestOf(part)}`)
   if (isWhole(folder, part)) return folder
   const onWaiting = () => {
@@ -35,7 +47,7 @@ export async function installPart(name: PartName, onProgress: OnServerProgress):
     removeLeftovers(name)
     const staging = mkdtempSync(join(cacheFolder(), `staging-${name}-`))
     try {
-      await downloadWithMaven(name, part, staging, onProgress)
+      await download(name, part, staging, onProgress)
       for (const file of part.files) await verifyFile(staging, file)
       rmSync(folder, { recursive: true, force: true })
       renameSync(staging, folder)

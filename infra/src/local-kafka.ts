@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { SluiceError } from '@sluice/core'
-import { findFreePort } from './free-port.ts'
+import { claimPort } from './free-port.ts'
 import { installPart } from './install-part.ts'
 import type { LocalServerPlan } from './local-plan.ts'
 import type { OnServerProgress } from './progress.ts'
@@ -31,7 +31,7 @@ export async function prepareLocalKafka(
   const jars = await installPart('kafka', onProgress)
   const folder = join(runFolder, 'kafka')
   const propertiesFile = join(folder, 'server.properties')
-  const [port, controllerPort] = [await findFreePort(), await findFreePort()]
+  const [port, controllerPort] = [await claimPort(runFolder), await claimPort(runFolder)]
   await mkdir(folder, { mode: 0o700 })
   await writeFile(propertiesFile, properties({ ...KAFKA_SETTINGS, ...settings }, port, controllerPort, join(folder, 'data')))
   await format(jars, propertiesFile)

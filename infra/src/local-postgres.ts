@@ -5,7 +5,7 @@ import { appendFile, chmod, chown, mkdir, rm, writeFile } from 'node:fs/promises
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { SluiceError } from '@sluice/core'
-import { findFreePort } from './free-port.ts'
+import { claimPort } from './free-port.ts'
 import type { LocalServerPlan } from './local-plan.ts'
 import { findPostgresBinaries } from './postgres-binaries.ts'
 import { INITDB_LOCALE, POSTGRES_SETTINGS, type PostgresServerName } from './server-settings.ts'
@@ -30,7 +30,7 @@ export async function prepareLocalPostgres(
   const dataFolder = join(folder, 'data')
   const passwordFile = join(folder, 'password')
   const password = randomBytes(18).toString('base64url')
-  const port = await findFreePort()
+  const port = await claimPort(runFolder)
   await mkdir(dataFolder, { recursive: true, mode: 0o700 })
   await chmod(folder, 0o711)
   await writeFile(passwordFile, password, { mode: 0o600 })

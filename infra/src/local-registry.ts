@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { findFreePort } from './free-port.ts'
+import { claimPort } from './free-port.ts'
 import { deriveFromPart, installPart } from './install-part.ts'
 import type { LocalServerPlan } from './local-plan.ts'
 import { pinnedPart } from './parts.ts'
@@ -18,7 +18,7 @@ export async function prepareLocalRegistry(runFolder: string, onProgress: OnServ
   requireJava()
   const application = await unpack(onProgress)
   const folder = join(runFolder, 'registry')
-  const port = await findFreePort()
+  const port = await claimPort(runFolder)
   await mkdir(folder, { mode: 0o700 })
   const jar = join(application, `apicurio-registry-app-${VERSIONS.registry}-runner.jar`)
   const quarkus = ['-Dquarkus.http.host=127.0.0.1', `-Dquarkus.http.port=${port}`]

@@ -29,7 +29,7 @@ export async function startServer(name: ServerName, request: ServerRequest, plac
   const settings = request === true ? {} : request.settings
   if (place.engine !== undefined) {
     const { engine } = place
-    const started = await timed(name, 'container', place, () => startContainer(engine, name, settings)).catch(
+    const started = await timed(name, 'container', place, () => startContainer(engine, name, settings, place.runFolder)).catch(
       (error: unknown) => {
         place.onProgress({ kind: 'fallback', server: name, why: error instanceof Error ? error.message : String(error) })
         return undefined
