@@ -17,6 +17,7 @@ import {
   type AppendPart,
   type TableLoad,
   completeTable,
+  failTable,
   loadProgress,
   pendingStragglers,
   saveCheckpoint,
@@ -49,7 +50,7 @@ export interface InitialLoadOptions {
  * @throws SluiceError
  */
 export async function loadTables({ session, first }: InitialLoadOptions, signal: AbortSignal): Promise<void> {
-  let snapshot = first ?? (await temporarySnapshot(session))
+  let snapshot = first ?? (await temporarySnapshot(session, signal))
   let isResumed = first === null
   for (;;) {
     try {
@@ -66,12 +67,12 @@ export async function loadTables({ session, first }: InitialLoadOptions, signal:
     } finally {
       await snapshot.close()
     }
-    snapshot = await temporarySnapshot(session)
+    snapshot = await temporarySnapshot(session, signal)
     isResumed = true
   }
 }
 
-async function temporarySnapshot(session: LaneSession): Promise<SourceSnapshot> {
+async function temporarySnapshot(session: LaneSession, signal: AbortSignal): Promise<SourceSnapshot> {
   const { lane, source, control, applicationName, limits } = session
   return openSnapshot({
     target: source,
@@ -81,6 +82,7 @@ async function temporarySnapshot(session: LaneSession): Promise<SourceSnapshot> 
     slotName: `${lane.slotName.slice(0, 48)}_load_${randomBytes(4).toString('hex')}`,
     isTemporary: true,
     timeoutMs: limits.slotCreationMs,
+    signal,
   })
 }
 
@@ -180,10 +182,22 @@ class LaneLoad {
         after = checkpoint.to
       }
       await writing
-    } finally {
+    } catch (error) {
       await Promise.allSettled([writing])
+      if (!(error instanceof SnapshotStale)) await this.#noteFailure(load, error)
+      throw error
     }
     if (!signal.aborted) onProgress({ kind: 'table-loaded', table: load.table, rows: stored })
+  }
+
+  /** So that `data_migration_state` tells why a load stands; it goes on from its last checkpoint all the same. */
+  async #noteFailure(load: TableLoad, error: unknown): Promise<void> {
+    try {
+      await this.#session.appender.transact((client) => failTable(client, load.id, error))
+    } catch (noteError) {
+      // It was the store that failed: the first error says so.
+      this.#session.logger.warn({ err: noteError, table: load.table }, 'the failure of a load could not be noted')
+    }
   }
 
   async #loadStragglers(load: TableLoad, signal: AbortSignal): Promise<void> {

@@ -34,6 +34,7 @@ export interface LaneCreationOptions {
   readonly catalog: ReadonlyMap<string, CatalogTable>
   readonly applicationName: string
   readonly slotCreationMs: number
+  readonly signal: AbortSignal
 }
 
 /** Writes the row that says: a slot of this name is ours from now on. @throws SluiceError SLU-2026, SLU-3003 */
@@ -86,6 +87,7 @@ export async function createLaneSlot(options: LaneCreationOptions, record: LaneR
         slotName: lane.slotName,
         isTemporary: false,
         timeoutMs: options.slotCreationMs,
+        signal: options.signal,
       })
       const start = { storedLsn: snapshot.lsn, timeline: identity.timeline }
       await setPhase(store, record, { phase: lane.tables.length === 0 ? 'streaming' : 'loading', start })

@@ -6,7 +6,7 @@
  * `run` may be called again after it ended, and then begins from what is stored. Everything that is missing is made at the
  * first start: the publication, the lane and its slot.
  */
-import type { Logger } from '@sluice/core'
+import { type Logger, isSluiceError } from '@sluice/core'
 import { type PostgresTarget, connect, toPostgresError } from '@sluice/postgres'
 import {
   type LaneRecord,
@@ -54,11 +54,14 @@ export interface Reader {
 }
 
 export function createReader(options: ReaderOptions): Reader {
-  return { run: (signal) => runReader(options, signal) }
+  return {
+    run: async (signal) => {
+      if (!signal.aborted) await runReader(options, signal)
+    },
+  }
 }
 
 async function runReader(options: ReaderOptions, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return
   const applicationName = `sluice reader ${options.lane.name}`
   const control = await connect(options.source, { applicationName })
   try {
@@ -66,6 +69,8 @@ async function runReader(options: ReaderOptions, signal: AbortSignal): Promise<v
     await control.query(`SELECT set_config('search_path', '', false)`)
     await runWith(options, control, applicationName, signal)
   } catch (error) {
+    // Stopped while it waited for a slot: nothing was made.
+    if (signal.aborted && isSluiceError(error, 'SLOT_CREATION_BLOCKED')) return
     throw toPostgresError(error, options.source)
   } finally {
     await control.end()
@@ -76,7 +81,7 @@ async function runWith(options: ReaderOptions, control: pg.Client, applicationNa
   const { lane, source, pipeline, logger } = options
   const limits = { ...READER_LIMITS, ...options.limits }
   const onProgress = options.onProgress ?? (() => undefined)
-  const { record, snapshot, catalog } = await prepare(options, control, applicationName, limits)
+  const { record, snapshot, catalog } = await prepare(options, control, { applicationName, limits, signal })
   const session = async (): Promise<LaneSession> => ({
     lane,
     record,
@@ -114,8 +119,7 @@ interface Prepared {
 async function prepare(
   options: ReaderOptions,
   control: pg.Client,
-  applicationName: string,
-  limits: ReaderLimits,
+  { applicationName, limits, signal }: { applicationName: string; limits: ReaderLimits; signal: AbortSignal },
 ): Promise<Prepared> {
   const { system, lane, source, pipeline, logger } = options
   await assertStoreMigrated(pipeline)
@@ -145,6 +149,7 @@ async function prepare(
       catalog,
       applicationName,
       slotCreationMs: limits.slotCreationMs,
+      signal,
     }
     if (known && known.phase !== 'creating') {
       if (identity.timeline !== known.timeline) await setTimeline(store, known, identity.timeline)

@@ -25,6 +25,8 @@ export interface SlotCreationOptions {
   readonly slotName: string
   readonly isTemporary: boolean
   readonly timeoutMs: number
+  /** Ends the wait at once. */
+  readonly signal: AbortSignal
 }
 
 interface Blocker {
@@ -39,12 +41,14 @@ export async function createSlot(options: SlotCreationOptions): Promise<NewSlot>
   const backend = await replication.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
   const pid = backend.rows[0]!.pid
   const cancelled: Promise<readonly Blocker[]>[] = []
-  const timer = setTimeout(() => {
+  const cancel = (): void => {
     const blockers = cancelCreation(control, pid)
     // Awaited below; until then a rejection must have a listener.
     blockers.catch(() => undefined)
     cancelled.push(blockers)
-  }, options.timeoutMs)
+  }
+  const timer = setTimeout(cancel, options.timeoutMs)
+  options.signal.addEventListener('abort', cancel, { once: true })
   try {
     const kind = options.isTemporary ? 'TEMPORARY LOGICAL' : 'LOGICAL'
     const { rows } = await replication.query<{ consistent_point: string; snapshot_name: string }>(
@@ -58,6 +62,7 @@ export async function createSlot(options: SlotCreationOptions): Promise<NewSlot>
     throw toReplicationError(error, target, slotName)
   } finally {
     clearTimeout(timer)
+    options.signal.removeEventListener('abort', cancel)
   }
 }
 

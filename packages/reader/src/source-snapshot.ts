@@ -28,6 +28,7 @@ export interface SnapshotOptions {
   /** True for a pair of LSN and snapshot alone; false makes the lane's own slot. */
   readonly isTemporary: boolean
   readonly timeoutMs: number
+  readonly signal: AbortSignal
 }
 
 /** @throws SluiceError SLU-2024, SLU-2025 or one of `toPostgresError` */

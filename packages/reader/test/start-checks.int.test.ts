@@ -23,6 +23,16 @@ async function stoppedLane(): Promise<void> {
   await reader.stop()
 }
 
+/** Until a slot's creation waits for a transaction. */
+async function slotIsWaiting(): Promise<void> {
+  for (;;) {
+    const { rowCount } = await shop.source.query(
+      `SELECT FROM pg_stat_activity WHERE query LIKE 'CREATE_REPLICATION_SLOT%' AND wait_event_type = 'Lock' AND datname = current_database()`,
+    )
+    if (rowCount === 1) return
+  }
+}
+
 async function expectRefused(code: string, why: RegExp): Promise<void> {
   const before = (await shop.events()).length
   const refused = shop.start().done
@@ -135,6 +145,9 @@ describe('a lane that is new', () => {
       code: 'SLOT_CREATION_BLOCKED',
       why: expect.stringMatching(/pid \d+ nightly import open for \d+ s/) as unknown,
     })
+    const waiting = shop.start()
+    await slotIsWaiting()
+    await waiting.stop()
     await writer.query('COMMIT')
     await writer.end()
     const reader = shop.start()
