@@ -41,7 +41,7 @@ module.exports = {
     {
       name: 'schemas-only-words',
       severity: 'error',
-      from: { path: '^schemas/', pathNot: '\\.test\\.ts$' },
+      from: { path: '^schemas/', pathNot: ['\\.test\\.ts$', '/test/'] },
       to: { path: '^packages/', pathNot: '^packages/(core|system|outbox)/' },
     },
     { name: 'infra-below', severity: 'error', from: { path: '^infra/' }, to: { path: '^packages/', pathNot: '^packages/core/' } },
