@@ -8,7 +8,15 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { aggregateName, epochMicros, lsnOf, namespaceBytes, parseLsn, silentLogger, streamedEventId } from '@sluice/core'
 import { createTestDatabase } from '@sluice/infra'
 import { type PostgresTarget, connect, createPool, inTransaction, migrate, postgresTarget } from '@sluice/postgres'
-import { type EventAppender, type LaneRecord, createEventAppender, createLane, getLane, migrateStore } from '@sluice/store'
+import {
+  type AppendPart,
+  type EventAppender,
+  type LaneRecord,
+  createEventAppender,
+  createLane,
+  getLane,
+  migrateStore,
+} from '@sluice/store'
 import { type SystemDefinition, defineSystem, integer, mapTable, table, topic } from '@sluice/system'
 import type { Client, Pool } from 'pg'
 
@@ -138,6 +146,7 @@ async function readOnce(client: Client, appender: EventAppender, lane: LaneRecor
   )
   let commitLsn = lsnOf(0n)
   let ids: string[] = []
+  const parts: AppendPart[] = []
   for (const { data } of rows) {
     const kind = String.fromCharCode(data[0]!)
     if (kind === 'B') [commitLsn, ids] = [lsnOf(data.readBigUInt64BE(1)), []]
@@ -162,8 +171,9 @@ async function readOnce(client: Client, appender: EventAppender, lane: LaneRecor
       }
     })
     const commit = { kind: 'commit', commitLsn, endLsn, committedAt: epochMicros(BigInt(Date.now()) * 1000n) } as const
-    await appender.append([{ commit, events, isLast: true }])
+    parts.push({ commit, events, isLast: true })
   }
+  if (parts.length > 0) await appender.append(parts)
   const flushed = parseLsn(before[0]!.lsn)
   if (flushed > appender.durableLsn) await appender.recordKeepalive(flushed)
 }

@@ -51,6 +51,7 @@ const system: SystemDefinition = defineSystem({
   services: {
     billing: {
       migrations: none,
+      outbox: { topic: topic('verify.billing.events') },
       projections: [
         mapTable(orders, {
           into: 'open_orders',
@@ -63,6 +64,7 @@ const system: SystemDefinition = defineSystem({
           }),
           filter: (c) => sql`${c.status} = 'open'`,
         }),
+        handler('emit', { tables: [orders], isEventsOnly: true, apply: async () => undefined }),
         mapTable(lines, { into: 'lines', columns: (c) => ({ order_id: c.order_id, no: c.line_no, sku: c.sku }) }),
       ],
     },
@@ -78,6 +80,20 @@ const system: SystemDefinition = defineSystem({
               key: ['state'],
               columns: ['state', 'orders'],
               query: 'SELECT status::text, count(*) FROM orders GROUP BY 1',
+            },
+          ],
+          apply: async () => undefined,
+        }),
+        handler('follow billing', {
+          eventTypes: ['LineBilled'],
+          expectations: [
+            {
+              source: 'billing',
+              targetSchema: 'public',
+              target: 'billed',
+              key: ['sku'],
+              columns: ['sku', 'lines'],
+              query: 'SELECT sku, count(*) FROM public.lines GROUP BY 1',
             },
           ],
           apply: async () => undefined,
@@ -135,7 +151,7 @@ async function makeTables(): Promise<void> {
       state state NOT NULL, seen_at timestamptz NOT NULL DEFAULT now());
     CREATE TABLE lines (order_id uuid, no integer, sku text NOT NULL, PRIMARY KEY (order_id, no))`)
   await analytics.query(
-    'CREATE TABLE orders_per_state (state text PRIMARY KEY, orders bigint NOT NULL); CREATE TABLE guesses (n integer)',
+    'CREATE TABLE orders_per_state (state text PRIMARY KEY, orders bigint NOT NULL); CREATE TABLE guesses (n integer); CREATE TABLE billed (sku text PRIMARY KEY, lines bigint NOT NULL)',
   )
   await fillTargets()
 }
@@ -143,7 +159,7 @@ async function makeTables(): Promise<void> {
 /** Fills the targets as a projector would, written by hand and apart from the mapping. */
 async function fillTargets(): Promise<void> {
   await billing.query('TRUNCATE open_orders, lines')
-  await analytics.query('TRUNCATE orders_per_state, guesses')
+  await analytics.query('TRUNCATE orders_per_state, guesses, billed')
   const { rows: open } = await monolith.query<{ id: string; title: string | null; bytes: string; amount: string }>(
     `SELECT id, title, bytes, amount::text FROM orders WHERE status = 'open'`,
   )
@@ -160,6 +176,7 @@ async function fillTargets(): Promise<void> {
     'SELECT order_id, line_no, sku FROM order_lines',
   )
   for (const line of rows) await billing.query('INSERT INTO lines VALUES ($1, $2, $3)', [line.order_id, line.line_no, line.sku])
+  await analytics.query(`INSERT INTO billed VALUES ('sku 1', 30), ('sku 2', 30), ('sku 3', 30)`)
   await analytics.query(`INSERT INTO orders_per_state VALUES ('open', 20), ('closed', 10)`)
 }
 
@@ -219,6 +236,16 @@ test('rows of a composite key are told apart and named by it', async () => {
 test('what a handler must hold is asked of the monolith', async () => {
   const tables = await planted(analytics, `UPDATE orders_per_state SET orders = 21 WHERE state = 'open'`)
   expect(tables.get('orders_per_state')).toMatchObject({ different: 1, examples: [{ key: ['open'], columns: ['orders'] }] })
+})
+
+test('what is fed by the events of a service is asked of that service', async () => {
+  expect((await verify()).get('billed')).toMatchObject({ status: 'equal', sourceRows: 3, targetRows: 3 })
+  const tables = await planted(analytics, `UPDATE billed SET lines = 29 WHERE sku = 'sku 2'`)
+  expect(tables.get('billed')).toMatchObject({ different: 1, examples: [{ key: ['sku 2'], columns: ['lines'] }] })
+})
+
+test('a handler that only emits events needs no expectation', async () => {
+  expect((await verify()).has('handler emit')).toBe(false)
 })
 
 test('a handler without expectation, and a table that nothing is expected of, are unverifiable', async () => {
