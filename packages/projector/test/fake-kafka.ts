@@ -187,7 +187,8 @@ class Member implements GroupConsumer {
       const name = partitionName(log)
       const next = this.#next.get(name)
       if (next === undefined || this.#paused.has(name)) continue
-      const messages = log.messages.filter((m) => m.offset >= next).slice(0, MESSAGES_A_FETCH)
+      const from = firstFrom(log.messages, next)
+      const messages = log.messages.slice(from, from + MESSAGES_A_FETCH)
       const last = messages.at(-1)
       if (!last) continue
       this.#next.set(name, last.offset + 1n)
@@ -197,4 +198,16 @@ class Member implements GroupConsumer {
     }
     if (isMore) this.wake()
   }
+}
+
+/** Index of the first message at or after an offset. */
+function firstFrom(messages: readonly IncomingMessage[], offset: bigint): number {
+  let low = 0
+  let high = messages.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (messages[middle]!.offset < offset) low = middle + 1
+    else high = middle
+  }
+  return low
 }

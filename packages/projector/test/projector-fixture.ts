@@ -1,15 +1,25 @@
 /** A service database of its own, a lane in a fake Kafka, and projectors over them. */
-import { type Logger, silentLogger } from '@sluice/core'
+import { silentLogger } from '@sluice/core'
 import { createTestDatabase } from '@sluice/infra'
 import { type PostgresTarget, connect, postgresTarget } from '@sluice/postgres'
 import { controlTopicName, lanesOf, topicsOf } from '@sluice/system'
 import type { Client } from 'pg'
-import { type ProjectorLimits, type ProjectorProgress, consumerGroupOf, createProjector, migrateService } from '../src/index.ts'
+import {
+  type ProjectorLimits,
+  type ProjectorOptions,
+  type ProjectorProgress,
+  consumerGroupOf,
+  createProjector,
+  migrateService,
+} from '../src/index.ts'
 import { FakeKafka } from './fake-kafka.ts'
 import { SERVICE, shop } from './shop-system.ts'
 import { TestLane, jsonDecoder } from './test-lane.ts'
 
 export const GROUP = consumerGroupOf(shop, SERVICE)
+
+/** What a projector reads from, where it is not the fake. */
+type ProjectorSource = Pick<ProjectorOptions, 'system' | 'kafka' | 'decoder'>
 
 /** A projector that runs until `stop`. */
 export interface RunningProjector {
@@ -56,7 +66,7 @@ export class Shop {
     return new Shop(target, await connect(target, { applicationName: 'projector test' }), () => database.drop())
   }
 
-  start(limits: Partial<ProjectorLimits> = {}, logger: Logger = silentLogger): RunningProjector {
+  start(limits: Partial<ProjectorLimits> = {}, source: Partial<ProjectorSource> = {}): RunningProjector {
     const stopping = new AbortController()
     const progress: ProjectorProgress[] = []
     const waiting = new Set<{ condition: (p: ProjectorProgress) => boolean; resolve: (p: ProjectorProgress) => void }>()
@@ -66,7 +76,8 @@ export class Shop {
       target: this.target,
       kafka: this.kafka,
       decoder: jsonDecoder,
-      logger,
+      logger: silentLogger,
+      ...source,
       limits: { retryDelayMsMax: 200, ...limits },
       onProgress: (p) => {
         progress.push(p)

@@ -1,5 +1,6 @@
 /** A small shop: two tables of the monolith that refer to each other, and one service with every kind of projection. */
 import {
+  type CapturedTable,
   type SystemDefinition,
   arrayOf,
   bigint,
@@ -17,39 +18,6 @@ import {
   uuid,
 } from '@sluice/system'
 
-export const customers = table('customers', {
-  aggregate: 'Customer',
-  key: ['id'],
-  topic: topic('shop.customers', { partitions: 2 }),
-  columns: {
-    id: uuid(),
-    email: text().nullable(),
-    name: text(),
-    bio: text().nullable(),
-    tier: enumType('public.tier', ['basic', 'gold']),
-  },
-})
-
-export const orders = table('orders', {
-  aggregate: 'Order',
-  key: ['id'],
-  topic: topic('shop.orders', { partitions: 3 }),
-  columns: {
-    id: bigint(),
-    customer_id: uuid().nullable(),
-    amount: numeric(12, 2).nullable(),
-    tags: arrayOf(text()).nullable(),
-    data: jsonb().nullable(),
-  },
-})
-
-export const links = table('links', {
-  aggregate: 'Link',
-  key: ['id'],
-  topic: topic('shop.links', { partitions: 1 }),
-  columns: { id: integer(), next: integer().nullable() },
-})
-
 export const SERVICE = 'sales'
 
 const countOrders = handler('count-orders', {
@@ -65,37 +33,83 @@ const countOrders = handler('count-orders', {
   },
 })
 
-export const shop: SystemDefinition = defineSystem({
-  name: 'shop',
-  avroSchemas: new URL('./shop/avro/', import.meta.url),
-  monolith: { tables: [customers, orders, links], outbox: { topic: topic('shop.events', { partitions: 1 }) } },
-  services: {
-    [SERVICE]: {
-      migrations: new URL('./shop/', import.meta.url),
-      projections: [
-        mapTable(orders, {
-          into: 'orders',
-          columns: (c) => ({ id: c.id, client_id: c.customer_id, amount: c.amount, tags: c.tags, data: c.data }),
-        }),
-        mapTable(customers, {
-          into: 'clients',
-          columns: (c) => ({
-            client_id: c.id,
-            email: c.email,
-            name: c.name,
-            bio: c.bio,
-            tier: c.tier,
-            shout: sql`upper(${c.name})`,
-          }),
-        }),
-        mapTable(customers, {
-          into: 'favourites',
-          columns: (c) => ({ client_id: c.id, name: c.name, bio: c.bio }),
-          filter: (c) => sql`${c.tier} = 'gold'`,
-        }),
-        mapTable(links, { into: 'links' }),
-        countOrders,
-      ],
+/** Table definitions and the system over them; a name of its own gives it topics of its own. */
+export interface ShopSystem {
+  readonly system: SystemDefinition
+  readonly customers: CapturedTable
+  readonly orders: CapturedTable
+  readonly links: CapturedTable
+}
+
+export function defineShop(name: string): ShopSystem {
+  const customers = table('customers', {
+    aggregate: 'Customer',
+    key: ['id'],
+    topic: topic(`${name}.customers`, { partitions: 2 }),
+    columns: {
+      id: uuid(),
+      email: text().nullable(),
+      name: text(),
+      bio: text().nullable(),
+      tier: enumType('public.tier', ['basic', 'gold']),
     },
-  },
-})
+  })
+
+  const orders = table('orders', {
+    aggregate: 'Order',
+    key: ['id'],
+    topic: topic(`${name}.orders`, { partitions: 3 }),
+    columns: {
+      id: bigint(),
+      customer_id: uuid().nullable(),
+      amount: numeric(12, 2).nullable(),
+      tags: arrayOf(text()).nullable(),
+      data: jsonb().nullable(),
+    },
+  })
+
+  const links = table('links', {
+    aggregate: 'Link',
+    key: ['id'],
+    topic: topic(`${name}.links`, { partitions: 1 }),
+    columns: { id: integer(), next: integer().nullable() },
+  })
+
+  const system: SystemDefinition = defineSystem({
+    name,
+    avroSchemas: new URL('./shop/avro/', import.meta.url),
+    monolith: { tables: [customers, orders, links], outbox: { topic: topic(`${name}.events`, { partitions: 1 }) } },
+    services: {
+      [SERVICE]: {
+        migrations: new URL('./shop/', import.meta.url),
+        projections: [
+          mapTable(orders, {
+            into: 'orders',
+            columns: (c) => ({ id: c.id, client_id: c.customer_id, amount: c.amount, tags: c.tags, data: c.data }),
+          }),
+          mapTable(customers, {
+            into: 'clients',
+            columns: (c) => ({
+              client_id: c.id,
+              email: c.email,
+              name: c.name,
+              bio: c.bio,
+              tier: c.tier,
+              shout: sql`upper(${c.name})`,
+            }),
+          }),
+          mapTable(customers, {
+            into: 'favourites',
+            columns: (c) => ({ client_id: c.id, name: c.name, bio: c.bio }),
+            filter: (c) => sql`${c.tier} = 'gold'`,
+          }),
+          mapTable(links, { into: 'links' }),
+          countOrders,
+        ],
+      },
+    },
+  })
+  return { system, customers, orders, links }
+}
+
+export const { system: shop, customers, orders, links } = defineShop('shop')

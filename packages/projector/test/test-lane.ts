@@ -8,6 +8,7 @@ import {
   type Operation,
   type PartitionEnd,
   type RowText,
+  type TopicPartition,
   type Uuid,
   aggregateName,
   epochMicros,
@@ -51,6 +52,10 @@ export const announced = (eventType: string, payload: object): Change => ({
   payload: JSON.stringify(payload),
 })
 
+export interface TestMessage extends TopicPartition {
+  readonly event: ProjectedEvent
+}
+
 export class TestLane {
   readonly id = laneId(1)
   readonly epoch: Uuid
@@ -63,7 +68,7 @@ export class TestLane {
   #position = 0n
   #previous = 0n
   #lsn = 0x1000n
-  #pending: { readonly topic: string; readonly partition: number; readonly value: Buffer }[] = []
+  #pending: TestMessage[] = []
   /** Every event of the lane, in position order. */
   readonly events: ProjectedEvent[] = []
 
@@ -94,15 +99,31 @@ export class TestLane {
     for (const event of events) {
       const topic = this.#topicOf(event, changes[events.indexOf(event)]!)
       const partition = partitionOf(Buffer.from(event.aggregateKey ?? event.aggregateId), this.#kafka.partitionsOf(topic))
-      this.#pending.push({ topic, partition, value: encode(event) })
+      this.#pending.push({ topic, partition, event })
     }
     return events
   }
 
   /** Publishes what was written in one Kafka transaction. */
   publish(options: { commitEnd?: boolean } = {}): void {
-    const messages = this.#pending.splice(0)
-    const offsets = this.#kafka.transact(messages)
+    const messages = this.take()
+    const offsets = this.#kafka.transact(messages.map((m) => ({ ...m, value: encode(m.event) })))
+    const record = this.record(messages, offsets, options)
+    const topic = controlTopicName(this.#system, this.#laneName)
+    this.#kafka.transact([{ topic, partition: 0, value: Buffer.from(formatControlRecord(record)) }])
+  }
+
+  /** What was written and not published yet, for a caller that publishes it elsewhere. */
+  take(): readonly TestMessage[] {
+    return this.#pending.splice(0)
+  }
+
+  /** The control record of messages that were published at these offsets. */
+  record(
+    messages: readonly TestMessage[],
+    offsets: readonly bigint[],
+    options: { commitEnd?: boolean; clusterId?: string } = {},
+  ): ControlRecord {
     messages.forEach(({ topic, partition }, i) => {
       const name = partitionName({ topic, partition })
       const events = (this.#ends.get(name)?.events ?? 0n) + 1n
@@ -118,11 +139,10 @@ export class TestLane {
       link: this.#lsn,
       head: '00',
       partitions: [...this.#ends.values()],
-      clusterId: this.#kafka.clusterId,
+      clusterId: options.clusterId ?? this.#kafka.clusterId,
     }
     this.#previous = this.#position
-    const topic = controlTopicName(this.#system, this.#laneName)
-    this.#kafka.transact([{ topic, partition: 0, value: Buffer.from(formatControlRecord(record)) }])
+    return record
   }
 
   #eventOf(change: Change, ordinal: number): ProjectedEvent {
