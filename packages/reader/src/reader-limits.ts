@@ -4,9 +4,9 @@ export interface ReaderLimits {
   readonly batchEventsMax: number
   /** A batch that holds so many bytes is full. Two batches are held at most: one fills while one is written. @default 4 MiB */
   readonly batchBytesMax: number
-  /** Rows of a chunk of the initial load. @default 10,000 */
+  /** Rows of a chunk of the initial load. @default 5,000 */
   readonly chunkRowsMax: number
-  /** Bytes of a chunk; the row that reaches it ends it. Two chunks are held at most. @default 8 MiB */
+  /** Bytes of a chunk; the row that reaches it ends it. Two chunks are held at most. @default 4 MiB */
   readonly chunkBytesMax: number
   /** How often PostgreSQL is told what is durable. @default 1,000 */
   readonly feedbackIntervalMs: number
@@ -25,8 +25,8 @@ export interface ReaderLimits {
 export const READER_LIMITS: ReaderLimits = {
   batchEventsMax: 5_000,
   batchBytesMax: 4 * 1024 * 1024,
-  chunkRowsMax: 10_000,
-  chunkBytesMax: 8 * 1024 * 1024,
+  chunkRowsMax: 5_000,
+  chunkBytesMax: 4 * 1024 * 1024,
   feedbackIntervalMs: 1_000,
   keepaliveIntervalMs: 1_000,
   heartbeatIntervalMs: 10_000,
