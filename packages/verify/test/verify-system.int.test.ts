@@ -1,8 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { isSluiceError } from '@sluice/core'
+import { type ControlRecord, isSluiceError } from '@sluice/core'
+import type { KafkaPort } from '@sluice/kafka'
 import { connect } from '@sluice/postgres'
+import { getLane } from '@sluice/store'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { type VerifyProgress, type VerifyReport, isGreen, verifySystem } from '../src/index.ts'
+import { controlTopicWith } from './control-topic.ts'
 import { type FakePipeline, fakeSystem, openFakePipeline } from './fake-pipeline.ts'
 
 let pipeline: FakePipeline
@@ -20,7 +23,7 @@ beforeEach(() => {
 })
 
 function verify(
-  options: { limits?: object; onProgress?: (p: VerifyProgress) => void; signal?: AbortSignal } = {},
+  options: { limits?: object; kafka?: KafkaPort; onProgress?: (p: VerifyProgress) => void; signal?: AbortSignal } = {},
 ): Promise<VerifyReport> {
   return verifySystem({ system: fakeSystem, targets: pipeline.targets, ...options })
 }
@@ -95,6 +98,46 @@ test('without the head of the control topic the chain is unchecked and nothing i
   expect(report.chain).toMatchObject([{ lane: 'monolith', status: 'unchecked' }])
   expect(report.verdict).toBe('partial')
   expect(isGreen(report)).toBe(false)
+})
+
+/** What the relay would have written last. */
+async function headOutside(change: { head?: string; link?: bigint } = {}): Promise<ControlRecord> {
+  const store = await connect(pipeline.targets.pipeline, { applicationName: 'test' })
+  try {
+    const lane = await getLane(store, 'fake', 'monolith')
+    return {
+      lane: lane.lane,
+      laneName: lane.laneName,
+      epoch: lane.epoch,
+      position: lane.position,
+      previous: lane.position,
+      commitEnd: true,
+      link: change.link ?? lane.link,
+      head: change.head ?? lane.head.toString('hex'),
+      partitions: [],
+      clusterId: 'fake',
+    }
+  } finally {
+    await store.end()
+  }
+}
+
+test('equal tables under a chain that ends in the head of the control topic are green', async () => {
+  const report = await verify({ kafka: controlTopicWith(await headOutside()) })
+  expect(report).toMatchObject({
+    verdict: 'equal',
+    isComplete: true,
+    chain: [{ lane: 'monolith', status: 'whole', problem: null }],
+  })
+  expect(isGreen(report)).toBe(true)
+})
+
+test('a head outside that the store does not have is a broken chain: its tail was removed, or written anew', async () => {
+  const { link } = await headOutside()
+  for (const change of [{ link: link + 1n }, { head: '00'.repeat(32) }]) {
+    const report = await verify({ kafka: controlTopicWith(await headOutside(change)) })
+    expect(report).toMatchObject({ verdict: 'different', chain: [{ status: 'broken' }] })
+  }
 })
 
 test('a changed event breaks the chain, and the verdict is no', async () => {
