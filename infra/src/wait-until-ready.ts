@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Probe } from './server-probe.ts'
 
-const READY_TIMEOUT_MS = 90_000
+const READY_TIMEOUT_MS = 150_000
 const PROBE_INTERVAL_MS = 50
 
 /**

@@ -1,9 +1,10 @@
 /**
- * A program that starts servers and then waits, for tests that kill it. Prints one JSON line when the servers answer.
+ * A program that starts servers and then waits for the end of its stdin, for tests that kill it. Prints one JSON line
+ * when the servers answer.
  *
  * Arguments: names of servers.
  */
-import { setInterval } from 'node:timers'
+import { once } from 'node:events'
 import { startServers } from '../src/start-servers.ts'
 
 const names = process.argv.slice(2)
@@ -13,5 +14,5 @@ const servers = await startServers({
   useContainers: false,
 })
 process.stdout.write(`${JSON.stringify(servers.all.map(({ name, url }) => ({ name, url })))}\n`)
-// Without a timer this program would end here, and its servers with it.
-if (!names.includes('return')) setInterval(() => undefined, 60_000)
+// Ends when its stdin does, without stopping its servers.
+await once(process.stdin.resume(), 'end')

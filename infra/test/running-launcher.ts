@@ -1,9 +1,10 @@
 /** Runs the launcher fixture and finds what it left. */
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
+import { execFileSync, spawn, type ChildProcessByStdio } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { runsFolder } from '../src/folders.ts'
@@ -11,7 +12,7 @@ import { isRunning, type ProcessIdentity } from '../src/process-identity.ts'
 import { processRecordSchema } from '../src/process-spec.ts'
 
 export interface RunningLauncher {
-  readonly child: ChildProcess
+  readonly child: ChildProcessByStdio<Writable, Readable, null>
   readonly servers: readonly { name: string; url: string }[]
   readonly runFolder: string
   /** The watcher and the servers. */
@@ -23,7 +24,7 @@ export interface RunningLauncher {
 export async function runLauncher(...args: string[]): Promise<RunningLauncher> {
   const fixture = fileURLToPath(new URL('launcher-fixture.ts', import.meta.url))
   const before = new Set(runFolders())
-  const child = spawn(process.execPath, [fixture, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [fixture, ...args], { stdio: ['pipe', 'pipe', 'inherit'] })
   const lines = createInterface({ input: child.stdout })
   const [line] = z.tuple([z.string()]).parse(await once(lines, 'line'))
   const servers = z.array(z.object({ name: z.string(), url: z.string() })).parse(JSON.parse(line))
