@@ -11,7 +11,7 @@
 import { type Offset, type TopicPartition, partitionName } from '@sluice/core'
 import kafkajs, { type Consumer, type ConsumerGroupJoinEvent } from 'kafkajs'
 import { FetchLoop } from './fetch-loop.ts'
-import { toKafkaError } from './kafka-error.ts'
+import { isCoordinatorNotReady, toKafkaError } from './kafka-error.ts'
 import { type KafkaConnection, kafkajsClient, lowLevelCluster } from './kafkajs-client.ts'
 import type { ConsumerHandlers, GroupConsumer } from './kafka-port.ts'
 import type { FetchLimits } from './partition-fetch.ts'
@@ -52,6 +52,8 @@ class KafkajsGroupConsumer implements GroupConsumer {
   #ownedSinceMs = 0
   /** Counts assignments, so that offsets that come late for an old one are not used. */
   #assignment = 0
+  /** Since when the group's coordinator is not ready. */
+  #joiningSince: number | undefined
   #isClosed = false
 
   constructor(connection: KafkaConnection, options: GroupConsumerOptions, limits: GroupConsumerLimits) {
@@ -66,7 +68,7 @@ class KafkajsGroupConsumer implements GroupConsumer {
       heartbeatInterval: Math.floor(limits.sessionTimeoutMs / 4),
       rebalanceTimeout: limits.sessionTimeoutMs,
       maxWaitTimeInMs: limits.waitMs,
-      retry: RETRY,
+      retry: { ...RETRY, restartOnFailure: (error) => Promise.resolve(this.#mayJoinAgain(error)) },
       partitionAssigners: [
         options.assignment === 'single' ? singleAssigner(() => this.#ownedSinceMs) : kafkajs.PartitionAssigners.roundRobin,
       ],
@@ -84,7 +86,7 @@ class KafkajsGroupConsumer implements GroupConsumer {
       this.#onJoin(event)
     })
     this.#consumer.on(this.#consumer.events.CRASH, ({ payload }) => {
-      this.#fail(payload.error)
+      if (!payload.restart) this.#fail(payload.error)
     })
     try {
       const cluster = lowLevelCluster(kafkajsClient(this.#connection, RETRY))
@@ -141,6 +143,7 @@ class KafkajsGroupConsumer implements GroupConsumer {
 
   /** Called by kafkajs while the join is under way: the pause is in place before its first fetch. */
   #onJoin({ payload }: ConsumerGroupJoinEvent): void {
+    this.#joiningSince = undefined
     if (this.#isClosed) return
     this.#consumer.pause(this.#options.topics.map((topic) => ({ topic })))
     const now = Object.entries(payload.memberAssignment).flatMap(([topic, partitions]) =>
@@ -171,6 +174,13 @@ class KafkajsGroupConsumer implements GroupConsumer {
       return { ...at, offset }
     })
     this.#loop?.assign(positions)
+  }
+
+  /** A coordinator that still loads its groups, or has moved, refuses to let members join, which kafkajs does not wait for. */
+  #mayJoinAgain(error: unknown): boolean {
+    if (this.#isClosed || !isCoordinatorNotReady(error)) return false
+    this.#joiningSince ??= performance.now()
+    return performance.now() - this.#joiningSince < this.#limits.unreachableMs
   }
 
   #fail(error: unknown): void {

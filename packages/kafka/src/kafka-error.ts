@@ -49,6 +49,12 @@ export function isStaleMetadata(error: unknown): boolean {
   return causesOf(error).some((e) => stale.test(typeOf(e)) || e.name === 'KafkaJSTopicMetadataNotLoaded')
 }
 
+/** True where the group's coordinator is not there yet: after the start of a broker, or when it moved. */
+export function isCoordinatorNotReady(error: unknown): boolean {
+  const notReady = /^(GROUP_LOAD_IN_PROGRESS|GROUP_COORDINATOR_NOT_AVAILABLE|NOT_COORDINATOR_FOR_GROUP)$/
+  return causesOf(error).some((e) => notReady.test(typeOf(e)))
+}
+
 /** The error as a SluiceError; one that is a SluiceError already is returned as it is. */
 export function toKafkaError(error: unknown, context: KafkaErrorContext): SluiceError {
   if (isSluiceError(error)) return error
