@@ -123,8 +123,12 @@ export class TestSystem implements AsyncDisposable {
   }
 }
 
-/** Makes the databases, the monolith's schema, and provisions the rest. */
-export async function startTestSystem(servers: TestServers, file: URL): Promise<TestSystem> {
+/** Makes the databases and the monolith's schema, and provisions the rest unless the test wants to do that itself. */
+export async function startTestSystem(
+  servers: TestServers,
+  file: URL,
+  { isProvisioned = true }: { readonly isProvisioned?: boolean } = {},
+): Promise<TestSystem> {
   const { running } = servers
   const module = (await import(file.href)) as { default: SystemDefinition }
   const definition = module.default
@@ -137,12 +141,13 @@ export async function startTestSystem(servers: TestServers, file: URL): Promise<
   }
   const system = new TestSystem(definition, fileURLToPath(file), running, databases)
   await makeMonolith(definition, system.url('monolith'))
+  if (!isProvisioned) return system
   const provision = await runSluice(['provision'], system.env)
   if (provision.code !== 0) throw new Error(`sluice provision ended with ${provision.code}: ${provision.stderr}`)
   return system
 }
 
-async function makeMonolith(definition: SystemDefinition, url: string): Promise<void> {
+export async function makeMonolith(definition: SystemDefinition, url: string): Promise<void> {
   const target = postgresTarget('monolith', url)
   const { migrations, outbox } = definition.monolith
   if (migrations) await migrate(target, { folder: migrations, table: 'monolith_migrations' })

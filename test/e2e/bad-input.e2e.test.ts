@@ -1,0 +1,159 @@
+/**
+ * What a user gets wrong, or what goes wrong around Sluice: a clear message with the way out, the documented exit code, and
+ * nothing lost or skipped. One system goes through it all, in the order in which a user would.
+ */
+import { createTestDatabase, startServers } from '@sluice/infra'
+import pg from 'pg'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { SluiceProcess, runSluice } from '../harness/sluice-process.ts'
+import { type TestServers, startTestServers } from '../harness/test-servers.ts'
+import { type TestSystem, makeMonolith, startTestSystem } from '../harness/test-system.ts'
+import { waitUntil } from '../harness/wait-until.ts'
+
+const SYSTEM = new URL('../../schemas/bookshop/system.ts', import.meta.url)
+const LIMIT_MS = 60_000
+const NOWHERE = '127.0.0.1:1'
+
+let servers: TestServers
+let system: TestSystem
+
+beforeAll(async () => {
+  servers = await startTestServers()
+  system = await startTestSystem(servers, SYSTEM, { isProvisioned: false })
+})
+
+afterAll(async () => {
+  await system[Symbol.asyncDispose]()
+  await servers[Symbol.asyncDispose]()
+})
+
+/** Runs a command that must fail; the message has the code, and a way out. */
+async function expectFailure(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  expected: { readonly exit: number; readonly code: string; readonly says: RegExp },
+): Promise<void> {
+  const { code, stderr } = await runSluice(args, { ...system.env, ...env, NO_COLOR: '1' })
+  expect({ exit: code, stderr }).toMatchObject({ exit: expected.exit, stderr: expect.stringContaining(expected.code) as string })
+  expect(stderr).toMatch(expected.says)
+  expect(stderr).toMatch(/\btry\b/)
+}
+
+test('a setting is missing: exit 2, every one is named', async () => {
+  await expectFailure(
+    ['provision'],
+    { SLUICE_CATALOG_URL: '', KAFKA_BROKERS: '' },
+    { exit: 2, code: 'SLU-1002', says: /SLUICE_CATALOG_URL[\s\S]*KAFKA_BROKERS|KAFKA_BROKERS[\s\S]*SLUICE_CATALOG_URL/ },
+  )
+})
+
+test('a wrong URL: exit 3, the server is named and the password is not', async () => {
+  const url = `postgresql://app:planted-password@${NOWHERE}/shop`
+  await expectFailure(['provision'], { SLUICE_PIPELINE_URL: url }, { exit: 3, code: 'SLU-2001', says: /127\.0\.0\.1:1\/shop/ })
+  const { stdout, stderr } = await runSluice(['provision', '--json'], { ...system.env, SLUICE_PIPELINE_URL: url })
+  expect(stdout + stderr).not.toContain('planted-password')
+  expect(JSON.parse(stdout)).toMatchObject({ v: 1, ok: false, error: { code: 'SLU-2001' } })
+})
+
+test('an unreachable registry: exit 3', async () => {
+  await expectFailure(
+    ['provision'],
+    { SCHEMA_REGISTRY_URL: `http://${NOWHERE}` },
+    { exit: 3, code: 'SLU-4201', says: /127\.0\.0\.1:1/ },
+  )
+})
+
+test('an incompatible schema: exit 3 before anything is published, with the difference', async () => {
+  const subject = `${servers.running.registry.url}/subjects/bookshop.books-value`
+  const schema = JSON.stringify({ type: 'record', name: 'Stranger', fields: [{ name: 'weight', type: 'double' }] })
+  const headers = { 'content-type': 'application/vnd.schemaregistry.v1+json' }
+  const registered = await fetch(`${subject}/versions`, { method: 'POST', headers, body: JSON.stringify({ schema }) })
+  expect(registered.ok, await registered.text()).toBe(true)
+  await expectFailure(['provision'], {}, { exit: 3, code: 'SLU-4202', says: /bookshop\.books/ })
+  for (const query of ['', '?permanent=true']) await fetch(subject + query, { method: 'DELETE' })
+})
+
+test('with everything in place, provision and a second provision pass', async () => {
+  const first = await runSluice(['provision'], system.env)
+  expect(first, first.stderr).toMatchObject({ code: 0 })
+  const second = await runSluice(['provision'], system.env)
+  expect(second, second.stderr).toMatchObject({ code: 0 })
+})
+
+test('a role without REPLICATION: exit 3, with the statement that grants it', async () => {
+  const monolith = await system.client('monolith')
+  await monolith.query(`CREATE ROLE bookshop_reader LOGIN PASSWORD 'x'`)
+  const url = new URL(system.url('monolith'))
+  url.username = 'bookshop_reader'
+  url.password = 'x'
+  await expectFailure(
+    ['run', 'reader'],
+    { SLUICE_MONOLITH_URL: url.toString() },
+    { exit: 3, code: 'SLU-2003', says: /bookshop_reader|REPLICATION/i },
+  )
+  await monolith.query('DROP ROLE bookshop_reader')
+})
+
+test('wal_level=replica: exit 3, with the setting to change', async () => {
+  const replica = await startServers({ monolith: { settings: { wal_level: 'replica' } } })
+  try {
+    const database = await createTestDatabase(replica.monolith.url, 'replica monolith')
+    await makeMonolith(system.definition, database.url)
+    await expectFailure(
+      ['run', 'reader'],
+      { SLUICE_MONOLITH_URL: database.url },
+      { exit: 3, code: 'SLU-2010', says: /wal_level/ },
+    )
+  } finally {
+    await replica.stop()
+  }
+})
+
+test('a table without a primary key: exit 3, the table is named', async () => {
+  const monolith = await system.client('monolith')
+  await monolith.query('ALTER TABLE orders DROP CONSTRAINT orders_pkey')
+  await expectFailure(['run', 'reader'], {}, { exit: 3, code: 'SLU-2012', says: /orders/ })
+  await monolith.query('ALTER TABLE orders ADD PRIMARY KEY (id)')
+})
+
+test('a row that a service refuses is parked and listed; the others arrive; verify says different', async () => {
+  const monolith = await system.client('monolith')
+  const sales = await system.client('sales')
+  await monolith.query(`INSERT INTO books (isbn, title, format, price) VALUES ('1', 'One', 'ebook', 1)`)
+  await monolith.query(`INSERT INTO customers (first_name, last_name, email) VALUES ('Ann', 'Lee', 'ann@example.com')`)
+  await sales.query('ALTER TABLE orders ADD CONSTRAINT few CHECK (quantity < 1000)')
+  const all = system.start('all', ['run', 'all'])
+  await expectArrival(all, 'sales', 'SELECT count(*) AS n FROM customers', 1)
+
+  await monolith.query(
+    `INSERT INTO orders (customer_id, isbn, quantity, note) VALUES (1, '1', 5000, 'planted-secret'), (1, '1', 2, NULL)`,
+  )
+  await expectArrival(all, 'sales', 'SELECT count(*) AS n FROM orders', 1)
+  const parked = await runSluice(['parked', 'list', 'sales'], system.env)
+  expect(parked.code).toBe(0)
+  expect(parked.stdout).toMatch(/OrderCreated[\s\S]*23514|23514[\s\S]*OrderCreated/)
+  expect(parked.stdout + parked.stderr + all.stderr).not.toContain('planted-secret')
+
+  const verify = await runSluice(['verify', '--json'], system.env)
+  expect(verify, verify.stderr).toMatchObject({ code: 4 })
+  expect(JSON.parse(verify.stdout)).toMatchObject({ ok: false })
+  await all.stop()
+})
+
+test('a dropped slot: exit 3, and not one event is stored over the gap', async () => {
+  const monolith = await system.client('monolith')
+  const before = await system.storedPosition('monolith')
+  await monolith.query(`SELECT pg_drop_replication_slot('sluice_bookshop_monolith')`)
+  await monolith.query(`INSERT INTO books (isbn, title, format, price) VALUES ('2', 'Two', 'ebook', 2)`)
+  await expectFailure(['run', 'reader'], {}, { exit: 3, code: 'SLU-2020', says: /sluice_bookshop_monolith/ })
+  expect(await system.storedPosition('monolith')).toBe(before)
+})
+
+async function expectArrival(process: SluiceProcess, service: string, query: string, atLeast: number): Promise<void> {
+  const client: pg.Client = await system.client(service)
+  await waitUntil(`rows in ${service}`, LIMIT_MS, async () => {
+    if (!process.isRunning) throw new Error(process.stderr)
+    const { rows } = await client.query<{ n: string }>(query)
+    return Number(rows[0]?.n) >= atLeast
+  })
+}
