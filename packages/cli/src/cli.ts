@@ -85,18 +85,18 @@ async function endOfParsing(
   return printFailure('sluice', usage, globals, streams)
 }
 
-/** `--no-color` and `--env-file`, before the command is loaded. */
+/** `--no-color` and `--settings`, before the command is loaded. */
 function applyEnvironment(program: Command): void {
-  const { color, envFile } = program.opts<{ color: boolean; envFile?: string }>()
+  const { color, settings } = program.opts<{ color: boolean; settings?: string }>()
   if (!color) process.env['NO_COLOR'] = '1'
-  if (envFile === undefined) return
+  if (settings === undefined) return
   try {
-    process.loadEnvFile(envFile)
+    process.loadEnvFile(settings)
   } catch (cause) {
     throw new SluiceError('CONFIG_INVALID', {
-      what: `the settings file ${envFile} can not be read`,
+      what: `the settings file ${settings} can not be read`,
       why: cause instanceof Error ? cause.message : String(cause),
-      ways: ['--env-file ./path/to/.env'],
+      ways: ['--settings ./path/to/.env'],
       cause,
     })
   }

@@ -31,7 +31,7 @@ export function buildProgram(version: string, dispatch: Dispatch): Command {
     .option('--json', 'one JSON object on stdout', false)
     .option('--debug', 'write the stack of an error into a file', false)
     .option('--no-color', 'no colour; as NO_COLOR=1')
-    .option('--env-file <file>', 'read settings from a file; the environment wins')
+    .option('--settings <file>', 'read settings from a file; the environment wins')
     .addOption(
       new Option('--log-level <level>', 'log of long-running commands')
         .choices(['debug', 'info', 'warn', 'error', 'silent'])

@@ -104,7 +104,7 @@ describe('configuration', () => {
   })
 
   test('a settings file that is not there is refused', async () => {
-    expect((await run(['doctor', '--env-file', '/no/such/file'])).code).toBe(2)
+    expect((await run(['doctor', '--settings', '/no/such/file'])).code).toBe(2)
   })
 })
 

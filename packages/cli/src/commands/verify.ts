@@ -26,7 +26,7 @@ export const verify: CommandImplementation = async (context, { options }) => {
     services,
     targets: deployment,
     kafka: kafkaOf(deployment.kafka, silentLogger),
-    limits: { slotMs: timeout * 1000, stallMs: timeout * 1000 },
+    limits: { standMs: timeout * 1000, slotMs: timeout * 1000, stallMs: timeout * 1000 },
     onProgress: show.onProgress,
     signal: context.signal,
   })

@@ -22,6 +22,8 @@ import { waitForStages } from './wait-for-stages.ts'
 
 /** How long the workload runs after the load has arrived: what the latency is measured over. */
 const MEASURED_MS = 15_000
+/** How long verify waits for a stage that works through a large transaction. */
+const PATIENCE_MS = 60_000
 /** Table of the sample monolith that remembers which migrations were applied. */
 const MONOLITH_MIGRATIONS_TABLE = 'sluice_monolith_migrations'
 
@@ -135,6 +137,7 @@ export class DemoCourse {
       system: this.#system,
       targets: this.#deployment,
       kafka: this.#kafka,
+      limits: { standMs: PATIENCE_MS, slotMs: PATIENCE_MS, stallMs: PATIENCE_MS },
       onProgress: show.onProgress,
       signal: this.#context.signal,
     })

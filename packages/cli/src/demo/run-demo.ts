@@ -61,9 +61,9 @@ async function stayUntilSignal(context: CommandContext, place: DemoPlace): Promi
   const lines = Object.entries({ ...place.environment, SLUICE_SYSTEM: SYSTEM_NAME }).map(([name, value]) => `${name}=${value}`)
   writeFileSync(file, `${lines.join('\n')}\n`, { mode: 0o600 })
   context.say(`everything goes on running; look at it from another terminal:
-  sluice --env-file ${file} status
-  sluice --env-file ${file} events --limit 10
-  sluice --env-file ${file} verify
+  sluice --settings ${file} status
+  sluice --settings ${file} events --limit 10
+  sluice --settings ${file} verify
   logs: ${place.folder}
 Ctrl-C ends it and removes everything`)
   const { signal } = context
