@@ -33,7 +33,8 @@ export async function runCommand(run: CommandRun, streams: Streams): Promise<num
     globals: run.globals,
     environment: process.env,
     signal: stop.signal,
-    system: () => loadNamedSystem(run.globals.system),
+    // The settings file is read after the command line.
+    system: () => loadNamedSystem(run.globals.system ?? process.env['SLUICE_SYSTEM']),
     progress: createProgress({ stream: streams.stderr, style, now: () => performance.now(), isSilent: false }),
     say,
   }
