@@ -1,17 +1,22 @@
-/** Writes Avro's binary encoding into a buffer that grows. https://avro.apache.org/docs/1.12.0/specification/#binary-encoding */
+/** Writes Avro's binary encoding. https://avro.apache.org/docs/1.12.0/specification/#binary-encoding */
+
+/** Values are written one behind the other into slabs of this size. */
+const SLAB_BYTES = 64 * 1024
+
 export class AvroWriter {
   #buffer: Buffer
+  /** Where the value that is written now begins. */
+  #start = 0
   #used = 0
 
-  constructor(initialBytes = 64 * 1024) {
-    this.#buffer = Buffer.allocUnsafe(initialBytes)
+  constructor() {
+    this.#buffer = Buffer.allocUnsafe(SLAB_BYTES)
   }
 
   /** The bytes since the last `take`. They stay valid: the next value is written behind them. */
   take(): Buffer {
-    const taken = this.#buffer.subarray(0, this.#used)
-    this.#buffer = this.#buffer.subarray(this.#used)
-    this.#used = 0
+    const taken = this.#buffer.subarray(this.#start, this.#used)
+    this.#start = this.#used
     return taken
   }
 
@@ -109,8 +114,11 @@ export class AvroWriter {
 
   #ensure(bytes: number): void {
     if (this.#used + bytes <= this.#buffer.length) return
-    const grown = Buffer.allocUnsafe(Math.max(64 * 1024, (this.#used + bytes) * 2))
-    this.#buffer.copy(grown, 0, 0, this.#used)
+    const written = this.#used - this.#start
+    const grown = Buffer.allocUnsafe(Math.max(SLAB_BYTES, (written + bytes) * 2))
+    this.#buffer.copy(grown, 0, this.#start, this.#used)
     this.#buffer = grown
+    this.#start = 0
+    this.#used = written
   }
 }

@@ -12,6 +12,8 @@ export interface RegistryHttp {
   /** Id of a schema that the subject has; null if it does not. */
   registeredId(subject: string, schemaText: string): Promise<number | null>
   schemaText(id: number): Promise<string>
+  /** Text of the subject's newest schema; null if it has none. */
+  latestSchemaText(subject: string): Promise<string | null>
   ping(): Promise<void>
 }
 
@@ -47,8 +49,7 @@ export function registryHttp(options: { readonly url: string; readonly auth?: Re
       if (status === 422) return [`the registry can not read the schema${messageOf(body)}`]
       if (field(body, 'is_compatible') === true) return []
       const messages = field(body, 'messages')
-      const reasons = Array.isArray(messages) ? messages.map(reasonText) : []
-      return reasons.length > 0 ? reasons : ['the registry says that it is not backward compatible']
+      return ['it is not backward compatible', ...(Array.isArray(messages) ? messages.map(reasonText) : [])]
     },
     requireBackward: async (subject) => {
       await request('PUT', `/config/${subjectPath(subject)}`, { compatibility: 'BACKWARD' })
@@ -70,6 +71,11 @@ export function registryHttp(options: { readonly url: string; readonly auth?: Re
         why: `GET /schemas/ids/${id} was answered with HTTP ${status}`,
         ways: ['restore the registry from its copy', `curl ${options.url}/subjects    shows what it has`],
       })
+    },
+    latestSchemaText: async (subject) => {
+      const { status, body } = await request('GET', `/subjects/${subjectPath(subject)}/versions/latest`)
+      const schema = field(body, 'schema')
+      return status !== 404 && typeof schema === 'string' ? schema : null
     },
     ping: async () => {
       await request('GET', '/subjects')

@@ -9,6 +9,7 @@ import { SluiceError, isSluiceError } from '@sluice/core'
 import type { AvroRecord } from './avro-schema.ts'
 import { type RegistryAuth, registryHttp } from './registry-http.ts'
 import { parseEventSchema } from './parse-schema.ts'
+import { schemaDifferences } from './schema-differences.ts'
 
 const { COMPATIBILITY, SchemaRegistry: ConfluentRegistry, SchemaType } = confluent
 
@@ -44,11 +45,18 @@ export function createSchemaRegistry(options: SchemaRegistryOptions): SchemaRegi
   const ids = new Map<string, number>()
   const schemas = new Map<number, AvroRecord>()
 
+  const incompatibilities = async (subject: string, schema: AvroRecord): Promise<readonly string[]> => {
+    const reasons = await http.incompatibilities(subject, JSON.stringify(schema))
+    if (reasons.length === 0) return []
+    const registered = await http.latestSchemaText(subject)
+    return registered === null ? reasons : [...reasons, ...schemaDifferences(parseEventSchema(registered), schema)]
+  }
+
   const ensure = async (subject: string, schema: AvroRecord): Promise<number> => {
     const text = JSON.stringify(schema)
     const known = ids.get(`${subject} ${text}`)
     if (known !== undefined) return known
-    const reasons = await http.incompatibilities(subject, text)
+    const reasons = await incompatibilities(subject, schema)
     if (reasons.length > 0) throw incompatible(subject, reasons)
     // The library sets the subject's compatibility after the first registration; a registry whose default is NONE would keep
     // that if this process died between, so it is set each time.
@@ -72,7 +80,7 @@ export function createSchemaRegistry(options: SchemaRegistryOptions): SchemaRegi
   return {
     ensure,
     find: (subject, schema) => http.registeredId(subject, JSON.stringify(schema)),
-    incompatibilities: (subject, schema) => http.incompatibilities(subject, JSON.stringify(schema)),
+    incompatibilities,
     schemaOf,
     ping: () => http.ping(),
   }
