@@ -13,7 +13,7 @@ const arrows = {
   relay: ['core', 'system', 'postgres', 'store', 'avro', 'kafka'],
   projector: ['core', 'system', 'postgres', 'avro', 'kafka'],
   verify: ['core', 'system', 'postgres', 'store', 'kafka'],
-  provision: ['core', 'system', 'postgres', 'store', 'avro', 'kafka', 'projector'],
+  provision: ['core', 'system', 'postgres', 'outbox', 'store', 'avro', 'kafka', 'projector'],
   doctor: ['core', 'system', 'postgres', 'store', 'avro', 'kafka'],
   trace: ['core', 'system', 'postgres', 'store', 'kafka'],
 }

@@ -19,7 +19,7 @@ COPY --from=install /app /app
 USER 1000:1000
 EXPOSE 8080
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s \
-  CMD ["node", "packages/cli/src/main.ts", "health", "--live", "--health-host", "127.0.0.1"]
+  CMD ["node", "--max-semi-space-size=8", "packages/cli/src/main.ts", "health", "--live", "--health-host", "127.0.0.1"]
 # Exec form: node is process 1 and gets SIGTERM itself.
-ENTRYPOINT ["node", "packages/cli/src/main.ts"]
+ENTRYPOINT ["node", "--max-semi-space-size=8", "packages/cli/src/main.ts"]
 CMD ["run", "all"]

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { NODE_FLAGS } from '@sluice/cli'
 
 const MAIN = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url))
 const OUTPUT_BYTES_MAX = 64 * 1024
@@ -21,7 +22,7 @@ export class SluiceProcess {
 
   constructor(args: readonly string[], env: Readonly<Record<string, string>>) {
     this.args = args
-    this.#child = spawn(process.execPath, [MAIN, ...args], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#child = spawn(process.execPath, [...NODE_FLAGS, MAIN, ...args], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child.stdout?.on('data', (chunk: Buffer) => (this.#stdout = tail(this.#stdout + chunk.toString())))
     this.#child.stderr?.on('data', (chunk: Buffer) => (this.#stderr = tail(this.#stderr + chunk.toString())))
     this.exit = new Promise((resolve, reject) => {

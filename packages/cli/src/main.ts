@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=8
 /** The command `sluice`: reads argv and the environment, runs one command, ends with its exit code. */
 import { runCli } from './cli.ts'
 

@@ -7,6 +7,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { SluiceError } from '@sluice/core'
+import { NODE_FLAGS } from '../node-flags.ts'
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url))
 const STOP_TIMEOUT_MS = 25_000
@@ -23,7 +24,7 @@ export class ChildCommand {
     this.name = `sluice ${args.join(' ')}`
     this.logFile = path.join(folder, `${args.join('-')}.log`)
     const log = openSync(this.logFile, 'a', 0o600)
-    this.#child = spawn(process.execPath, [MAIN, ...args, '--stop-with-stdin'], {
+    this.#child = spawn(process.execPath, [...NODE_FLAGS, MAIN, ...args, '--stop-with-stdin'], {
       env: { ...process.env, ...environment },
       stdio: ['pipe', log, log],
       // A Ctrl-C on the terminal goes to the demo, which stops its children in order.
