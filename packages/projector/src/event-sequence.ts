@@ -4,10 +4,12 @@
  *
  * S1  Only an event that was refused alone, after everything before it was applied, is parked.
  * S2  A set that was refused left nothing: it ran under a savepoint.
- * S3  Deferred constraints are checked before the sequence ends, so that COMMIT can not fail because of them.
+ * S3  Handlers meet their events in order; mappings of the same events are written before them as sets.
+ * S4  Deferred constraints are checked before the sequence ends, so that COMMIT can not fail because of them.
  */
 import type { ClientBase } from 'pg'
 import type { BatchEvent } from './batch.ts'
+import { hasHandlers, mappedEvents } from './handler-run.ts'
 import type { ParkingLot } from './parking-lot.ts'
 import { RefusedError, refusedIn } from './refusal.ts'
 import type { WaveWriter } from './wave-writer.ts'
@@ -31,6 +33,7 @@ export class EventSequence {
    */
   async apply(events: readonly BatchEvent[]): Promise<void> {
     if (events.length === 0) return
+    if (events.length > 1 && events.some(hasHandlers) && (await this.#applyApart(events))) return
     const mark = this.#lot.mark
     const refused = await this.#attempt(async () => {
       await this.#applyWaves(events)
@@ -43,6 +46,35 @@ export class EventSequence {
     const middle = commitBoundary(events) ?? events.length >> 1
     await this.apply(events.slice(0, middle))
     await this.apply(events.slice(middle))
+  }
+
+  /**
+   * Applies events that handlers meet: mappings as sets, then the handlers. If that is refused, commits are tried apart.
+   *
+   * @returns false if they are one commit: then it is left as it was, to be applied event by event
+   */
+  async #applyApart(events: readonly BatchEvent[]): Promise<boolean> {
+    const mark = this.#lot.mark
+    const refused = await this.#attempt(async () => {
+      await this.#applyHandlerRun(events)
+      await this.#checkDeferred()
+    })
+    if (!refused) return true
+    this.#lot.rewind(mark)
+    const middle = commitBoundary(events)
+    if (middle === null) return false
+    await this.apply(events.slice(0, middle))
+    await this.apply(events.slice(middle))
+    return true
+  }
+
+  /** Mappings first, as sets, then the handlers, each event in order. */
+  async #applyHandlerRun(events: readonly BatchEvent[]): Promise<void> {
+    const ready = this.#lot.isEmpty ? events : this.#queueBlocked(events)
+    for (const wave of planWaves(mappedEvents(ready))) await this.#writer.write(wave)
+    for (const item of ready) {
+      if (hasHandlers(item)) await this.#writer.write({ kind: 'handlers', events: [item], inner: null })
+    }
   }
 
   async #applyWaves(events: readonly BatchEvent[]): Promise<void> {

@@ -76,7 +76,10 @@ export interface EventHandler {
   readonly expectations: readonly Expectation[]
   /** True if it writes nothing but events into the service's outbox: then no table of it is to be verified. */
   readonly isEventsOnly: boolean
-  /** Runs once an event, in position order, inside the projector's transaction and the event's correlation context. */
+  /**
+   * Runs once an event, in position order, inside the projector's transaction and the event's correlation context. It reads
+   * its event and the tables that only it writes: tables that mappings fill may be ahead of the event.
+   */
   readonly apply: (event: ProjectedEvent, transaction: ProjectionTransaction) => Promise<void>
 }
 
