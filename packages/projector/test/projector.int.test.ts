@@ -69,6 +69,19 @@ test('of two projectors that both believe to be active one gives way, and nothin
   expect(await shop.rows('SELECT orders FROM order_counts')).toEqual([{ orders: 1 }])
 })
 
+test('offsets that somebody else moved are not moved again, and nothing is applied', async () => {
+  await using shop = await Shop.open()
+  shop.lane.commit(created(customers, customer(randomUUID())))
+  const projector = shop.start()
+  await shop.appliedBy(projector)
+  await shop.client.query(
+    "UPDATE consumed_offsets SET next_offset = next_offset - 1 WHERE topic = 'sluice.shop.monolith.control'",
+  )
+  shop.lane.commit(created(customers, customer(randomUUID())))
+  await expect(projector.ended).rejects.toMatchObject({ code: 'OFFSETS_MOVED' })
+  expect(await shop.rows('SELECT FROM clients')).toHaveLength(1)
+})
+
 test('a rebalance hands over at exactly the committed position', async () => {
   await using shop = await Shop.open()
   const client = randomUUID()

@@ -148,7 +148,7 @@ test(
     await using sets = await Shop.open()
     await using single = await Shop.open()
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 60 }), async (steps) => {
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 60, size: 'max' }), async (steps) => {
         const commits = commitsOf(steps)
         if (commits.length === 0) return
         await Promise.all([sets.reset(), single.reset()])
