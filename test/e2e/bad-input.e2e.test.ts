@@ -64,13 +64,20 @@ test('an unreachable registry: exit 3', async () => {
 })
 
 test('an incompatible schema: exit 3 before anything is published, with the difference', async () => {
-  const subject = `${servers.running.registry.url}/subjects/bookshop.books-value`
-  const schema = JSON.stringify({ type: 'record', name: 'Stranger', fields: [{ name: 'weight', type: 'double' }] })
-  const headers = { 'content-type': 'application/vnd.schemaregistry.v1+json' }
-  const registered = await fetch(`${subject}/versions`, { method: 'POST', headers, body: JSON.stringify({ schema }) })
-  expect(registered.ok, await registered.text()).toBe(true)
-  await expectFailure(['provision'], {}, { exit: 3, code: 'SLU-4202', says: /bookshop\.books/ })
-  for (const query of ['', '?permanent=true']) await fetch(subject + query, { method: 'DELETE' })
+  const own = await startServers({ registry: true })
+  try {
+    const schema = JSON.stringify({ type: 'record', name: 'Stranger', fields: [{ name: 'weight', type: 'double' }] })
+    const registered = await fetch(`${own.registry.url}/subjects/bookshop.books-value/versions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/vnd.schemaregistry.v1+json' },
+      body: JSON.stringify({ schema }),
+    })
+    expect(registered.ok, await registered.text()).toBe(true)
+    const env = { SCHEMA_REGISTRY_URL: own.registry.url }
+    await expectFailure(['provision'], env, { exit: 3, code: 'SLU-4202', says: /bookshop\.books/ })
+  } finally {
+    await own.stop()
+  }
 })
 
 test('with everything in place, provision and a second provision pass', async () => {

@@ -22,7 +22,10 @@ export class SluiceProcess {
 
   constructor(args: readonly string[], env: Readonly<Record<string, string>>) {
     this.args = args
-    this.#child = spawn(process.execPath, [...NODE_FLAGS, MAIN, ...args], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#child = spawn(process.execPath, [...NODE_FLAGS, MAIN, ...args], {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     this.#child.stdout?.on('data', (chunk: Buffer) => (this.#stdout = tail(this.#stdout + chunk.toString())))
     this.#child.stderr?.on('data', (chunk: Buffer) => (this.#stderr = tail(this.#stderr + chunk.toString())))
     this.exit = new Promise((resolve, reject) => {

@@ -56,13 +56,14 @@ export function createSchemaRegistry(options: SchemaRegistryOptions): SchemaRegi
     const text = JSON.stringify(schema)
     const known = ids.get(`${subject} ${text}`)
     if (known !== undefined) return known
+    // First, since a registry whose default is NONE finds every schema compatible with every other.
+    await http.requireBackward(subject)
     const reasons = await incompatibilities(subject, schema)
     if (reasons.length > 0) throw incompatible(subject, reasons)
     // The library sets the subject's compatibility after the first registration; a registry whose default is NONE would keep
     // that if this process died between, so it is set each time.
     const register = () =>
       client.register({ type: SchemaType.AVRO, schema: text }, { subject, compatibility: COMPATIBILITY.BACKWARD })
-    await http.requireBackward(subject)
     const { id } = await guard(options, `register the schema of ${subject}`, register)
     await http.requireBackward(subject)
     ids.set(`${subject} ${text}`, id)
