@@ -1,4 +1,5 @@
 /** Wires the engines of one process: servers from the environment, log, metrics, health, supervisor. */
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from '@sluice/core'
 import { createEventDecoder } from '@sluice/avro'
 import type { PostgresTarget } from '@sluice/postgres'
@@ -12,7 +13,10 @@ import { type DeploymentNeeds, type PartialDeployment, readDeployment } from './
 import { projectorMetrics, readerMetrics, relayMetrics } from './engine-metrics.ts'
 import { packageVersion } from './package-version.ts'
 import { kafkaOf, registryOf } from './servers.ts'
+import { type SampledStages, createStageSampler } from './stage-sampler.ts'
 import { type SupervisedEngine, type Supervisor, createSupervisor } from './supervisor.ts'
+
+const SAMPLING_END_MS = 1_000
 
 /** Which engines a process has. */
 export interface EnginePlan {
@@ -44,20 +48,40 @@ export async function runEngines(context: CommandContext, system: SystemDefiniti
       }
     },
   })
+  const sampler = createStageSampler(sampledStages(system, plan, deployment), metrics, logger)
+  const stopSampling = new AbortController()
   const health = await startHealthServer({
     ...plan.health,
     role: plan.role,
     metrics,
     readiness: () => readinessOf(supervisor, standby, context.signal),
-    checks: async () => supervisor.checks(),
+    checks: async () => [...supervisor.checks(), ...sampler.checks()],
   })
   logger.info({ system: system.name, engines: [...supervisor.states.keys()], healthPort: health.port }, 'started')
+  const sampling = sampler.run(AbortSignal.any([context.signal, stopSampling.signal]))
   try {
     await supervisor.run(context.signal)
     logger.info({}, 'stopped cleanly')
   } finally {
+    stopSampling.abort()
+    // A server that does not answer must not hold up the end.
+    await Promise.race([sampling, delay(SAMPLING_END_MS)])
     await health.close()
   }
+}
+
+function sampledStages(system: SystemDefinition, plan: EnginePlan, deployment: PartialDeployment): SampledStages {
+  return {
+    systemName: system.name,
+    pipeline: deployment.pipeline,
+    readers: plan.readers.map((lane) => ({ lane: lane.name, slotName: lane.slotName, source: sourceOf(lane, deployment) })),
+    relays: plan.relays.map((lane) => lane.name),
+    projectors: plan.projectors.map((service) => ({ service, target: given(deployment.services[service]) })),
+  }
+}
+
+function sourceOf(lane: LaneDefinition, deployment: PartialDeployment): PostgresTarget {
+  return lane.source === 'monolith' ? given(deployment.monolith) : given(deployment.services[lane.source.service])
 }
 
 /** Only what the role needs, so that a process gets no other secrets. */
@@ -100,7 +124,7 @@ function readerEngine(
   deployment: PartialDeployment,
   { logger, metrics }: EngineTools,
 ): SupervisedEngine {
-  const source = lane.source === 'monolith' ? given(deployment.monolith) : given(deployment.services[lane.source.service])
+  const source = sourceOf(lane, deployment)
   const pipeline = given(deployment.pipeline)
   const onProgress = readerMetrics(metrics, lane.name)
   const own = logger.child({ component: 'reader', lane: lane.name })
