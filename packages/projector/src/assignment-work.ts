@@ -159,10 +159,20 @@ export class AssignmentWork {
 
   /** Applies a batch; again and again while the service database is away. Null if it was stopped or lost its partitions. */
   async #transact(batch: Batch, signal: AbortSignal): Promise<BatchOutcome | null> {
-    const { plan, limits } = this.#options
+    const { plan, limits, connection } = this.#options
     try {
       return await this.#onDatabase(signal, (client, onCommit) =>
-        applyBatch(client, { plan, statementRowsMax: limits.statementRowsMax, position: this.#position, onCommit }, batch),
+        applyBatch(
+          client,
+          {
+            plan,
+            statements: connection.statements,
+            statementRowsMax: limits.statementRowsMax,
+            position: this.#position,
+            onCommit,
+          },
+          batch,
+        ),
       )
     } catch (error) {
       // The other projector moved on while this one had not yet heard that its partitions are gone.
@@ -187,6 +197,7 @@ export class AssignmentWork {
         await connection.rollBack()
         // The connection was closed under a statement when the stop took too long.
         if (hasAborted(signal)) return null
+        if (connection.statements.giveUpAfter(error)) continue
         // Whether it committed is not known: a new start reads it.
         const isOpen = commit.isSent && isConnectionFault(error)
         if (isOpen || faultOf(error) !== 'transient') throw toPostgresError(error, target)

@@ -14,6 +14,7 @@ import { type Batch, type BatchEvent, splitBatch } from './batch.ts'
 import { EventSequence } from './event-sequence.ts'
 import { anotherCluster, anotherEpoch } from './hand-over.ts'
 import { type ParkedDraft, ParkingLot } from './parking-lot.ts'
+import type { PreparedStatements } from './prepared-statements.ts'
 import type { ProjectionPlan } from './projection-plan.ts'
 import type { AppliedBatch } from './projector-progress.ts'
 import type { PartitionPosition, ServicePosition } from './service-position.ts'
@@ -22,6 +23,7 @@ import { WaveWriter } from './wave-writer.ts'
 
 export interface BatchContext {
   readonly plan: ProjectionPlan
+  readonly statements: PreparedStatements
   readonly statementRowsMax: number
   /** What the service database said at the last commit. */
   readonly position: ServicePosition
@@ -67,10 +69,10 @@ export async function applyBatch(client: ClientBase, context: BatchContext, whol
     return { kind: 'held' }
   }
   const used = batch.events.filter((e) => e.route !== null)
-  const fresh = await enterProcessed(client, batch, used, state.prunedThrough)
+  const fresh = await enterProcessed(client, context.statements, batch, used, state.prunedThrough)
   const lot = new ParkingLot(client, context.plan, state.hasParked)
   await lot.look(fresh)
-  const writer = new WaveWriter(client, context.plan, context.statementRowsMax)
+  const writer = new WaveWriter(client, context)
   await new EventSequence(client, writer, lot).apply(fresh)
   await lot.store()
 
@@ -87,7 +89,7 @@ export async function applyBatch(client: ClientBase, context: BatchContext, whol
     committedAtMicros: batch.events.at(-1)?.event.committedAtMicros ?? null,
   }
   const moved = partitionMoves(batch, context.position)
-  await movePositions(client, context.plan.service, { batch, state, applied, moved, before: context.position })
+  await movePositions(client, context, { batch, state, applied, moved })
   context.onCommit()
   await client.query('COMMIT')
   return {
@@ -126,14 +128,16 @@ async function lockLane(client: ClientBase, batch: Batch, context: BatchContext)
     stop_at: string | null
     has_parked: boolean
   }>(
-    `SELECT p.applied_position::text AS applied, p.pruned_through::text AS pruned, p.epoch::text AS epoch, p.cluster_id,
+    context.statements.named(
+      `SELECT p.applied_position::text AS applied, p.pruned_through::text AS pruned, p.epoch::text AS epoch, p.cluster_id,
        b.lane IS NOT NULL AS is_barred, b.stop_at::text AS stop_at, EXISTS (SELECT FROM public.parked_events) AS has_parked
      FROM public.projector_positions p
      LEFT JOIN LATERAL (
        SELECT lane, stop_at FROM public.projector_barriers WHERE lane = p.lane AND expires_at > clock_timestamp() FOR SHARE
      ) b ON true
      WHERE p.lane = $1`,
-    [batch.lane],
+      [batch.lane],
+    ),
   )
   const [row] = rows
   const known = context.position.lanes.get(batch.laneName)?.applied ?? positionNumber(0)
@@ -160,6 +164,7 @@ function cutAtBarrier(batch: Batch, state: LaneState): { batch: Batch | null; re
 /** Enters the events' ids and returns the events that were not there before. */
 async function enterProcessed(
   client: ClientBase,
+  statements: PreparedStatements,
   batch: Batch,
   events: readonly BatchEvent[],
   prunedThrough: PositionNumber,
@@ -170,15 +175,17 @@ async function enterProcessed(
   )
   if (candidates.length === 0) return candidates
   const { rows } = await client.query<{ event_id: string }>(
-    `WITH met AS (SELECT * FROM unnest($2::uuid[], $3::bigint[]) AS m (event_id, position)), entered AS (
+    statements.named(
+      `WITH met AS (SELECT * FROM unnest($2::uuid[], $3::bigint[]) AS m (event_id, position)), entered AS (
        INSERT INTO public.processed_events (event_id, lane, position) SELECT event_id, $1, position FROM met
        ON CONFLICT DO NOTHING RETURNING event_id)
      SELECT event_id::text FROM met EXCEPT ALL SELECT event_id::text FROM entered`,
-    [
-      batch.lane,
-      textArray(candidates.map((e) => e.event.eventId)),
-      textArray(candidates.map((e) => e.event.position.toString())),
-    ],
+      [
+        batch.lane,
+        textArray(candidates.map((e) => e.event.eventId)),
+        textArray(candidates.map((e) => e.event.position.toString())),
+      ],
+    ),
   )
   if (rows.length === 0) return candidates
   const duplicates = new Set(rows.map((r) => r.event_id))
@@ -213,14 +220,15 @@ interface Move {
   readonly state: LaneState
   readonly applied: AppliedBatch
   readonly moved: readonly PartitionMove[]
-  readonly before: ServicePosition
 }
 
 /** Moves offsets and position by compare-and-set, writes the log of the batch, and marks the transaction as a projector's. */
-async function movePositions(client: ClientBase, service: string, move: Move): Promise<void> {
+async function movePositions(client: ClientBase, context: BatchContext, move: Move): Promise<void> {
   const { batch, state, applied, moved } = move
+  const { service } = context.plan
   const { rows } = await client.query<{ offsets: number; positions: number }>(
-    `WITH moved AS (
+    context.statements.named(
+      `WITH moved AS (
        UPDATE public.consumed_offsets o SET next_offset = m.next, events = m.events
        FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[], $5::bigint[]) AS m (topic, partition, expected, next, events)
        WHERE o.topic = m.topic AND o.partition = m.partition AND o.next_offset = m.expected RETURNING 1),
@@ -233,22 +241,23 @@ async function movePositions(client: ClientBase, service: string, move: Move): P
        SELECT 'projector', $9, $6, $8 + 1, $7, $10, $11, $12, now(), clock_timestamp() WHERE $7 > $8)
      SELECT (SELECT count(*) FROM moved)::integer AS offsets, (SELECT count(*) FROM position)::integer AS positions,
        pg_logical_emit_message(true, $13, $14)::text AS marked`,
-    [
-      moved.map((m) => m.topic),
-      moved.map((m) => m.partition),
-      moved.map((m) => m.before.next.toString()),
-      moved.map((m) => m.next.toString()),
-      moved.map((m) => m.events.toString()),
-      batch.lane,
-      applied.through.toString(),
-      state.applied.toString(),
-      service,
-      applied.applied + applied.duplicates + applied.parked,
-      applied.duplicates,
-      applied.parked,
-      PROJECTOR_PREFIX,
-      JSON.stringify({ service, lane: batch.lane, through: applied.through.toString() }),
-    ],
+      [
+        moved.map((m) => m.topic),
+        moved.map((m) => m.partition),
+        moved.map((m) => m.before.next.toString()),
+        moved.map((m) => m.next.toString()),
+        moved.map((m) => m.events.toString()),
+        batch.lane,
+        applied.through.toString(),
+        state.applied.toString(),
+        service,
+        applied.applied + applied.duplicates + applied.parked,
+        applied.duplicates,
+        applied.parked,
+        PROJECTOR_PREFIX,
+        JSON.stringify({ service, lane: batch.lane, through: applied.through.toString() }),
+      ],
+    ),
   )
   const [counts] = rows
   if (counts?.offsets !== moved.length || counts.positions !== 1) throw offsetsMoved(service, batch, state.applied, undefined)

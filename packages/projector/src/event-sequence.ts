@@ -28,15 +28,15 @@ export class EventSequence {
   }
 
   /**
-   * Applies events and checks the deferred constraints; where one is violated, source commit by source commit.
-   * The caller has set all constraints to deferred.
+   * Applies events and checks the deferred constraints; where one is violated, or a run with handlers is refused, source commit
+   * by source commit, and within one by halves. The caller has set all constraints to deferred.
    */
   async apply(events: readonly BatchEvent[]): Promise<void> {
     if (events.length === 0) return
-    if (events.length > 1 && events.some(hasHandlers) && (await this.#applyApart(events))) return
     const mark = this.#lot.mark
     const refused = await this.#attempt(async () => {
-      await this.#applyWaves(events)
+      if (events.length > 1 && events.some(hasHandlers)) await this.#applyHandlerRun(events)
+      else await this.#applyWaves(events)
       await this.#checkDeferred()
     })
     if (!refused) return
@@ -46,26 +46,6 @@ export class EventSequence {
     const middle = commitBoundary(events) ?? events.length >> 1
     await this.apply(events.slice(0, middle))
     await this.apply(events.slice(middle))
-  }
-
-  /**
-   * Applies events that handlers meet: mappings as sets, then the handlers. If that is refused, commits are tried apart.
-   *
-   * @returns false if they are one commit: then it is left as it was, to be applied event by event
-   */
-  async #applyApart(events: readonly BatchEvent[]): Promise<boolean> {
-    const mark = this.#lot.mark
-    const refused = await this.#attempt(async () => {
-      await this.#applyHandlerRun(events)
-      await this.#checkDeferred()
-    })
-    if (!refused) return true
-    this.#lot.rewind(mark)
-    const middle = commitBoundary(events)
-    if (middle === null) return false
-    await this.apply(events.slice(0, middle))
-    await this.apply(events.slice(middle))
-    return true
   }
 
   /** Mappings first, as sets, then the handlers, each event in order. */

@@ -1,5 +1,5 @@
 /** Why the service refused an event: names only, never a value. */
-import { isConstraintViolation, refusedBy, sqlStateOf } from '@sluice/postgres'
+import { isConnectionFault, isConstraintViolation, refusedBy } from '@sluice/postgres'
 import pg from 'pg'
 
 export interface Refusal {
@@ -41,21 +41,10 @@ export function refusedIn(projection: string, error: unknown): unknown {
  */
 export function refusedByHandler(handler: string, error: unknown): unknown {
   if (error instanceof RefusedError) return error
-  // A handler that caught a refusal and went on meets a transaction that takes no more statements.
-  const isAborted = sqlStateOf(error) === '25P02'
-  if (error instanceof pg.DatabaseError && !isAborted) return refusedIn(handler, error)
-  if (error instanceof Error && !isAborted && isOfConnection(error)) return error
+  if (error instanceof pg.DatabaseError) return refusedIn(handler, error)
+  if (isConnectionFault(error)) return error
   const kind = error instanceof Error ? error.name : typeof error
   const place = error instanceof Error ? /\(?((?:file:\/\/)?[^\s()]+:\d+):\d+\)?$/m.exec(error.stack ?? '')?.[1] : undefined
-  const message = isAborted
-    ? `handler ${handler} went on after a statement had failed (SQLSTATE 25P02)`
-    : `handler ${handler} threw ${kind}${place ? ` at ${place.split('/').at(-1) ?? place}` : ''}`
-  return new RefusedError(
-    { projection: handler, sqlState: isAborted ? '25P02' : null, table: null, column: null, constraint: null, message },
-    error,
-  )
-}
-
-function isOfConnection(error: Error): boolean {
-  return 'code' in error || /^(Connection terminated|Client )/.test(error.message)
+  const message = `handler ${handler} threw ${kind}${place ? ` at ${place.split('/').at(-1) ?? place}` : ''}`
+  return new RefusedError({ projection: handler, sqlState: null, table: null, column: null, constraint: null, message }, error)
 }

@@ -1,10 +1,13 @@
 /** The projector's one connection to its service database; a broken one is replaced at the next use. */
 import { type PostgresTarget, connect } from '@sluice/postgres'
 import type { Client } from 'pg'
+import { PreparedStatements } from './prepared-statements.ts'
 
 export class ServiceConnection {
   readonly #target: PostgresTarget
   readonly #applicationName: string
+  /** Names are bound to the connection, so both live as long. */
+  readonly statements = new PreparedStatements()
   #client: Client | undefined
 
   constructor(target: PostgresTarget, applicationName: string) {

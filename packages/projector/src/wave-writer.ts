@@ -4,17 +4,27 @@ import type { EventHandler, ProjectedEvent, ProjectionTransaction } from '@sluic
 import type { ClientBase, QueryResultRow } from 'pg'
 import type { MappingStatement } from './mapping-statements.ts'
 import type { MappingPlan, ProjectionPlan, TableRoute, TargetPlan } from './projection-plan.ts'
+import type { PreparedStatements } from './prepared-statements.ts'
 import { RefusedError, refusedByHandler, refusedIn } from './refusal.ts'
 import { textArray } from './text-array.ts'
 import type { TableChanges, Wave } from './wave.ts'
 
+export interface WriterContext {
+  readonly plan: ProjectionPlan
+  readonly statements: PreparedStatements
+  readonly statementRowsMax: number
+}
+
 export class WaveWriter {
   readonly #client: ClientBase
+  readonly #statements: PreparedStatements
   readonly #rowsMax: number
   readonly #order: ReadonlyMap<string, number>
 
-  constructor(client: ClientBase, plan: ProjectionPlan, statementRowsMax: number) {
+  constructor(client: ClientBase, context: WriterContext) {
+    const { plan, statements, statementRowsMax } = context
     this.#client = client
+    this.#statements = statements
     this.#rowsMax = statementRowsMax
     this.#order = new Map(plan.catalog.order.map((name, i) => [name, i]))
   }
@@ -45,10 +55,9 @@ export class WaveWriter {
     const partial: { mapping: MappingPlan; rows: readonly RowText[] }[] = []
     for (const { target, changes } of targets) {
       for (const mapping of target.mappings) {
+        const complete: RowText[] = []
         const incomplete: RowText[] = []
-        const complete = [...changes.writes.values()].filter(
-          (row) => isComplete(row, mapping.columnsRead) || !incomplete.push(row),
-        )
+        for (const row of changes.writes.values()) (isComplete(row, mapping.columnsRead) ? complete : incomplete).push(row)
         await this.#writeRows(mapping, mapping.upsert, complete)
         if (incomplete.length > 0) partial.push({ mapping, rows: incomplete })
       }
@@ -125,17 +134,25 @@ export class WaveWriter {
   }
 
   async #call(handler: EventHandler, event: ProjectedEvent): Promise<void> {
+    // A handler that catches a failure and goes on has its event refused all the same: the transaction takes nothing more.
+    let failure: unknown
     const transaction: ProjectionTransaction = {
       query: async <Row extends object>(text: string, values: readonly unknown[] = []) => {
-        const { rows, rowCount } = await this.#client.query<Row & QueryResultRow>(text, [...values])
-        return { rows, rowCount }
+        try {
+          const { rows, rowCount } = await this.#client.query<Row & QueryResultRow>(this.#statements.named(text, values))
+          return { rows, rowCount }
+        } catch (error) {
+          failure ??= error
+          throw error
+        }
       },
     }
     try {
       await runInContext({ ...event.context, causationId: event.eventId }, () => handler.apply(event, transaction))
     } catch (error) {
-      throw refusedByHandler(handler.name, error)
+      throw refusedByHandler(handler.name, failure ?? error)
     }
+    if (failure !== undefined) throw refusedByHandler(handler.name, failure)
   }
 
   async #writeRows(mapping: MappingPlan, statement: MappingStatement, rows: readonly RowText[]): Promise<void> {
@@ -163,7 +180,7 @@ export class WaveWriter {
 
   async #query<Row extends QueryResultRow>(projection: string, text: string, values: string[]): Promise<Row[]> {
     try {
-      const { rows } = await this.#client.query<Row>(text, values)
+      const { rows } = await this.#client.query<Row>(this.#statements.named(text, values))
       return rows
     } catch (error) {
       throw refusedIn(projection, error)

@@ -104,6 +104,28 @@ test("a handler's verdict parks the event; what it said of values is not kept", 
   expect(await shop.rows('SELECT orders FROM order_counts')).toEqual([{ orders: 1 }])
 })
 
+test('a handler that catches a failure of the database and goes on has its event parked, not the projector stopped', async () => {
+  await using shop = await Shop.open()
+  const client = randomUUID()
+  const [bad] = shop.lane.commit(announced('OrderPlaced', { client, careless: true }), announced('OrderPlaced', { client }))
+  await shop.applyAll()
+  const [parked, ...others] = await listParked(shop.target)
+  expect(others).toEqual([])
+  expect(parked).toMatchObject({ eventId: bad!.eventId, projection: 'count-orders', sqlState: '22P02' })
+  expect(await shop.rows('SELECT orders FROM order_counts')).toEqual([{ orders: 1 }])
+})
+
+test('among the events of one commit that a handler meets, only the bad one parks', async () => {
+  await using shop = await Shop.open()
+  const client = randomUUID()
+  const events = Array.from({ length: 300 }, (_, i) => announced('OrderPlaced', i === 123 ? {} : { client }))
+  const [first] = shop.lane.commit(...events, created(customers, customer(client)))
+  await shop.applyAll()
+  expect((await listParked(shop.target)).map((p) => p.position)).toEqual([first!.position + 123n])
+  expect(await shop.rows('SELECT orders FROM order_counts')).toEqual([{ orders: 299 }])
+  expect(await shop.rows('SELECT FROM clients')).toHaveLength(1)
+})
+
 test('an update of a row that is missing, with a column unavailable, is refused instead of forgotten', async () => {
   await using shop = await Shop.open()
   const a = randomUUID()
