@@ -1,11 +1,11 @@
 /** The steps of the demo between the start of its servers and their end. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { silentLogger } from '@sluice/core'
+import { SluiceError, silentLogger } from '@sluice/core'
 import { generateSampleData } from '@sluice/medcontracthub/sample-data'
 import { type WorkloadReport, runWorkload } from '@sluice/medcontracthub/workload'
 import type { KafkaPort } from '@sluice/kafka'
 import { migrate } from '@sluice/postgres'
-import { provision } from '@sluice/provision'
+import { type ProvisionStep, provision } from '@sluice/provision'
 import { type SystemDefinition, lanesOf, topicsOf } from '@sluice/system'
 import { type VerifyReport, verifySystem } from '@sluice/verify'
 import type { CommandContext } from '../command.ts'
@@ -84,6 +84,7 @@ export class DemoCourse {
       onStep: (step) => provisioning.update(`${step.place}: ${step.what}`),
     })
     provisioning.done(`${steps.length} steps`)
+    assertOwnTopics(steps, this.#deployment.kafka.brokers)
   }
 
   /** From the start of the processes on. @param startedAt When the demo began, by `performance.now()`. */
@@ -168,4 +169,16 @@ export class DemoCourse {
       workload: { committed, rolledBack },
     }
   }
+}
+
+/** Topics of an earlier run hold events of another store: a relay refuses them, and counts would be wrong. */
+function assertOwnTopics(steps: readonly ProvisionStep[], brokers: readonly string[]): void {
+  const present = steps.filter((step) => step.place === 'kafka' && step.outcome === 'present')
+  const [first] = present
+  if (first === undefined) return
+  throw new SluiceError('CONFIG_INVALID', {
+    what: `Kafka at ${brokers.join(', ')} can not be used for the demo`,
+    why: `${present.length} of its topics are there already: ${first.what}, …`,
+    ways: ['unset SLUICE_TEST_KAFKA_BROKERS    and a Kafka is started for the run', 'delete the topics of the earlier run'],
+  })
 }
