@@ -19,7 +19,8 @@ export function errorText(error: SluiceError, style: Style): string {
     `${style.paint('broken', `${style.failed} ${error.number}`)}  ${error.what}`,
     labelled('why', error.why, style),
     ...(first === undefined ? [] : [labelled('try', first, style)]),
-    ...others.map((way) => labelled('or', way, style)),
+    // The label says it already.
+    ...others.map((way) => labelled('or', way.replace(/^or /, ''), style)),
     labelled('more', `sluice explain ${error.number}`, style),
   ]
   return `${lines.join('\n')}\n`

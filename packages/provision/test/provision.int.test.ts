@@ -8,7 +8,17 @@ import { silentLogger } from '@sluice/core'
 import { type TestDatabase, createTestDatabase, databaseUrl, dropMarkedDatabase, markDatabase } from '@sluice/infra'
 import { createKafka } from '@sluice/kafka'
 import { connect, postgresTarget } from '@sluice/postgres'
-import { type CapturedTable, type SystemDefinition, defineSystem, integer, mapTable, table, text, topic, uuid } from '@sluice/system'
+import {
+  type CapturedTable,
+  type SystemDefinition,
+  defineSystem,
+  integer,
+  mapTable,
+  table,
+  text,
+  topic,
+  uuid,
+} from '@sluice/system'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type ProvisionOptions, type ProvisionTargets, provision, topicSettings } from '../src/index.ts'
 
