@@ -7,16 +7,16 @@ import { causesOf, offsetMissing } from './kafka-error.ts'
 export interface FetchLimits {
   /** How long the broker waits for the first byte. @default 100 */
   readonly waitMs: number
-  /** @default 1 MiB */
+  /** @default 512 KiB */
   readonly partitionBytesMax: number
-  /** @default 8 MiB */
+  /** @default 4 MiB */
   readonly responseBytesMax: number
 }
 
 export const DEFAULT_FETCH_LIMITS: FetchLimits = {
   waitMs: 100,
-  partitionBytesMax: 1024 * 1024,
-  responseBytesMax: 8 * 1024 * 1024,
+  partitionBytesMax: 512 * 1024,
+  responseBytesMax: 4 * 1024 * 1024,
 }
 
 const READ_COMMITTED = 1

@@ -20,9 +20,9 @@ export interface ProducerLimits {
 
 /**
  * The default first retry of kafkajs (300 ms) makes small transactions slow: Kafka answers CONCURRENT_TRANSACTIONS for some
- * milliseconds after each commit. These sum up to about 5 s.
+ * milliseconds after each commit. Doubled delays would overshoot that by as much again; these sum up to about 5 s.
  */
-const RETRY = { initialRetryTime: 2, multiplier: 2, factor: 0.2, maxRetryTime: 500, retries: 17 }
+const RETRY = { initialRetryTime: 2, multiplier: 1.3, factor: 0.2, maxRetryTime: 500, retries: 26 }
 
 export async function openTransactionalProducer(
   connection: KafkaConnection,

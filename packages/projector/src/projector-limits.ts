@@ -1,10 +1,10 @@
 /** What a projector may use, and how long it waits. */
 export interface ProjectorLimits {
-  /** Messages held for frames that are not complete, in bytes. A frame that is being completed may exceed it alone. @default 48 MiB */
+  /** Messages held for frames that are not complete, in bytes. A frame that is being completed may exceed it alone. @default 16 MiB */
   readonly bufferBytesMax: number
-  /** Events after which a transaction ends at the next end of a source commit. @default 10,000 */
+  /** Events after which a transaction ends at the next end of a source commit. @default 5,000 */
   readonly batchEventsMax: number
-  /** The same in bytes of messages. @default 8 MiB */
+  /** The same in bytes of messages. @default 3 MiB */
   readonly batchBytesMax: number
   /** Rows of one statement. @default 2,000 */
   readonly statementRowsMax: number
@@ -23,9 +23,9 @@ export interface ProjectorLimits {
 const MEBIBYTE = 1024 * 1024
 
 export const DEFAULT_PROJECTOR_LIMITS: ProjectorLimits = {
-  bufferBytesMax: 48 * MEBIBYTE,
-  batchEventsMax: 10_000,
-  batchBytesMax: 8 * MEBIBYTE,
+  bufferBytesMax: 16 * MEBIBYTE,
+  batchEventsMax: 5_000,
+  batchBytesMax: 3 * MEBIBYTE,
   statementRowsMax: 2_000,
   idlePollMs: 100,
   barrierPollMs: 20,

@@ -3,7 +3,7 @@
  *
  * W1  In a set wave each key of a table is written (its changes merged, newer available columns over older), then deleted,
  *     or one of both. What follows a delete of its key opens the next wave.
- * W2  A change of key, an event that a handler meets, and truncates stand in waves of their own: nothing is moved over them.
+ * W2  A change of key and truncates stand in waves of their own: nothing is moved over them. Handlers come after the waves.
  * W3  The waves in order hold every event once, in order.
  */
 import type { RowText } from '@sluice/core'

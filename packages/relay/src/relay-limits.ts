@@ -1,12 +1,12 @@
 /** Bounds of the relay. */
 export interface RelayLimits {
-  /** Events of a Kafka transaction. A commit of the source with more is split; one with fewer never is. @default 10000 */
+  /** Events of a Kafka transaction. A commit of the source with more is split into smaller pieces; one with fewer never is. @default 10000 */
   readonly transactionEventsMax: number
   /**
    * Stored bytes that are read, encoded and sent at a time; a transaction ends at about this size, unless a commit that may not be
-   * split is larger. Two of these are held: one is sent while the next is read. @default 8 MiB
+   * split is larger. Two of these are held: one is sent while the next is read. @default 3 MiB
    */
   readonly chunkBytesMax: number
 }
 
-export const DEFAULT_RELAY_LIMITS: RelayLimits = { transactionEventsMax: 10_000, chunkBytesMax: 8 * 1024 * 1024 }
+export const DEFAULT_RELAY_LIMITS: RelayLimits = { transactionEventsMax: 10_000, chunkBytesMax: 3 * 1024 * 1024 }

@@ -17,8 +17,11 @@ export interface TransactionPlan {
   readonly chain: ChainHead
 }
 
+/** Share of the bound that a piece of a commit has which may come apart: consumers hold two of them at a time. */
+const PIECE_SHARE = 0.4
+
 /**
- * Takes whole commits up to `eventsMax` events; of a first commit that has more, a piece.
+ * Takes whole commits up to `eventsMax` events; of a first commit that has more, a smaller piece.
  *
  * @param commits Those that end after `after`, in order, at least one. The first may have begun before.
  * @param before The last link that is closed at or below `after`.
@@ -35,7 +38,8 @@ export function planTransaction(
   const [first] = commits
   // A commit whose first part was published may end below the bound in what is left of it: then it was found above.
   if (first !== undefined && first.last - first.first < BigInt(eventsMax)) return wholeCommit(first, after)
-  return { after, through: positionNumber(end), commitEnd: false, chain: before }
+  const piece = BigInt(Math.ceil(eventsMax * PIECE_SHARE))
+  return { after, through: positionNumber(after + piece), commitEnd: false, chain: before }
 }
 
 /** Commits that fit into a bound never come apart, wherever the bound was drawn before. */

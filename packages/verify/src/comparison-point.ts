@@ -1,6 +1,7 @@
 /**
  * Brings every service to one known place and opens the snapshots there.
  *
+ *   begun     every lane was made by its reader, and its initial load is stored
  *   held      every projector stands wherever it is
  *   placed    LSN L and snapshot S of the monolith are known; the reader has stored all below L, up to position P
  *   reached   every projector applied exactly up to P; then the same for the outboxes of services, round by round
@@ -73,6 +74,7 @@ class PointSeeker {
   }
 
   async seek(): Promise<ComparisonPoint> {
+    for (const lane of [this.#scope.monolithLane, ...this.#scope.outboxLanes]) await this.#catchUp.begun(lane)
     const heldAt = performance.now()
     const barriers = await this.#barriers()
     try {

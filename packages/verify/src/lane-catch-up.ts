@@ -1,5 +1,14 @@
 /** Brings everything of a lane below an LSN through reader, relay and the held projectors, which stand there. */
-import { HEARTBEAT_PREFIX, type LaneId, type Lsn, type PositionNumber, formatLsn, parseLsn } from '@sluice/core'
+import {
+  HEARTBEAT_PREFIX,
+  type LaneId,
+  type Lsn,
+  type PositionNumber,
+  type SluiceError,
+  formatLsn,
+  isSluiceError,
+  parseLsn,
+} from '@sluice/core'
 import { type PostgresTarget, connect, toPostgresError } from '@sluice/postgres'
 import { type EventReader, durableLsnOf } from '@sluice/store'
 import type { LaneDefinition, SystemDefinition } from '@sluice/system'
@@ -42,6 +51,30 @@ export class LaneCatchUp {
   progress(lane: LaneDefinition): Promise<LaneProgress> {
     const { targets, system } = this.#options
     return laneProgress(this.#pipeline, targets.pipeline, system.name, lane.name)
+  }
+
+  /**
+   * Waits until a lane was made and its initial load is stored, bounded: there is nothing to compare before, and nobody needs
+   * to be held for it.
+   *
+   * @throws SluiceError SLU-3002 if no reader makes the lane; SLU-6003 if the load stands still
+   */
+  async begun(lane: LaneDefinition): Promise<void> {
+    const look = async (): Promise<LaneProgress | SluiceError> => {
+      try {
+        return await this.progress(lane)
+      } catch (error) {
+        if (isSluiceError(error, 'LANE_UNKNOWN')) return error
+        throw error
+      }
+    }
+    await waitForProgress({
+      look,
+      isReached: (found) => !isSluiceError(found) && found.record.phase === 'streaming',
+      measure: (found) => (isSluiceError(found) ? '' : `${found.record.phase} ${found.record.position}`),
+      tooLate: (found) => (isSluiceError(found) ? found : stillLoading(found)),
+      ...this.#bounds(),
+    })
   }
 
   /** @throws SluiceError SLU-6003 naming the stage that stands */
