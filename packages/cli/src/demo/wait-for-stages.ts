@@ -25,16 +25,19 @@ export async function waitForStages(
   const phase = context.progress.phase(title)
   const startedAt = performance.now()
   let [seen, movedAt] = ['', startedAt]
+  let storedBefore: bigint | null = null
   let goal: StagePositions['wanted'] | null = null
   for (;;) {
     const at = await watcher.read()
     const now = performance.now()
+    storedBefore ??= at.stored
+    const storedSince = at.stored - storedBefore
     if (at.isLoaded) goal ??= at.wanted
     if (goal !== null && hasReached(at, goal)) {
-      phase.done(`${formatCount(at.stored)} events, ${rate(at.stored, now - startedAt)}`)
+      phase.done(`${formatCount(at.stored)} events${rate(storedSince, now - startedAt)}`)
       return
     }
-    phase.update(describe(at, now - startedAt))
+    phase.update(describe(at, rate(storedSince, now - startedAt)))
     const state = [at.stored, at.published, ...Object.values(at.applied)].join()
     if (state !== seen) [seen, movedAt] = [state, now]
     if (now - movedAt > STALL_MS) {
@@ -46,10 +49,10 @@ export async function waitForStages(
   }
 }
 
-function describe({ stored, published, applied, wanted }: StagePositions, elapsedMs: number): string {
+function describe({ stored, published, applied, wanted }: StagePositions, storedRate: string): string {
   const slowest = slowestOf({ applied, wanted })
   return [
-    `stored ${formatCount(stored)} (${rate(stored, elapsedMs)})`,
+    `stored ${formatCount(stored)}${storedRate}`,
     `published ${formatCount(published)}`,
     slowest === null ? 'nothing applied yet' : `${slowest.service} is ${formatCount(slowest.behind)} behind`,
   ].join(', ')
@@ -63,8 +66,9 @@ function slowestOf({ applied, wanted }: Pick<StagePositions, 'applied' | 'wanted
   )
 }
 
+/** Of what was stored while waiting; nothing where there was nothing to measure. */
 function rate(events: bigint, elapsedMs: number): string {
-  return `${formatCount(Math.round(Number(events) / Math.max(0.001, elapsedMs / 1000)))}/s`
+  return events === 0n || elapsedMs < 1_000 ? '' : ` (${formatCount(Math.round((Number(events) * 1000) / elapsedMs))}/s)`
 }
 
 function stalled(at: StagePositions, stalledMs: number): SluiceError {
