@@ -31,7 +31,7 @@ async function tutorialScript(): Promise<string> {
 
 /** `set -m` gives jobs their numbers, as an interactive shell does; what still runs at the end is stopped in any case. */
 async function run(script: string, env: Readonly<Record<string, string>>): Promise<{ code: number | null; output: string }> {
-  const cleanUp = `trap 'kill %1 2>/dev/null; npx sluice dev down --yes >/dev/null 2>&1' EXIT`
+  const cleanUp = `trap 'kill %1 2>/dev/null || true; npx sluice dev down --yes >/dev/null 2>&1 || true' EXIT`
   const child = spawn('bash', ['-c', `set -emo pipefail\n${cleanUp}\n${script}`], { cwd: ROOT, env: { ...process.env, ...env } })
   let output = ''
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
