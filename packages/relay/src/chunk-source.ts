@@ -5,12 +5,13 @@
  * caller asks for the next chunk while it sends the one before, so two are held.
  */
 import { setImmediate as turn } from 'node:timers/promises'
-import { type LaneId, type PositionNumber, SluiceError, type StoredEvent, isSluiceError, positionNumber } from '@sluice/core'
+import { type LaneId, type PositionNumber, type StoredEvent, isSluiceError, positionNumber } from '@sluice/core'
 import type { OutgoingMessage, TopicMessages } from '@sluice/kafka'
 import type { EventReader, StoredCommit } from '@sluice/store'
 import type { MessageRouter } from './message-routing.ts'
 import type { RelayLimits } from './relay-limits.ts'
 import { type ChainHead, type TransactionPlan, cutPlan, planTransaction } from './transaction-plan.ts'
+import { RefusedEvent } from './refused-event.ts'
 
 export interface Chunk {
   readonly topics: readonly TopicMessages[]
@@ -25,18 +26,6 @@ export interface Chunk {
   readonly committedAtMicros: bigint
 }
 
-/** An event that can't be encoded, and where it stands. */
-export class EncodingFailure extends Error {
-  readonly position: PositionNumber
-  readonly reason: SluiceError
-
-  constructor(position: PositionNumber, reason: SluiceError) {
-    super(reason.message, { cause: reason })
-    this.position = position
-    this.reason = reason
-  }
-}
-
 export interface ChunkSourceOptions {
   readonly reader: EventReader
   readonly lane: LaneId
@@ -48,7 +37,7 @@ const COMMITS_READ = 2_000
 /** Events encoded before the event loop gets its turn: about 3 ms. */
 const ENCODED_IN_ONE_GO = 500
 
-/** Chunks from a position on, for ever; ends when the signal aborts. @throws EncodingFailure */
+/** Chunks from a position on, for ever; ends when the signal aborts. @throws RefusedEvent */
 export async function* chunks(
   options: ChunkSourceOptions,
   start: PositionNumber,
@@ -118,7 +107,7 @@ interface EncodedEvents {
   readonly events: number
   readonly largest: PositionNumber
   readonly committedAtMicros: bigint
-  readonly failure: EncodingFailure | null
+  readonly failure: RefusedEvent | null
 }
 
 async function encodeUpTo(route: MessageRouter, events: readonly StoredEvent[]): Promise<EncodedEvents> {
@@ -129,7 +118,7 @@ async function encodeUpTo(route: MessageRouter, events: readonly StoredEvent[]):
   let largest = positionNumber(0)
   let largestBytes = -1
   let count = 0
-  let failure: EncodingFailure | null = null
+  let failure: RefusedEvent | null = null
   for (const event of events) {
     try {
       const { topic, message } = route(event, timestampMs)
@@ -143,7 +132,7 @@ async function encodeUpTo(route: MessageRouter, events: readonly StoredEvent[]):
       }
     } catch (error) {
       if (!isSluiceError(error)) throw error
-      failure = new EncodingFailure(event.position, error)
+      failure = new RefusedEvent(event.position, error)
       break
     }
     if (++count % ENCODED_IN_ONE_GO === 0) await turn()

@@ -10,7 +10,6 @@ import {
   type Logger,
   type PartitionEnd,
   type PositionNumber,
-  type SluiceError,
   formatControlRecord,
   isSluiceError,
   positionNumber,
@@ -22,18 +21,7 @@ import type { ProgressWriter } from './progress-writer.ts'
 import { advanceEnds } from './published-ends.ts'
 import type { OnRelayProgress } from './relay-progress.ts'
 import type { RelayStart } from './relay-start.ts'
-
-/** A message that Kafka refuses for its size. */
-export class RefusedMessage extends Error {
-  readonly position: PositionNumber
-  readonly reason: SluiceError
-
-  constructor(position: PositionNumber, reason: SluiceError) {
-    super(reason.message, { cause: reason })
-    this.position = position
-    this.reason = reason
-  }
-}
+import { RefusedEvent } from './refused-event.ts'
 
 export interface LanePublisherOptions {
   readonly producer: TransactionalProducer
@@ -68,7 +56,7 @@ export class LanePublisher {
     return this.#options.lane.lane
   }
 
-  /** @throws RefusedMessage; SluiceError of the 4xxx range */
+  /** @throws RefusedEvent; SluiceError of the 4xxx range */
   async publish(chunk: Chunk): Promise<void> {
     const { startedAtMs } = chunk
     const open = (this.#open ??= { kafka: await this.#options.producer.begin(), startedAtMs, sent: [], events: 0 })
@@ -78,7 +66,7 @@ export class LanePublisher {
       if (chunk.isLast) await this.#end(open, chunk)
     } catch (error) {
       await this.#abort(open)
-      throw isSluiceError(error, 'MESSAGE_TOO_LARGE') ? new RefusedMessage(chunk.largest, error) : error
+      throw isSluiceError(error, 'MESSAGE_TOO_LARGE') ? new RefusedEvent(chunk.largest, error) : error
     }
   }
 

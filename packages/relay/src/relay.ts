@@ -27,8 +27,9 @@ import {
 } from '@sluice/store'
 import { type LaneDefinition, type SystemDefinition, controlTopicName } from '@sluice/system'
 import type { Pool, PoolClient } from 'pg'
-import { EncodingFailure, chunks } from './chunk-source.ts'
-import { LanePublisher, RefusedMessage } from './lane-publisher.ts'
+import { chunks } from './chunk-source.ts'
+import { LanePublisher } from './lane-publisher.ts'
+import { RefusedEvent } from './refused-event.ts'
 import { createMessageRouter } from './message-routing.ts'
 import { ProgressWriter } from './progress-writer.ts'
 import { DEFAULT_RELAY_LIMITS, type RelayLimits } from './relay-limits.ts'
@@ -163,7 +164,7 @@ async function publishAll(
 
 /** Writes down which event is refused, before the relay stops at it. */
 async function noteRefusal(options: RelayOptions, pool: Pool, publisher: LanePublisher, error: unknown): Promise<unknown> {
-  if (!(error instanceof EncodingFailure) && !(error instanceof RefusedMessage)) return error
+  if (!(error instanceof RefusedEvent)) return error
   const { position, reason } = error
   options.onProgress?.({ kind: 'refused', position, code: reason.number })
   await withClient(options.pipeline, pool, (client) => recordRelayFailure(client, publisher.lane, position, reason))
