@@ -99,7 +99,7 @@ function keyProblem(name: string, table: CapturedTable, { key }: CatalogTable): 
 function columnProblems(name: string, table: CapturedTable, found: CatalogTable): readonly HealthCheck[] {
   const columns = new Map(found.columns.map((c) => [c.name, c]))
   const problems = table.columnNames.flatMap((columnName) => {
-    const wanted = table.columns[columnName]!
+    const wanted = table.sourceColumns[columnName]!
     const column = columns.get(columnName)
     if (!column) return [`${columnName} does not exist`]
     if (column.type !== wanted.sqlType && column.type !== `public.${wanted.sqlType}`) {
@@ -109,7 +109,7 @@ function columnProblems(name: string, table: CapturedTable, found: CatalogTable)
     if (column.generated) return [`${columnName} is generated, which PostgreSQL does not replicate`]
     return []
   })
-  const unknown = found.columns.filter((c) => !table.columnNames.includes(c.name)).map((c) => c.name)
+  const unknown = found.columns.filter((c) => !Object.hasOwn(table.sourceColumns, c.name)).map((c) => c.name)
   return [
     ...(problems.length === 0
       ? []

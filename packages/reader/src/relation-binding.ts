@@ -55,7 +55,7 @@ export function createRelationBinder(options: BinderOptions): RelationBinder {
     assertColumns(table, relation, catalog.get(name)?.columns ?? new Map())
     for (const column of relation.columns) {
       const place = `${name}.${column.name}`
-      if (table.columns[column.name] !== undefined || warned.has(place)) continue
+      if (Object.hasOwn(table.sourceColumns, column.name) || warned.has(place)) continue
       warned.add(place)
       logger.warn({ table: name, column: column.name }, 'a column is not in the definition and is left out')
     }

@@ -84,7 +84,7 @@ function identityProblems(found: CatalogTable, name: string): readonly Problem[]
 
 function columnProblems(table: CapturedTable, found: CatalogTable, name: string): readonly Problem[] {
   return table.columnNames.flatMap((columnName) => {
-    const wanted = table.columns[columnName]
+    const wanted = table.sourceColumns[columnName]
     const column = found.columns.get(columnName)
     if (!wanted) return []
     if (!column) return [columnProblem(`column ${name}.${columnName} does not exist`)]

@@ -1,5 +1,6 @@
 /** A system: one monolith, the services it is split into, and everything between them. */
 import type { CapturedTable } from './captured-table.ts'
+import type { DecryptGrant } from './decrypt-grant.ts'
 import type { OutboxDefinition } from './outbox-definition.ts'
 import type { Projection } from './projection.ts'
 
@@ -14,6 +15,8 @@ export interface ServiceDefinition {
   /** Folder of the service's own migrations. */
   readonly migrations: URL
   readonly projections: readonly Projection[]
+  /** Encrypted columns that the service's mappings receive in the clear. @default none: they receive the captured form */
+  readonly decrypt?: readonly DecryptGrant[]
   /** A second reader with a slot and lane of its own takes the events that the service writes into its outbox. */
   readonly outbox?: OutboxDefinition
   /**

@@ -22,6 +22,16 @@ const columnType = z.looseObject({
   isSourceOnly: z.boolean(),
   labels: names.optional(),
 })
+const privacyRule = z.discriminatedUnion(
+  'kind',
+  [
+    z.looseObject({ kind: z.literal('drop') }),
+    z.looseObject({ kind: z.literal('mask'), placeholder: z.string(), keepLast: z.number() }),
+    z.looseObject({ kind: z.literal('hash') }),
+    z.looseObject({ kind: z.literal('encrypt'), subject: z.string(), subjectKind: z.string() }),
+  ],
+  { error: 'must be made by drop(), mask(…), hash() or encrypt(…)' },
+)
 const table = z.looseObject(
   {
     kind: z.literal('table'),
@@ -29,6 +39,8 @@ const table = z.looseObject(
     name: z.string(),
     columns: z.record(z.string(), columnType),
     columnNames: names,
+    sourceColumns: z.record(z.string(), columnType),
+    privacy: z.record(z.string(), privacyRule),
     key: names,
     aggregateType: z.string(),
     eventTypes: z.record(z.string(), z.string()),
@@ -66,9 +78,14 @@ const handler = z.looseObject({
   apply: z.custom((value) => typeof value === 'function', { error: 'must be a function' }),
 })
 const projection = z.discriminatedUnion('kind', [mapping, handler], { error: 'must be made by mapTable(…) or handler(…)' })
+const grant = z.looseObject(
+  { kind: z.literal('decrypt'), table, columns: z.record(z.string(), z.string().nullable()) },
+  { error: 'must be made by decrypt(…)' },
+)
 const service = z.looseObject({
   migrations: url,
   projections: z.array(projection),
+  decrypt: z.array(grant).optional(),
   outbox: outbox.optional(),
   independent: z.boolean().optional(),
 })

@@ -4,6 +4,7 @@ import { qualifiedName } from '../captured-table.ts'
 import { type OutboxDefinition, outboxTable } from '../outbox-definition.ts'
 import type { SystemDefinition } from '../system-definition.ts'
 import { IDENTIFIER_BYTES_MAX, type Mistake, identifierMistakes } from './mistake.ts'
+import { grantMistakes, privacyMistakes } from './privacy-mistakes.ts'
 import { projectionMistakes } from './projection-mistakes.ts'
 import { tableMistakes } from './table-mistakes.ts'
 import { topicMistakes } from './topic-mistakes.ts'
@@ -28,6 +29,7 @@ export function systemMistakes(system: SystemDefinition): readonly Mistake[] {
         : [],
     ),
     ...tableMistakes(system.monolith.tables),
+    ...privacyMistakes(system.monolith.tables),
     ...outboxMistakes(system, system.monolith.outbox, 'monolith.outbox'),
     ...(services.length === 0 ? [{ place: 'services', problem: 'the system has no service' }] : []),
     ...services.flatMap((name) => [
@@ -42,6 +44,7 @@ export function systemMistakes(system: SystemDefinition): readonly Mistake[] {
         : []),
       ...outboxMistakes(system, system.services[name]?.outbox, `services.${name}.outbox`),
       ...projectionMistakes(system, name),
+      ...grantMistakes(system, name),
     ]),
     ...topicMistakes(system),
   ]
