@@ -6,43 +6,44 @@ import type { Metrics } from '@sluice/telemetry'
 
 export function readerMetrics(metrics: Metrics, lane: string): OnReaderProgress {
   let tablesLeft = 0
+  const setTablesLeft = (tables: number): void => {
+    tablesLeft = tables
+    metrics.snapshotRemainingTables.set({ lane }, tables)
+  }
+  metrics.readerConnected.set({ lane }, 0)
   return (progress) => {
     switch (progress.kind) {
-      case 'load-started':
-        tablesLeft = progress.tables
-        {
-          metrics.snapshotRemainingTables.set({ lane }, tablesLeft)
-          return
-        }
-      case 'chunk':
+      case 'load-started': {
+        setTablesLeft(progress.tables)
+        return
+      }
+      case 'chunk': {
         metrics.readerEvents.add({ lane }, progress.rows)
-        {
-          metrics.snapshotRows.add({ lane, table: progress.table }, progress.rows)
-          return
-        }
-      case 'table-loaded':
-        tablesLeft = Math.max(0, tablesLeft - 1)
-        {
-          metrics.snapshotRemainingTables.set({ lane }, tablesLeft)
-          return
-        }
+        metrics.snapshotRows.add({ lane, table: progress.table }, progress.rows)
+        return
+      }
+      case 'table-loaded': {
+        setTablesLeft(Math.max(0, tablesLeft - 1))
+        return
+      }
+      case 'phase': {
+        if (progress.phase === 'streaming') setTablesLeft(0)
+        return
+      }
       case 'connected': {
         metrics.readerConnected.set({ lane }, 1)
         return
       }
-      case 'stored':
+      case 'stored': {
         metrics.readerEvents.add({ lane }, progress.events)
-        {
-          metrics.readerTransactions.add({ lane }, progress.commits)
-          return
-        }
-      case 'queue':
+        metrics.readerTransactions.add({ lane }, progress.commits)
+        return
+      }
+      case 'queue': {
         metrics.readerQueueBytes.set({ lane }, progress.bytes)
-        {
-          metrics.readerQueueLimitBytes.set({ lane }, progress.limitBytes)
-          return
-        }
-      case 'phase':
+        metrics.readerQueueLimitBytes.set({ lane }, progress.limitBytes)
+        return
+      }
       case 'keepalive':
       case 'feedback':
       case 'context-refused':

@@ -6,14 +6,21 @@ import type { PostgresTarget } from '@sluice/postgres'
 import { createProjector } from '@sluice/projector'
 import { createReader } from '@sluice/reader'
 import { createRelay } from '@sluice/relay'
-import type { LaneDefinition, SystemDefinition } from '@sluice/system'
+import { type LaneDefinition, type SystemDefinition, controlTopicName, subscriptionsOf } from '@sluice/system'
 import { type Metrics, type Readiness, createLogger, createMetrics, startHealthServer } from '@sluice/telemetry'
 import type { CommandContext } from './command.ts'
 import { type DeploymentNeeds, type PartialDeployment, readDeployment } from './deployment.ts'
 import { projectorMetrics, readerMetrics, relayMetrics } from './engine-metrics.ts'
+import { projectorSigns, readerSigns, relaySigns } from './engine-signs.ts'
 import { packageVersion } from './package-version.ts'
 import { kafkaOf, registryOf } from './servers.ts'
-import { type SampledStages, createStageSampler } from './stage-sampler.ts'
+import { sampleOutbox } from './samples/outbox-sample.ts'
+import { sampleParked } from './samples/parked-sample.ts'
+import { sampleProjectorLag } from './samples/projector-lag-sample.ts'
+import type { Sample } from './samples/sample.ts'
+import { sampleSlot } from './samples/slot-sample.ts'
+import { sampleSourceLag } from './samples/source-lag-sample.ts'
+import { createStageSampler } from './stage-sampler.ts'
 import { type SupervisedEngine, type Supervisor, createSupervisor } from './supervisor.ts'
 
 const SAMPLING_END_MS = 1_000
@@ -30,7 +37,11 @@ export interface EngineProcess extends EnginePlan {
   readonly health: { readonly host: string; readonly port: number }
 }
 
-/** Resolves after a clean stop. @throws SluiceError the error that ended the engines. */
+/**
+ * Resolves after a clean stop of every engine. An engine that fails ends alone; the process goes on with the others.
+ *
+ * @throws SluiceError when all have ended, the error of the first engine that failed
+ */
 export async function runEngines(context: CommandContext, system: SystemDefinition, plan: EngineProcess): Promise<void> {
   const deployment = readDeployment(context.environment, system, needsOf(plan))
   const isTerminal = process.stderr.isTTY
@@ -41,14 +52,16 @@ export async function runEngines(context: CommandContext, system: SystemDefiniti
   const supervisor = createSupervisor({
     engines: enginesOf(system, plan, deployment, { logger, metrics, standby }),
     logger,
+    onState: (engine, { state, error }) => {
+      const [role, lane = ''] = engine.split(' ')
+      if (role === 'reader' && state !== 'running') metrics.readerConnected.set({ lane }, 0)
+      if (role === 'relay' && error) metrics.relayPublishErrors.add({ lane, error_type: error.number }, 1)
+    },
     onRestart: (engine, error) => {
       metrics.engineRestarts.add({ engine, code: error.number }, 1)
-      if (engine.startsWith('relay ')) {
-        metrics.relayPublishErrors.add({ lane: engine.slice('relay '.length), error_type: error.number }, 1)
-      }
     },
   })
-  const sampler = createStageSampler(sampledStages(system, plan, deployment), metrics, logger)
+  const sampler = createStageSampler(samplesOf(system, plan, deployment, { logger, metrics }), logger)
   const stopSampling = new AbortController()
   const health = await startHealthServer({
     ...plan.health,
@@ -70,14 +83,35 @@ export async function runEngines(context: CommandContext, system: SystemDefiniti
   }
 }
 
-function sampledStages(system: SystemDefinition, plan: EnginePlan, deployment: PartialDeployment): SampledStages {
-  return {
-    systemName: system.name,
-    pipeline: deployment.pipeline,
-    readers: plan.readers.map((lane) => ({ lane: lane.name, slotName: lane.slotName, source: sourceOf(lane, deployment) })),
-    relays: plan.relays.map((lane) => lane.name),
-    projectors: plan.projectors.map((service) => ({ service, target: given(deployment.services[service]) })),
-  }
+function samplesOf(
+  system: SystemDefinition,
+  plan: EnginePlan,
+  deployment: PartialDeployment,
+  { logger, metrics }: Pick<EngineTools, 'logger' | 'metrics'>,
+): readonly Sample[] {
+  const onLane = plan.readers.flatMap((lane) => {
+    const [source, pipeline] = [sourceOf(lane, deployment), given(deployment.pipeline)]
+    return [
+      sampleSlot(metrics, lane.name, lane.slotName, source),
+      sampleSourceLag(metrics, { system: system.name, lane: lane.name, source, pipeline }),
+    ]
+  })
+  const onService = plan.projectors.flatMap((service) => {
+    const target = given(deployment.services[service])
+    const kafka = kafkaOf(given(deployment.kafka), logger, `sluice-status-${system.name}-${service}`)
+    return [
+      sampleParked(metrics, service, target),
+      ...subscriptionsOf(system, service).map(({ lane }) => {
+        const controlTopic = controlTopicName(system.name, lane.name)
+        return sampleProjectorLag(metrics, { service, target, kafka, lane: lane.name, controlTopic })
+      }),
+    ]
+  })
+  return [
+    ...onLane,
+    ...plan.relays.map((lane) => sampleOutbox(metrics, system.name, lane.name, given(deployment.pipeline))),
+    ...onService,
+  ]
 }
 
 function sourceOf(lane: LaneDefinition, deployment: PartialDeployment): PostgresTarget {
@@ -126,11 +160,14 @@ function readerEngine(
 ): SupervisedEngine {
   const source = sourceOf(lane, deployment)
   const pipeline = given(deployment.pipeline)
-  const onProgress = readerMetrics(metrics, lane.name)
+  const count = readerMetrics(metrics, lane.name)
   const own = logger.child({ component: 'reader', lane: lane.name })
   return {
     name: `reader ${lane.name}`,
-    create: async () => createReader({ system, lane, source, pipeline, logger: own, onProgress }),
+    create: async (signs) => {
+      const onProgress = both(count, readerSigns(signs))
+      return createReader({ system, lane, source, pipeline, logger: own, onProgress })
+    },
   }
 }
 
@@ -141,13 +178,16 @@ function relayEngine(
   { logger, metrics }: EngineTools,
 ): SupervisedEngine {
   const pipeline = given(deployment.pipeline)
-  const onProgress = relayMetrics(metrics, lane.name)
+  const count = relayMetrics(metrics, lane.name)
   const own = logger.child({ component: 'relay', lane: lane.name })
   const kafka = kafkaOf(given(deployment.kafka), own, `sluice-relay-${system.name}-${lane.name}`)
   const registry = registryOf(given(deployment.registry))
   return {
     name: `relay ${lane.name}`,
-    create: async () => createRelay({ system, lane, pipeline, kafka, registry, logger: own, onProgress }),
+    create: async (signs) => {
+      const onProgress = both(count, relaySigns(signs))
+      return createRelay({ system, lane, pipeline, kafka, registry, logger: own, onProgress })
+    },
   }
 }
 
@@ -159,7 +199,7 @@ function projectorEngine(
 ): SupervisedEngine {
   const name = `projector ${service}`
   const target: PostgresTarget = given(deployment.services[service])
-  const onProgress = projectorMetrics(metrics, service, (isStandby) => {
+  const count = projectorMetrics(metrics, service, (isStandby) => {
     if (isStandby) standby.add(name)
     else standby.delete(name)
   })
@@ -168,16 +208,19 @@ function projectorEngine(
   const registry = registryOf(given(deployment.registry))
   return {
     name,
-    create: async () =>
-      createProjector({
-        system,
-        service,
-        target,
-        kafka,
-        decoder: createEventDecoder(registry, system),
-        logger: own,
-        onProgress,
-      }),
+    create: async (signs) => {
+      const onProgress = both(count, projectorSigns(signs))
+      const decoder = createEventDecoder(registry, system)
+      return createProjector({ system, service, target, kafka, decoder, logger: own, onProgress })
+    },
+  }
+}
+
+/** Tells two listeners. */
+function both<Told>(first: (told: Told) => void, second: (told: Told) => void): (told: Told) => void {
+  return (told) => {
+    first(told)
+    second(told)
   }
 }
 
@@ -187,13 +230,19 @@ function given<T>(value: T | undefined): T {
   return value
 }
 
-/** A process is ready when none of its engines failed or waits to start again; lag never changes it. */
+/**
+ * A process is ready when one of its engines does its work: that others failed or wait degrades it, and lag changes nothing.
+ * One that has an engine left to begin is still starting.
+ */
 function readinessOf(supervisor: Supervisor, standby: ReadonlySet<string>, signal: AbortSignal): Readiness {
   if (signal.aborted) return { mode: 'stopping' }
   const states = [...supervisor.states]
-  const troubled = states.find(([, s]) => s.state === 'waiting' || s.state === 'failed')
-  if (troubled) return { mode: 'failing', reason: `${troubled[0]}: ${troubled[1].error?.message ?? troubled[1].state}` }
-  if (states.some(([, s]) => s.state === 'starting')) return { mode: 'starting' }
-  const isAllStandby = states.length > 0 && states.every(([name]) => standby.has(name))
-  return { mode: isAllStandby ? 'standby' : 'active' }
+  const running = states.filter(([, s]) => s.state === 'running')
+  const troubled = states.filter(([, s]) => s.state === 'waiting' || s.state === 'failed')
+  if (troubled.length > 0) {
+    const reason = troubled.map(([name, s]) => `${name}: ${s.error?.message ?? s.state}`).join('; ')
+    return { mode: running.length > 0 ? 'degraded' : 'failing', reason }
+  }
+  if (running.length < states.length) return { mode: 'starting' }
+  return { mode: running.every(([name]) => standby.has(name)) ? 'standby' : 'active' }
 }

@@ -1,32 +1,15 @@
 /**
- * Looks every few seconds how far the stages of this process are, in the databases that it has anyway, and keeps it as
- * metrics and checks: `/metrics` and `/healthz` then answer without asking a server. What could not be asked is not shown.
- *
- * Slot facts come from the source itself, so that they are there while no reader is connected.
+ * Looks every few seconds how far the stages of this process are, on the servers that it has anyway, and keeps it as metrics
+ * and checks: `/metrics` and `/healthz` then answer without asking a server. What could not be asked is not shown. Each stage
+ * is looked at for itself, so that a server that does not answer delays no other.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { type HealthCheck, type Logger, toSluiceError } from '@sluice/core'
-import { type PostgresTarget, connect, toPostgresError } from '@sluice/postgres'
-import type { Metrics } from '@sluice/telemetry'
-import { type Sample, sampleOutbox, sampleParked, sampleSlot } from './stage-samples.ts'
+import { type HealthCheck, type Logger, isSluiceError, toSluiceError } from '@sluice/core'
+import { connect, toPostgresError } from '@sluice/postgres'
+import type { OnDatabase, Sample } from './samples/sample.ts'
 
-const INTERVAL_MS = 10_000
+const INTERVAL_MS = 5_000
 const STATEMENT_TIMEOUT_MS = 5_000
-
-export interface SampledReader {
-  readonly lane: string
-  readonly slotName: string
-  readonly source: PostgresTarget
-}
-
-export interface SampledStages {
-  readonly readers: readonly SampledReader[]
-  readonly relays: readonly string[]
-  /** Needed for relays. */
-  readonly pipeline: PostgresTarget | undefined
-  readonly systemName: string
-  readonly projectors: readonly { readonly service: string; readonly target: PostgresTarget }[]
-}
 
 export interface StageSampler {
   /** Resolves when the signal aborts; never rejects. */
@@ -34,66 +17,44 @@ export interface StageSampler {
   checks(): readonly HealthCheck[]
 }
 
-interface Stage {
-  readonly name: string
-  readonly target: PostgresTarget
-  readonly sample: Sample
-}
-
-export function createStageSampler(stages: SampledStages, metrics: Metrics, logger: Logger): StageSampler {
-  const all = stagesOf(stages, metrics)
+export function createStageSampler(samples: readonly Sample[], logger: Logger): StageSampler {
   const checks = new Map<string, readonly HealthCheck[]>()
-  const look = async (stage: Stage): Promise<void> => {
+  const look = async (sample: Sample): Promise<void> => {
     try {
-      const client = await connect(stage.target, {
-        applicationName: 'sluice status',
-        statementTimeoutMs: STATEMENT_TIMEOUT_MS,
-      })
-      try {
-        checks.set(stage.name, await stage.sample.read(client))
-      } finally {
-        await client.end()
-      }
+      checks.set(sample.name, await sample.look(onDatabase))
     } catch (thrown) {
-      const error = toSluiceError(toPostgresError(thrown, stage.target))
-      stage.sample.clear()
-      logger.debug({ error, stage: stage.name }, 'could not be looked at')
+      const error = toSluiceError(thrown)
+      sample.clear()
+      logger.debug({ error, stage: sample.name }, 'could not be looked at')
       const summary = `${error.number} ${error.what}`
-      checks.set(stage.name, [
-        { name: stage.name, status: 'failed', summary, cause: error.why, fix: error.ways, code: error.number },
+      checks.set(sample.name, [
+        { name: sample.name, status: 'failed', summary, cause: error.why, fix: error.ways, code: error.number },
       ])
+    }
+  }
+  const repeat = async (sample: Sample, signal: AbortSignal): Promise<void> => {
+    while (!signal.aborted) {
+      await look(sample)
+      await delay(INTERVAL_MS, undefined, { signal }).catch(() => undefined)
     }
   }
   return {
     checks: () => [...checks.values()].flat(),
     run: async (signal) => {
-      while (!signal.aborted) {
-        await Promise.all(all.map(look))
-        await delay(INTERVAL_MS, undefined, { signal }).catch(() => undefined)
-      }
+      await Promise.all(samples.map((sample) => repeat(sample, signal)))
     },
   }
 }
 
-function stagesOf(stages: SampledStages, metrics: Metrics): readonly Stage[] {
-  const { pipeline, systemName } = stages
-  return [
-    ...stages.readers.map(({ lane, slotName, source }) => ({
-      name: `slot.${lane}`,
-      target: source,
-      sample: sampleSlot(metrics, `slot.${lane}`, slotName),
-    })),
-    ...(pipeline === undefined
-      ? []
-      : stages.relays.map((lane) => ({
-          name: `outbox.${lane}`,
-          target: pipeline,
-          sample: sampleOutbox(metrics, `outbox.${lane}`, systemName, lane),
-        }))),
-    ...stages.projectors.map(({ service, target }) => ({
-      name: `parked.${service}`,
-      target,
-      sample: sampleParked(metrics, `parked.${service}`, service),
-    })),
-  ]
+const onDatabase: OnDatabase = async (target, work) => {
+  try {
+    const client = await connect(target, { applicationName: 'sluice status', statementTimeoutMs: STATEMENT_TIMEOUT_MS })
+    try {
+      return await work(client)
+    } finally {
+      await client.end()
+    }
+  } catch (error) {
+    throw isSluiceError(error) ? error : toPostgresError(error, target)
+  }
 }

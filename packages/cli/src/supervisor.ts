@@ -1,13 +1,15 @@
 /**
  * Keeps engines running.
  *
- * Each engine goes starting -> running -> (waiting -> starting)* -> stopped | failed. An error whose code says `backoff`
- * or `restart` begins the engine anew, from its stored position, after a delay that doubles up to a bound and has jitter,
- * so that processes that lost one server do not come back in step. An engine that ran well for a while starts again with
- * the first delay. An error that says `never`, or that Sluice does not know, ends all engines and is thrown.
+ * Each engine goes starting -> running -> (waiting -> running)* -> stopped | failed. It runs once it has shown progress, not
+ * when it was begun: until then its last fault stands. An error whose code says `backoff` or `restart` begins the engine anew,
+ * from its stored position, after a delay that doubles up to a bound and has jitter, so that processes that lost one server
+ * do not come back in step. An engine that ran well for a while starts again with the first delay. An error that says
+ * `never`, or that Sluice does not know, ends that engine: the stores are between it and the others, which go on.
  *
  * S1  An engine never runs twice at once: it is begun again only after its `run` has settled.
  * S2  After the signal, every engine gets `drainTimeoutMs` to finish; then the supervisor gives up on it and says so.
+ * S3  An engine that failed is not forgotten: when all have ended, its error is the supervisor's.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { type HealthCheck, type Logger, SluiceError, toSluiceError } from '@sluice/core'
@@ -16,31 +18,43 @@ export interface Engine {
   run(signal: AbortSignal): Promise<void>
 }
 
+/** What an engine shows of itself while it runs. */
+export interface EngineSigns {
+  /** It does its work; called as often as it likes. */
+  progress(): void
+  /** It can not go on for now, and tries again by itself. */
+  trouble(error: SluiceError): void
+}
+
 export interface SupervisedEngine {
   /** `reader monolith`, `projector analytics`: in logs, metrics and checks. */
   readonly name: string
   /** Makes the engine; called for every start. */
-  readonly create: () => Promise<Engine>
+  readonly create: (signs: EngineSigns) => Promise<Engine>
 }
 
 export type EngineStateName = 'starting' | 'running' | 'waiting' | 'stopped' | 'failed'
 
 export interface EngineState {
   readonly state: EngineStateName
+  /** When it entered the state; a further fault while it waits is no new beginning. */
   readonly since: Date
-  /** The last fault, while the engine waits to start again or has failed. */
+  /** The last fault, from when it came until the engine runs again, or for good once it has failed. */
   readonly error?: SluiceError
 }
 
 export interface SupervisorOptions {
   readonly engines: readonly SupervisedEngine[]
   readonly logger: Logger
+  /** Called whenever an engine enters a state, also one that it was in before with another fault. */
+  readonly onState?: (engine: string, state: EngineState) => void
+  /** Called when an engine is to be begun again. */
   readonly onRestart?: (engine: string, error: SluiceError) => void
   /** First delay. @default 250 */
   readonly delayMsMin?: number
   /** Longest delay. @default 30000 */
   readonly delayMsMax?: number
-  /** An engine that ran this long has recovered. @default 60000 */
+  /** An engine that ran this long, from its first progress, has recovered. @default 60000 */
   readonly recoveredAfterMs?: number
   /** Longest time that a clean stop may take. @default 20000 */
   readonly drainTimeoutMs?: number
@@ -49,7 +63,7 @@ export interface SupervisorOptions {
 }
 
 export interface Supervisor {
-  /** Resolves after a clean stop; rejects with the error that ended the engines. */
+  /** Resolves after a clean stop of every engine; rejects, when all have ended, with the error of the first that failed. */
   run(signal: AbortSignal): Promise<void>
   readonly states: ReadonlyMap<string, EngineState>
   checks(): readonly HealthCheck[]
@@ -65,28 +79,39 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
 }
 
 async function superviseAll(options: SupervisorOptions, states: Map<string, EngineState>, signal: AbortSignal): Promise<void> {
-  const stop = new AbortController()
-  const all = AbortSignal.any([signal, stop.signal])
-  const drained = drainTimer(all, options.drainTimeoutMs ?? 20_000)
-  const fatal: SluiceError[] = []
+  const drained = drainTimer(signal, options.drainTimeoutMs ?? 20_000)
+  const failures: SluiceError[] = []
   const settled = Promise.all(
     options.engines.map(async (engine) => {
       try {
-        await superviseOne(engine, options, states, all)
+        await superviseOne(engine, options, states, signal)
       } catch (error) {
-        fatal.push(toSluiceError(error))
-        stop.abort()
+        failures.push(toSluiceError(error))
+        tellWhatGoesOn(options.logger, engine.name, states)
       }
     }),
   )
   const isDrained = await Promise.race([settled.then(() => true), drained.expired.then(() => false)])
   drained.cancel()
-  if (fatal[0] !== undefined) throw fatal[0]
-  if (!isDrained)
-    throw drainError(
-      [...states].flatMap(([name, s]) => (s.state === 'stopped' ? [] : [name])),
-      options,
-    )
+  const [failure] = failures
+  if (isDrained) {
+    if (failure !== undefined) throw failure
+    return
+  }
+  const late = drainError(unended(states), options)
+  if (failure === undefined) throw late
+  options.logger.error({ error: late }, 'ends all the same')
+  throw failure
+}
+
+/** Names of the engines that have not ended. */
+function unended(states: ReadonlyMap<string, EngineState>): readonly string[] {
+  return [...states].flatMap(([name, { state }]) => (state === 'failed' || state === 'stopped' ? [] : [name]))
+}
+
+function tellWhatGoesOn(logger: Logger, failed: string, states: ReadonlyMap<string, EngineState>): void {
+  const others = unended(states)
+  if (others.length > 0) logger.warn({ failed, others }, 'the process is degraded: the other engines go on')
 }
 
 async function superviseOne(
@@ -95,16 +120,19 @@ async function superviseOne(
   states: Map<string, EngineState>,
   signal: AbortSignal,
 ): Promise<void> {
-  const enter = (state: EngineStateName, error?: SluiceError): void => {
-    states.set(engine.name, { state, since: new Date(), ...(error ? { error } : {}) })
+  const enter = (name: EngineStateName, error?: SluiceError): void => {
+    const before = states.get(engine.name)
+    const since = before?.state === name ? before.since : new Date()
+    const state: EngineState = { state: name, since, ...(error ? { error } : {}) }
+    states.set(engine.name, state)
+    options.onState?.(engine.name, state)
   }
   const logger = options.logger.child({ component: engine.name })
   let attempt = 0
   while (!signal.aborted) {
-    const startedAt = performance.now()
+    const start = new EngineStart(() => states.get(engine.name)?.state, enter)
     try {
-      const running = await engine.create()
-      enter('running')
+      const running = await engine.create(start)
       await running.run(signal)
       if (!isStopping(signal)) throw endedByItself(engine.name)
     } catch (thrown) {
@@ -116,15 +144,49 @@ async function superviseOne(
         throw error
       }
       if (isStopping(signal)) break
-      attempt = performance.now() - startedAt > (options.recoveredAfterMs ?? 60_000) ? 1 : attempt + 1
+      attempt = start.ranForMs > (options.recoveredAfterMs ?? 60_000) ? 1 : attempt + 1
       const waitMs = delayMs(attempt, options)
       logger.warn({ error, attempt, waitMs }, 'starts again')
       enter('waiting', error)
       options.onRestart?.(engine.name, error)
       await waitOrAbort(waitMs, signal)
+    } finally {
+      start.end()
     }
   }
   enter('stopped')
+}
+
+/** One start of an engine: turns its signs into states. A sign that comes after its end tells nothing any more. */
+class EngineStart implements EngineSigns {
+  readonly #state: () => EngineStateName | undefined
+  readonly #enter: (state: EngineStateName, error?: SluiceError) => void
+  #firstProgressAt: number | null = null
+  #isOver = false
+
+  constructor(state: () => EngineStateName | undefined, enter: (state: EngineStateName, error?: SluiceError) => void) {
+    this.#state = state
+    this.#enter = enter
+  }
+
+  /** Since its first progress; 0 without any. */
+  get ranForMs(): number {
+    return this.#firstProgressAt === null ? 0 : performance.now() - this.#firstProgressAt
+  }
+
+  progress(): void {
+    if (this.#isOver) return
+    this.#firstProgressAt ??= performance.now()
+    if (this.#state() !== 'running') this.#enter('running')
+  }
+
+  trouble(error: SluiceError): void {
+    if (!this.#isOver) this.#enter('waiting', error)
+  }
+
+  end(): void {
+    this.#isOver = true
+  }
 }
 
 /** A function, since the compiler takes `aborted` for constant over an await. */

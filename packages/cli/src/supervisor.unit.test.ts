@@ -1,6 +1,6 @@
 import { SluiceError, silentLogger } from '@sluice/core'
 import { describe, expect, test } from 'vitest'
-import { type SupervisedEngine, createSupervisor, delayMs } from './supervisor.ts'
+import { type SupervisedEngine, type SupervisorOptions, createSupervisor, delayMs } from './supervisor.ts'
 
 const lost = (): SluiceError => new SluiceError('REPLICATION_LOST', { what: 'w', why: 'y', ways: [] })
 const gone = (): SluiceError => new SluiceError('SLOT_MISSING', { what: 'w', why: 'y', ways: [] })
@@ -12,7 +12,10 @@ function untilAborted(signal: AbortSignal): Promise<void> {
   })
 }
 
-function supervise(engines: readonly SupervisedEngine[], more: { drainTimeoutMs?: number; onRestart?: () => void } = {}) {
+function supervise(
+  engines: readonly SupervisedEngine[],
+  more: Partial<Pick<SupervisorOptions, 'drainTimeoutMs' | 'onState'>> = {},
+) {
   return createSupervisor({ engines, logger: silentLogger, delayMsMin: 1, delayMsMax: 2, ...more })
 }
 
@@ -43,12 +46,15 @@ describe('the supervisor', () => {
     expect(supervisor.states.get('reader monolith')?.state).toBe('stopped')
   })
 
-  test('an error that does not pass stops every engine and is thrown', async () => {
+  test('an error that does not pass ends its engine alone: the others go on, and it is thrown when they have ended', async () => {
+    const stop = new AbortController()
+    const failed = Promise.withResolvers<undefined>()
     let neighbourStopped = false
     const neighbour: SupervisedEngine = {
       name: 'relay monolith',
-      create: async () => ({
+      create: async (signs) => ({
         run: async (signal) => {
+          signs.progress()
           await untilAborted(signal)
           neighbourStopped = true
         },
@@ -58,12 +64,54 @@ describe('the supervisor', () => {
       name: 'reader monolith',
       create: async () => ({ run: async () => Promise.reject(gone()) }),
     }
-    const supervisor = supervise([neighbour, broken])
-    await expect(supervisor.run(new AbortController().signal)).rejects.toMatchObject({ code: 'SLOT_MISSING', exitCode: 3 })
-    expect(neighbourStopped).toBe(true)
+    const supervisor = supervise([neighbour, broken], {
+      onState: (_engine, { state }) => {
+        if (state === 'failed') setImmediate(() => failed.resolve(undefined))
+      },
+    })
+    const running = supervisor.run(stop.signal)
+    running.catch(() => undefined)
+    await failed.promise
+    expect(neighbourStopped).toBe(false)
+    expect(supervisor.states.get('relay monolith')?.state).toBe('running')
     expect(supervisor.checks()).toContainEqual(
       expect.objectContaining({ name: 'engine.reader.monolith', status: 'failed', code: 'SLU-2020' }),
     )
+    stop.abort()
+    await expect(running).rejects.toMatchObject({ code: 'SLOT_MISSING', exitCode: 3 })
+    expect(neighbourStopped).toBe(true)
+  })
+
+  test('when every engine has failed nothing is waited for, and the first error is thrown', async () => {
+    const broken = (name: string, error: SluiceError): SupervisedEngine => ({ name, create: () => Promise.reject(error) })
+    const other = new SluiceError('TOPIC_MISSING', { what: 'w', why: 'y', ways: [] })
+    const supervisor = supervise([broken('reader monolith', gone()), broken('relay monolith', other)])
+    await expect(supervisor.run(new AbortController().signal)).rejects.toMatchObject({ code: 'SLOT_MISSING' })
+  })
+
+  test('an engine runs from its first progress on; until then, and while it tries again by itself, its fault stands', async () => {
+    const stop = new AbortController()
+    const seen: string[] = []
+    let starts = 0
+    const engine: SupervisedEngine = {
+      name: 'projector orders',
+      create: async (signs) => ({
+        run: async (signal) => {
+          starts += 1
+          if (starts === 1) throw lost()
+          seen.push(`begun again: ${supervisor.states.get('projector orders')?.error?.code}`)
+          signs.progress()
+          signs.progress()
+          signs.trouble(lost())
+          signs.progress()
+          stop.abort()
+          await untilAborted(signal)
+        },
+      }),
+    }
+    const supervisor = supervise([engine], { onState: (_engine, { state }) => seen.push(state) })
+    await supervisor.run(stop.signal)
+    expect(seen).toEqual(['waiting', 'begun again: REPLICATION_LOST', 'running', 'waiting', 'running', 'stopped'])
   })
 
   test('an unknown error does not pass', async () => {

@@ -2,19 +2,22 @@
  * Health and metrics of a process, on a listener of their own.
  *
  *   /livez    200 as long as the event loop turns; asks nothing else
- *   /readyz   200 if the process can do its role's work now; lag, parked events and a standby's idleness never change it
+ *   /readyz   200 if the process does its role's work now, or a part of it (`degraded`); lag, parked events and a standby's
+ *             idleness never change it
  *   /healthz  every check with status, cause and fix, for people; 503 if one failed. `/health` answers the same
- *   /metrics  Prometheus text
+ *   /metrics  Prometheus text, the checks among it
  *
  * Only 200 or 503 is answered. Requests are not logged. It listens on loopback unless told otherwise.
  */
 import { type HealthCheck, SluiceError, worstStatus } from '@sluice/core'
 import { type FastifyInstance, fastify } from 'fastify'
+import { healthMetric } from './health-metric.ts'
 import type { Metrics } from './metrics.ts'
 
-/** How far a process is: it works, stands by for another that does, or can't work (yet, or any more). */
+/** How far a process is: it works, works in part, stands by for another that does, or can't work (yet, or any more). */
 export interface Readiness {
-  readonly mode: 'active' | 'standby' | 'starting' | 'failing' | 'stopping'
+  readonly mode: 'active' | 'degraded' | 'standby' | 'starting' | 'failing' | 'stopping'
+  /** Of a process that is degraded or failing: each engine that does not work, and why. */
   readonly reason?: string
 }
 
@@ -69,8 +72,9 @@ export function healthRoutes(options: HealthServerOptions): FastifyInstance {
   server.get('/livez', async () => ({ role: options.role, status: 'ok' }))
   server.get('/readyz', async (_request, reply) => {
     const { mode, reason } = options.readiness()
-    const isReady = mode === 'active' || mode === 'standby'
-    return reply.code(isReady ? 200 : 503).send({ role: options.role, status: isReady ? 'ok' : 'failed', mode, reason })
+    const isReady = mode === 'active' || mode === 'degraded' || mode === 'standby'
+    const status = mode === 'degraded' ? 'warning' : isReady ? 'ok' : 'failed'
+    return reply.code(isReady ? 200 : 503).send({ role: options.role, status, mode, reason })
   })
   for (const path of ['/healthz', '/health']) {
     server.get(path, async (_request, reply) => {
@@ -78,7 +82,11 @@ export function healthRoutes(options: HealthServerOptions): FastifyInstance {
       return reply.code(report.status === 'failed' ? 503 : 200).send(report)
     })
   }
-  server.get('/metrics', async (_request, reply) => reply.type(options.metrics.contentType).send(await options.metrics.render()))
+  const showChecks = healthMetric(options.metrics)
+  server.get('/metrics', async (_request, reply) => {
+    showChecks(await boundedChecks(options))
+    return reply.type(options.metrics.contentType).send(await options.metrics.render())
+  })
   return server
 }
 

@@ -17,6 +17,7 @@ const lost: HealthCheck = { name: 'monolith.slot', status: 'failed', summary: 's
 describe('health', () => {
   test.each([
     ['active', 200],
+    ['degraded', 200],
     ['standby', 200],
     ['starting', 503],
     ['failing', 503],
@@ -53,6 +54,19 @@ describe('health', () => {
     )
     expect(thrown.statusCode).toBe(503)
     expect(thrown.body).not.toContain('secret text')
+  })
+
+  test('metrics show the status of every check, and not of one that is gone', async () => {
+    let checks: readonly HealthCheck[] = [ok, lost]
+    const server = healthRoutes(options({ mode: 'active' }, async () => checks))
+    const before = (await server.inject('/metrics')).body
+    expect(before).toContain('sluice_health_status{component="monolith",check="slot",status="failed"} 1')
+    expect(before).toContain('sluice_health_status{component="monolith",check="slot",status="ok"} 0')
+    checks = [{ ...lost, status: 'ok' }]
+    const after = (await server.inject('/metrics')).body
+    expect(after).toContain('sluice_health_status{component="monolith",check="slot",status="failed"} 0')
+    expect(after).toContain('sluice_health_status{component="monolith",check="slot",status="ok"} 1')
+    expect(after).not.toContain('check="connection"')
   })
 
   test('metrics carry the prefix, the build, and only what is known', async () => {
