@@ -8,6 +8,7 @@
 import type { ErrorCode } from './error-codes/error-code.ts'
 import { environmentErrors } from './error-codes/environment.ts'
 import { kafkaErrors } from './error-codes/kafka.ts'
+import { privacyErrors } from './error-codes/privacy.ts'
 import { serviceErrors } from './error-codes/service.ts'
 import { sourceErrors } from './error-codes/source.ts'
 import { storeErrors } from './error-codes/store.ts'
@@ -22,6 +23,7 @@ export const ERROR_CODES = {
   ...serviceErrors,
   ...verifyErrors,
   ...environmentErrors,
+  ...privacyErrors,
 } as const satisfies Record<string, ErrorCode>
 
 export type ErrorName = keyof typeof ERROR_CODES

@@ -98,14 +98,14 @@ class LaneLoad {
   }
 
   async catchUp(signal: AbortSignal): Promise<void> {
-    const { lane, catalog, limits, logger } = this.#session
+    const { lane, catalog, capture, limits, logger } = this.#session
     const states = new Map<string, TableLoadState>()
     for (const load of await this.#progress()) {
       states.set(load.table, {
         migrationId: load.id,
         isComplete: load.status === 'completed',
-        lastKey: load.lastKey,
-        stragglers: await this.#stragglersOf(load.id),
+        lastKey: this.#openKey(load, load.lastKey),
+        stragglers: await this.#stragglersOf(load),
       })
     }
     const bind = createRelationBinder(this.#session)
@@ -114,6 +114,7 @@ class LaneLoad {
       keyColumns: new Map(lane.tables.map((table) => [qualifiedName(table), keyColumnsOf(table, catalog)])),
       snapshotLsn: this.#snapshot.lsn,
       bind,
+      sealKey: (table, key) => capture.sealKey(table, key),
       stragglersMax: limits.stragglersMax,
     })
     logger.info({ lsn: this.#snapshot.lsn }, 'an interrupted load goes on: streaming up to its new snapshot')
@@ -134,11 +135,11 @@ class LaneLoad {
   }
 
   async #loadTable(load: TableLoad, signal: AbortSignal): Promise<void> {
-    const { appender, catalog, limits, source, onProgress } = this.#session
+    const { appender, capture, catalog, limits, source, onProgress } = this.#session
     const table = this.#tables.get(load.table)!
     const columns = keyColumnsOf(table, catalog)
     const encoder = this.#encoderOf(table, load.run)
-    let after = load.lastKey
+    let after = this.#openKey(load, load.lastKey)
     let stored = Number(load.rowsStored)
     let writing: Promise<unknown> = Promise.resolve()
     try {
@@ -151,12 +152,13 @@ class LaneLoad {
           await appender.transact((client) => completeTable(client, load.id))
           break
         }
+        const to = encoder.keyOf(last)
         const checkpoint = {
           migrationId: load.id,
           snapshotLsn: this.#snapshot.lsn,
           kind: 'range' as const,
-          from: after,
-          to: encoder.keyOf(last),
+          from: after === null ? null : capture.sealKey(table, after),
+          to: capture.sealKey(table, to),
           rows: chunk.rows.length,
         }
         const part = this.#chunkPart(encoder, chunk.rows, correlationOf(load, stored))
@@ -179,7 +181,7 @@ class LaneLoad {
           })
         // It is awaited above or below; until then a rejection must have a listener.
         writing.catch(() => undefined)
-        after = checkpoint.to
+        after = to
       }
       await writing
     } catch (error) {
@@ -201,10 +203,10 @@ class LaneLoad {
   }
 
   async #loadStragglers(load: TableLoad, signal: AbortSignal): Promise<void> {
-    const { appender, catalog, source } = this.#session
+    const { appender, capture, catalog, source } = this.#session
     const table = this.#tables.get(load.table)!
     const encoder = this.#encoderOf(table, load.run)
-    const keys = await this.#stragglersOf(load.id)
+    const keys = await this.#stragglersOf(load)
     for (let at = 0; at < keys.length && !signal.aborted; at += STRAGGLER_CHUNK_KEYS) {
       const some = keys.slice(at, at + STRAGGLER_CHUNK_KEYS)
       const columns = keyColumnsOf(table, catalog)
@@ -212,7 +214,7 @@ class LaneLoad {
       const settle = (client: ClientBase): Promise<void> =>
         settleStragglers(client, {
           migrationId: load.id,
-          keys: some,
+          keys: some.map((key) => capture.sealKey(table, key)),
           snapshotLsn: this.#snapshot.lsn,
           rows: rows.length,
         })
@@ -228,7 +230,8 @@ class LaneLoad {
   }
 
   #encoderOf(table: CapturedTable, run: Uuid): LoadedRowEncoder {
-    return new LoadedRowEncoder({ epoch: this.#session.record.epoch, run, table, snapshotLsn: this.#snapshot.lsn })
+    const { record, capture } = this.#session
+    return new LoadedRowEncoder({ epoch: record.epoch, run, table, snapshotLsn: this.#snapshot.lsn, capture })
   }
 
   /** The loads of the tables that the lane has now, in their order. */
@@ -240,12 +243,16 @@ class LaneLoad {
     return loads.filter((load) => this.#tables.has(load.table))
   }
 
-  async #stragglersOf(migrationId: Uuid): Promise<readonly (readonly string[])[]> {
+  async #stragglersOf(load: TableLoad): Promise<readonly (readonly string[])[]> {
     let keys: readonly (readonly string[])[] = []
     await this.#session.appender.transact(async (client) => {
-      keys = await pendingStragglers(client, migrationId)
+      keys = await pendingStragglers(client, load.id)
     })
-    return keys
+    return keys.map((key) => this.#session.capture.openKey(this.#tables.get(load.table)!, key))
+  }
+
+  #openKey(load: TableLoad, key: readonly string[] | null): readonly string[] | null {
+    return key === null ? null : this.#session.capture.openKey(this.#tables.get(load.table)!, key)
   }
 }
 

@@ -1,6 +1,7 @@
 /** What the parts of a running reader share. */
 import type { Logger } from '@sluice/core'
 import type { PostgresTarget } from '@sluice/postgres'
+import type { Capture } from '@sluice/privacy'
 import type { EventAppender, LaneRecord } from '@sluice/store'
 import type { LaneDefinition } from '@sluice/system'
 import type pg from 'pg'
@@ -16,6 +17,9 @@ export interface LaneSession {
   /** An ordinary connection to the source, with nothing on its search path. */
   readonly control: pg.Client
   readonly catalog: ReadonlyMap<string, CatalogTable>
+  /** What the lane's tables declare private, at work. */
+  readonly capture: Capture
+  /** Seals what is to be encrypted, then stores. */
   readonly appender: EventAppender
   readonly limits: ReaderLimits
   readonly logger: Logger

@@ -1,7 +1,8 @@
 /** Rows of a chunk as events of a load. */
-import { type EventDraft, type Uuid, aggregateName, loadedEventId, namespaceBytes } from '@sluice/core'
-import type { Lsn } from '@sluice/core'
+import { type AggregateName, type EventDraft, type Lsn, type Uuid, loadedEventId, namespaceBytes } from '@sluice/core'
+import type { Capture } from '@sluice/privacy'
 import { type CapturedTable, qualifiedName } from '@sluice/system'
+import { capturedColumns } from './captured-columns.ts'
 import type { TextRow } from './chunk-reader.ts'
 import { type RowEncoder, createRowEncoder } from './row-encoder.ts'
 
@@ -10,6 +11,7 @@ export interface LoadOfTable {
   readonly run: Uuid
   readonly table: CapturedTable
   readonly snapshotLsn: Lsn
+  readonly capture: Capture
 }
 
 export class LoadedRowEncoder {
@@ -17,14 +19,17 @@ export class LoadedRowEncoder {
   readonly #epoch: Buffer
   readonly #name: string
   readonly #encode: RowEncoder
+  readonly #aggregateOf: (key: readonly string[]) => AggregateName
   readonly #keyIndexes: readonly number[]
 
   constructor(load: LoadOfTable) {
-    const { table } = load
+    const { table, capture } = load
     this.#load = load
     this.#epoch = namespaceBytes(load.epoch)
     this.#name = qualifiedName(table)
-    this.#encode = createRowEncoder(table.columnNames.map((name, index) => ({ name, index })))
+    const indexOf = new Map<string, number>(table.columnNames.map((name, index) => [name, index]))
+    this.#encode = createRowEncoder(capturedColumns(table, indexOf, capture))
+    this.#aggregateOf = capture.aggregateNamer(table)
     this.#keyIndexes = table.key.map((name) => table.columnNames.indexOf(name))
   }
 
@@ -35,7 +40,7 @@ export class LoadedRowEncoder {
   /** @param ordinal Place of the row in its chunk. */
   event(row: TextRow, ordinal: number, correlationId: string): EventDraft {
     const { run, table, snapshotLsn } = this.#load
-    const aggregate = aggregateName(this.keyOf(row))
+    const aggregate = this.#aggregateOf(this.keyOf(row))
     return {
       eventId: loadedEventId(this.#epoch, run, this.#name, aggregate.key ?? aggregate.id, snapshotLsn),
       eventType: table.eventTypes.loaded,

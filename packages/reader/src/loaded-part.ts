@@ -9,7 +9,7 @@
  *     and it is read again under the snapshot. It is noted in the transaction of the change that made it one.
  */
 import { type Lsn, SluiceError, type Uuid } from '@sluice/core'
-import type { PgoutputMessage, Relation } from '@sluice/pgoutput'
+import type { Relation, TransactionMessage } from '@sluice/pgoutput'
 import { type CapturedTable, qualifiedName } from '@sluice/system'
 import type { ClientBase } from 'pg'
 import { type KeyColumns, keysUpTo } from './key-columns.ts'
@@ -17,6 +17,7 @@ import type { RelationBinder, TableBinding } from './relation-binding.ts'
 
 export interface Straggler {
   readonly migrationId: Uuid
+  /** As the pipeline database may remember it. */
   readonly key: readonly string[]
   readonly snapshotLsn: Lsn
 }
@@ -44,6 +45,8 @@ export interface LoadedPartOptions {
   readonly keyColumns: ReadonlyMap<string, KeyColumns>
   readonly snapshotLsn: Lsn
   readonly bind: RelationBinder
+  /** The key of a straggler as the pipeline database may remember it. */
+  readonly sealKey: (table: CapturedTable, key: readonly string[]) => readonly string[]
   readonly stragglersMax: number
 }
 
@@ -88,11 +91,12 @@ export class LoadedPart {
     state.stragglers.add(text)
     this.#stragglerCount += 1
     if (this.#stragglerCount > this.#options.stragglersMax) throw this.#tooMany(table)
-    return { migrationId: state.migrationId, key, snapshotLsn: this.#options.snapshotLsn }
+    const { sealKey, snapshotLsn } = this.#options
+    return { migrationId: state.migrationId, key: sealKey(table, key), snapshotLsn }
   }
 
   /** Asks the source which keys of the messages lie in the loaded part. The answers hold until the next call. */
-  async prefetch(client: ClientBase, messages: readonly PgoutputMessage[]): Promise<void> {
+  async prefetch(client: ClientBase, messages: readonly TransactionMessage[]): Promise<void> {
     const wanted = new Map<string, Map<string, readonly string[]>>()
     for (const message of messages) this.#collect(message, wanted)
     for (const state of this.#tables.values()) state.isInside.clear()
@@ -105,7 +109,7 @@ export class LoadedPart {
     }
   }
 
-  #collect(message: PgoutputMessage, wanted: Map<string, Map<string, readonly string[]>>): void {
+  #collect(message: TransactionMessage, wanted: Map<string, Map<string, readonly string[]>>): void {
     switch (message.kind) {
       case 'relation': {
         const binding = this.#options.bind(message.relation)
@@ -130,6 +134,7 @@ export class LoadedPart {
       case 'message':
       case 'origin':
       case 'type':
+      case 'unknown':
         break
     }
   }

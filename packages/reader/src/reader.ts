@@ -8,6 +8,7 @@
  */
 import { type Logger, isSluiceError } from '@sluice/core'
 import { type PostgresTarget, connect, toPostgresError } from '@sluice/postgres'
+import { Capture, type MasterKeys } from '@sluice/privacy'
 import {
   type LaneRecord,
   assertStoreMigrated,
@@ -26,6 +27,7 @@ import { outboxName } from './outbox-table.ts'
 import { ensurePublication, laneRelations } from './publication.ts'
 import { READER_LIMITS, type ReaderLimits } from './reader-limits.ts'
 import type { OnReaderProgress } from './reader-progress.ts'
+import { sealingAppender } from './sealing-appender.ts'
 import { readCatalog } from './source-catalog.ts'
 import { connectForReplication, identifySource } from './source-identity.ts'
 import type { SourceSnapshot } from './source-snapshot.ts'
@@ -39,6 +41,8 @@ export interface ReaderOptions {
   /** The database that the lane reads: the monolith, or a service's. */
   readonly source: PostgresTarget
   readonly pipeline: PostgresTarget
+  /** Needed where a table of the lane has a hashed or encrypted column. */
+  readonly masterKeys?: MasterKeys | null
   readonly logger: Logger
   readonly limits?: Partial<ReaderLimits>
   readonly onProgress?: OnReaderProgress
@@ -78,21 +82,42 @@ async function runReader(options: ReaderOptions, signal: AbortSignal): Promise<v
 }
 
 async function runWith(options: ReaderOptions, control: pg.Client, applicationName: string, signal: AbortSignal): Promise<void> {
-  const { lane, source, pipeline, logger } = options
+  const { lane, pipeline } = options
   const limits = { ...READER_LIMITS, ...options.limits }
   const onProgress = options.onProgress ?? (() => undefined)
+  await assertStoreMigrated(pipeline)
+  // Before anything is made: without its master key a reader must not begin a lane.
+  const capture = await Capture.open({
+    system: options.system.name,
+    tables: lane.tables,
+    pipeline,
+    master: options.masterKeys ?? null,
+    applicationName,
+  })
+  try {
+    await runCaptured(options, { control, capture, applicationName, limits, onProgress }, signal)
+  } finally {
+    await capture.close()
+  }
+}
+
+type RunParts = Pick<LaneSession, 'control' | 'capture' | 'applicationName' | 'limits' | 'onProgress'>
+
+async function runCaptured(options: ReaderOptions, parts: RunParts, signal: AbortSignal): Promise<void> {
+  const { lane, source, pipeline, logger } = options
+  const { control, capture, applicationName, limits, onProgress } = parts
   const { record, snapshot, catalog } = await prepare(options, control, { applicationName, limits, signal })
   const session = async (): Promise<LaneSession> => ({
+    ...parts,
     lane,
     record,
     source,
-    applicationName,
-    control,
     catalog,
-    limits,
     logger,
-    onProgress,
-    appender: await createEventAppender({ target: pipeline, lane: record, serviceName: applicationName, logger }),
+    appender: sealingAppender(
+      await createEventAppender({ target: pipeline, lane: record, serviceName: applicationName, logger }),
+      capture,
+    ),
   })
   let opened: LaneSession | null = null
   try {
@@ -122,7 +147,6 @@ async function prepare(
   { applicationName, limits, signal }: { applicationName: string; limits: ReaderLimits; signal: AbortSignal },
 ): Promise<Prepared> {
   const { system, lane, source, pipeline, logger } = options
-  await assertStoreMigrated(pipeline)
   const store = await connect(pipeline, { applicationName })
   const replication = await connectForReplication(source, applicationName).catch(async (error: unknown) => {
     await store.end()

@@ -3,8 +3,10 @@
  * describes the relation.
  */
 import { type AggregateName, type Logger, SluiceError, aggregateName } from '@sluice/core'
+import type { Capture } from '@sluice/privacy'
 import { type Relation, type RelationColumn, type Tuple, UNCHANGED } from '@sluice/pgoutput'
 import { type CapturedTable, type LaneDefinition, qualifiedName } from '@sluice/system'
+import { capturedColumns } from './captured-columns.ts'
 import { type OutboxRowReader, createOutboxRowReader, outboxName } from './outbox-table.ts'
 import { type RowEncoder, createRowEncoder } from './row-encoder.ts'
 import type { CatalogColumn, CatalogTable } from './source-catalog.ts'
@@ -12,7 +14,7 @@ import type { CatalogColumn, CatalogTable } from './source-catalog.ts'
 export interface TableBinding {
   readonly kind: 'table'
   readonly table: CapturedTable
-  /** The captured columns of a row. */
+  /** The captured forms of a row's columns. */
   readonly encodeRow: RowEncoder
   /** Those of them that are in the replica identity: what an old tuple of kind `key` holds. */
   readonly encodeIdentity: RowEncoder
@@ -24,6 +26,8 @@ export interface TableBinding {
    * @throws SluiceError SLU-2040 if neither has one: then the tuple is not what PostgreSQL sends.
    */
   keyOf(values: Tuple, older?: Tuple): readonly string[]
+  /** The aggregate of a key: named by the captured forms of its columns. */
+  aggregateOf(key: readonly string[]): AggregateName
 }
 
 export interface OutboxBinding {
@@ -39,11 +43,12 @@ export interface BinderOptions {
   readonly lane: LaneDefinition
   /** The types that were compared with the definition at the start. */
   readonly catalog: ReadonlyMap<string, CatalogTable>
+  readonly capture: Capture
   readonly logger: Logger
 }
 
 export function createRelationBinder(options: BinderOptions): RelationBinder {
-  const { lane, catalog, logger } = options
+  const { lane, catalog, capture, logger } = options
   const tables = new Map(lane.tables.map((table) => [qualifiedName(table), table]))
   const outbox = lane.outbox ? qualifiedName(outboxName(lane.outbox)) : null
   const warned = new Set<string>()
@@ -59,13 +64,13 @@ export function createRelationBinder(options: BinderOptions): RelationBinder {
       warned.add(place)
       logger.warn({ table: name, column: column.name }, 'a column is not in the definition and is left out')
     }
-    return bindTable(table, relation)
+    return bindTable(table, relation, capture)
   }
 }
 
-function bindTable(table: CapturedTable, relation: Relation): TableBinding {
+function bindTable(table: CapturedTable, relation: Relation, capture: Capture): TableBinding {
   const indexOf = new Map(relation.columns.map((column, index) => [column.name, index]))
-  const encoded = table.columnNames.map((name) => ({ name, index: indexOf.get(name)! }))
+  const encoded = capturedColumns(table, indexOf, capture)
   const keyIndexes = table.key.map((name) => indexOf.get(name)!)
   const [onlyKey] = keyIndexes
   const name = qualifiedName(table)
@@ -75,6 +80,7 @@ function bindTable(table: CapturedTable, relation: Relation): TableBinding {
     encodeRow: createRowEncoder(encoded),
     encodeIdentity: createRowEncoder(encoded.filter((column) => relation.columns[column.index]!.isIdentity)),
     tableAggregate: aggregateName(['table', name]),
+    aggregateOf: capture.aggregateNamer(table),
     keyOf: (values, older) => {
       if (keyIndexes.length === 1) return [keyText(name, values[onlyKey!], older?.[onlyKey!])]
       return keyIndexes.map((index) => keyText(name, values[index], older?.[index]))

@@ -1,5 +1,7 @@
 import { type Logger, silentLogger } from '@sluice/core'
 import type { Relation } from '@sluice/pgoutput'
+import { postgresTarget } from '@sluice/postgres'
+import { Capture } from '@sluice/privacy'
 import { type LaneDefinition, numeric, table, text, topic, uuid, varchar } from '@sluice/system'
 import { describe, expect, test } from 'vitest'
 import { createRelationBinder } from './relation-binding.ts'
@@ -61,8 +63,16 @@ function relation(changes: Record<string, readonly [number, number] | null> = {}
   return { oid: 1, schema: 'public', name, replicaIdentity: 'default', columns }
 }
 
+const CAPTURE = await Capture.open({
+  system: 'shop',
+  tables: LANE.tables,
+  pipeline: postgresTarget('pipeline', 'postgresql://localhost/none'),
+  master: null,
+  applicationName: 'test',
+})
+
 function binder(logger: Logger = silentLogger) {
-  return createRelationBinder({ lane: LANE, catalog: CATALOG, logger })
+  return createRelationBinder({ lane: LANE, catalog: CATALOG, capture: CAPTURE, logger })
 }
 
 test('a table that the lane does not have is nothing to it', () => {

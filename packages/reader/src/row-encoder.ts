@@ -1,6 +1,6 @@
 /**
- * JSON text of a tuple, compiled once for a relation: names are escaped beforehand, a row costs one pass and no object.
- * Gives the bytes that `formatEventData` of core would.
+ * JSON text of a tuple's captured forms, compiled once for a relation: names are escaped beforehand, a row costs one pass and
+ * no object. Gives the bytes that `formatEventData` of core would; a value to be encrypted stands there as an unsealed token.
  */
 import { type Tuple, UNCHANGED } from '@sluice/pgoutput'
 
@@ -11,30 +11,36 @@ const NEEDS_ESCAPE = /["\\\0-\x1f]/
 export interface EncodedColumn {
   readonly name: string
   readonly index: number
+  /** Captured form of a value as JSON text; null or absent for a column that is captured in the clear. */
+  readonly capture?: ((text: string, values: Tuple, older: Tuple | undefined) => string) | null
 }
 
-export type RowEncoder = (values: Tuple) => string
+/** @param older The old tuple, where one was sent: it has what the new one says is unchanged. */
+export type RowEncoder = (values: Tuple, older?: Tuple) => string
 
 /** Unavailable values are left out; see `event-data.ts` of core. */
 export function createRowEncoder(columns: readonly EncodedColumn[]): RowEncoder {
-  const fields = columns.map(({ name, index }) => ({
+  const fields = columns.map(({ name, index, capture }) => ({
     index,
+    capture: capture ?? null,
     first: `${JSON.stringify(name)}:`,
     next: `,${JSON.stringify(name)}:`,
   }))
-  return (values) => {
+  return (values, older) => {
     let text = '{'
     let isFirst = true
     for (const field of fields) {
       const value = values[field.index]
       if (value === UNCHANGED || value === undefined) continue
-      text += (isFirst ? field.first : field.next) + (value === null ? 'null' : jsonString(value))
+      text += isFirst ? field.first : field.next
+      if (value === null) text += 'null'
+      else text += field.capture === null ? jsonString(value) : field.capture(value, values, older)
       isFirst = false
     }
     return `${text}}`
   }
 }
 
-function jsonString(text: string): string {
+export function jsonString(text: string): string {
   return NEEDS_ESCAPE.test(text) ? JSON.stringify(text) : `"${text}"`
 }

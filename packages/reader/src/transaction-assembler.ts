@@ -17,7 +17,6 @@ import {
   type Lsn,
   type TransactionContext,
   type Uuid,
-  aggregateName,
   defaultCorrelationId,
   epochMicros,
   lsnOf,
@@ -166,7 +165,7 @@ export class TransactionAssembler {
       }
     }
     const beforePart = before ? `"before":${beforeText(binding, before)},` : ''
-    const data = `{"op":"u",${beforePart}"after":${binding.encodeRow(after)}}`
+    const data = `{"op":"u",${beforePart}"after":${binding.encodeRow(after, before?.values)}}`
     this.#emitRow(ordinal, binding.table.eventTypes.updated, binding, key, data)
   }
 
@@ -211,7 +210,7 @@ export class TransactionAssembler {
   }
 
   #emitRow(ordinal: number, eventType: string, binding: TableBinding, key: readonly string[], data: string): void {
-    this.#emit(ordinal, eventType, binding.table.aggregateType, aggregateName(key), data)
+    this.#emit(ordinal, eventType, binding.table.aggregateType, binding.aggregateOf(key), data)
   }
 
   #emit(

@@ -55,7 +55,7 @@ export interface CapturedTableOptions<
 export function table<
   const Name extends string,
   const Columns extends Readonly<Record<string, ColumnType>>,
-  const Rules extends PrivacyRules<keyof Columns & string> = Record<never, never>,
+  const Rules extends PrivacyRules<keyof Columns & string> = PrivacyRules<keyof Columns & string>,
 >(
   name: Name,
   options: CapturedTableOptions<Columns, Rules>,

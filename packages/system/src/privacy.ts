@@ -40,7 +40,7 @@ export type PrivacyRule<Column extends string = string> = DropRule | MaskRule | 
 export type PrivacyRules<Column extends string = string> = { readonly [C in Column]?: PrivacyRule<Column> }
 
 /** Columns that are not captured. */
-export type DroppedColumn<Rules> = { [C in keyof Rules & string]: Rules[C] extends DropRule ? C : never }[keyof Rules & string]
+export type DroppedColumn<Rules> = { [C in keyof Rules & string]-?: Rules[C] extends DropRule ? C : never }[keyof Rules & string]
 
 const DEFAULT_SUBJECT_KIND = 'person'
 

@@ -1,0 +1,107 @@
+/** The rules of a lane's tables at work: what a reader needs of this package. */
+import { type AggregateName, type EventDraft, aggregateName } from '@sluice/core'
+import { type PostgresTarget, connect, toPostgresError } from '@sluice/postgres'
+import type { CapturedTable, PrivacyRule } from '@sluice/system'
+import type pg from 'pg'
+import { openCheckpointKey, sealCheckpointKey } from './checkpoint-key.ts'
+import { type ColumnCapture, columnCapture } from './column-capture.ts'
+import { type MasterKeys, masterKeyMissing } from './master-keys.ts'
+import { hasTokens, sealTexts } from './seal-texts.ts'
+import { SubjectKeys } from './subject-keys.ts'
+import { type SystemKeys, readSystemKeys } from './system-secret.ts'
+
+export interface CaptureOptions {
+  readonly system: string
+  readonly tables: readonly CapturedTable[]
+  readonly pipeline: PostgresTarget
+  readonly master: MasterKeys | null
+  readonly applicationName: string
+}
+
+export class Capture {
+  readonly #target: PostgresTarget
+  readonly #keys: SystemKeys | null
+  /** Connection for the keys of subjects; null if no column is encrypted. */
+  readonly #client: pg.Client | null
+  readonly #subjects: SubjectKeys | null
+
+  private constructor(target: PostgresTarget, keys: SystemKeys | null, client: pg.Client | null, subjects: SubjectKeys | null) {
+    this.#target = target
+    this.#keys = keys
+    this.#client = client
+    this.#subjects = subjects
+  }
+
+  /** @throws SluiceError SLU-8001, SLU-8002, SLU-2001 to SLU-2003 */
+  static async open(options: CaptureOptions): Promise<Capture> {
+    const { system, tables, pipeline, master, applicationName } = options
+    const has = (kind: PrivacyRule['kind']): boolean =>
+      tables.some((table) => Object.values(table.privacy).some((rule) => rule.kind === kind))
+    if (!has('hash') && !has('encrypt')) return new Capture(pipeline, null, null, null)
+    if (!master) throw masterKeyMissing(`columns of system "${system}" are hashed or encrypted`)
+    const client = await connect(pipeline, { applicationName })
+    try {
+      const keys = await readSystemKeys(client, system, master, { mayMake: true })
+      if (has('encrypt')) return new Capture(pipeline, keys, client, new SubjectKeys(system, master))
+      await client.end()
+      return new Capture(pipeline, keys, null, null)
+    } catch (error) {
+      await client.end()
+      throw toPostgresError(error, pipeline)
+    }
+  }
+
+  /** True if a column of the lane is encrypted. */
+  get seals(): boolean {
+    return this.#subjects !== null
+  }
+
+  /** Null for a column that is captured in the clear. */
+  columnOf(table: CapturedTable, column: string): ColumnCapture | null {
+    return columnCapture(table, column, this.#keys)
+  }
+
+  /** Names the aggregate of a row by the captured forms of its key. */
+  aggregateNamer(table: CapturedTable): (key: readonly string[]) => AggregateName {
+    if (!isKeyPrivate(table)) return aggregateName
+    const captures = table.key.map((column) => this.columnOf(table, column))
+    return (key) =>
+      aggregateName(
+        key.map((text, i) => {
+          const capture = captures[i]
+          return capture?.kind === 'text' ? capture.capture(text) : text
+        }),
+      )
+  }
+
+  /** A key as the pipeline database may remember it. */
+  sealKey(table: CapturedTable, key: readonly string[]): readonly string[] {
+    return this.#keys && isKeyPrivate(table) ? sealCheckpointKey(this.#keys, table, key) : key
+  }
+
+  openKey(table: CapturedTable, key: readonly string[]): readonly string[] {
+    return this.#keys && isKeyPrivate(table) ? openCheckpointKey(this.#keys, table, key) : key
+  }
+
+  /** Events whose encrypted values are sealed; those without any are returned as they are. */
+  async seal(events: readonly EventDraft[]): Promise<readonly EventDraft[]> {
+    if (!this.#client || !this.#subjects || !this.#keys) return events
+    const unsealed = events.filter((event) => hasTokens(event.eventData))
+    if (unsealed.length === 0) return events
+    try {
+      const texts = unsealed.map((event) => event.eventData)
+      const sealed = (await sealTexts(this.#client, this.#keys, this.#subjects, texts)).values()
+      return events.map((event) => (hasTokens(event.eventData) ? { ...event, eventData: sealed.next().value! } : event))
+    } catch (error) {
+      throw toPostgresError(error, this.#target)
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#client?.end()
+  }
+}
+
+function isKeyPrivate(table: CapturedTable): boolean {
+  return table.key.some((column) => table.privacy[column] !== undefined)
+}
