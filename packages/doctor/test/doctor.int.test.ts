@@ -191,6 +191,23 @@ describe('the doctor', () => {
     expect(JSON.stringify(checks)).not.toContain('hush')
   })
 
+  test('a broker that makes topics by itself, or that does not', async () => {
+    expect(only(await diagnose(), 'kafka.auto_create_topics')).toMatchObject({
+      status: 'ok',
+      summary: 'auto.create.topics.enable is false',
+    })
+    const own = await startServers({ kafka: { settings: { 'auto.create.topics.enable': 'true' } } })
+    try {
+      expect(only(await diagnose({}, own.kafka.url), 'kafka.auto_create_topics')).toMatchObject({
+        status: 'failed',
+        summary: 'auto.create.topics.enable is true on broker 1',
+        fix: [expect.stringContaining('auto.create.topics.enable=false') as string, expect.any(String) as string],
+      })
+    } finally {
+      await own.stop()
+    }
+  })
+
   test('a source whose wal_level is replica', async () => {
     const own = await startServers({ monolith: { settings: { wal_level: 'replica' } } })
     try {

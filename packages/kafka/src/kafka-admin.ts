@@ -27,6 +27,7 @@ export async function openKafkaAdmin(connection: KafkaConnection): Promise<Kafka
     listTopics: () => guard('list the topics', () => admin.listTopics()),
     createTopics: (topics) => guard('create topics', () => createMissing(admin, topics)),
     topicConfig: (topic) => guard(`describe topic ${topic}`, () => topicConfig(admin, topic), topic),
+    brokerSetting: (name) => guard(`read the setting ${name} of the brokers`, () => brokerSetting(admin, name)),
     partitionCount: (topic) => guard(`describe topic ${topic}`, () => partitionCount(admin, topic), topic),
     offsets: (topic) =>
       guard(
@@ -67,6 +68,24 @@ async function topicConfig(admin: Admin, topic: string): Promise<Readonly<Record
     resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic }],
   })
   return Object.fromEntries((resources[0]?.configEntries ?? []).map((e) => [e.configName, e.configValue]))
+}
+
+/** https://kafka.apache.org/protocol#The_Messages_DescribeConfigs: a broker answers for itself only. */
+async function brokerSetting(admin: Admin, name: string): Promise<ReadonlyMap<string, string>> {
+  const { brokers } = await admin.describeCluster()
+  const { resources } = await admin.describeConfigs({
+    includeSynonyms: false,
+    resources: brokers.map(({ nodeId }) => ({
+      type: kafkajs.ConfigResourceTypes.BROKER,
+      name: String(nodeId),
+      configNames: [name],
+    })),
+  })
+  return new Map(
+    resources.flatMap(({ resourceName, configEntries }) =>
+      configEntries.filter((entry) => entry.configName === name).map((entry) => [resourceName, entry.configValue] as const),
+    ),
+  )
 }
 
 async function partitionCount(admin: Admin, topic: string): Promise<number> {

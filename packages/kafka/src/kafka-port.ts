@@ -109,6 +109,8 @@ export interface KafkaAdmin {
   /** Creates topics that are missing; returns the names of those it made. */
   createTopics(topics: readonly TopicSettings[]): Promise<readonly string[]>
   topicConfig(topic: string): Promise<Readonly<Record<string, string>>>
+  /** What each broker says of one of its settings, by node id; a broker that does not name the setting is left out. */
+  brokerSetting(name: string): Promise<ReadonlyMap<string, string>>
   partitionCount(topic: string): Promise<number>
   offsets(topic: string): Promise<readonly PartitionOffsets[]>
   close(): Promise<void>

@@ -90,6 +90,7 @@ export class FakeKafka implements KafkaPort {
       listTopics: async () => [...new Set([...this.#logs.values()].map((l) => l.topic))],
       createTopics: unused,
       topicConfig: unused,
+      brokerSetting: unused,
       partitionCount: async (topic) => this.partitionsOf(topic),
       offsets: async (topic) =>
         this.#logsOf([topic]).map(({ partition, low, high }) => ({ partition, low: offsetOf(low), high: offsetOf(high) })),

@@ -12,6 +12,7 @@ export function controlTopicWith(record: ControlRecord): KafkaPort {
       listTopics: unused,
       createTopics: unused,
       topicConfig: unused,
+      brokerSetting: unused,
       partitionCount: unused,
       offsets: async () => [{ partition: 0, low: offsetOf(0), high: offsetOf(2) }],
       close: async () => undefined,
