@@ -8,24 +8,12 @@ import { type Streams, printFailure, runCommand } from './run-command.ts'
 /** Help is laid out for this width everywhere, so that it can be compared. */
 const HELP_WIDTH = 110
 
-/**
- * kafkajs asks for a timer of negative length when nothing waits in its queue, of which Node warns. Every other warning is
- * printed as Node would.
- */
-function quietKafkajs(streams: Streams): void {
-  process.removeAllListeners('warning')
-  process.on('warning', (warning) => {
-    if (warning.name !== 'TimeoutNegativeWarning') streams.stderr.write(`${warning.name}: ${warning.message}\n`)
-  })
-}
-
 export async function runCli(argv: readonly string[], streams: Streams): Promise<number> {
   // A reader that went away (`| head`) is no fault.
   streams.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(0)
     throw error
   })
-  quietKafkajs(streams)
   let exitCode = 0
   const program = buildProgram(packageVersion(), async (call) => {
     exitCode = await runCommand(call, streams)

@@ -1,6 +1,7 @@
 /** One kafkajs client, with its log lines sent to Sluice's logger. */
 import type { Logger } from '@sluice/core'
 import kafkajs, { type Cluster, type Kafka, type KafkaConfig, type RetryOptions } from 'kafkajs'
+import { mendIdleTimer } from './kafkajs-idle-timer.ts'
 
 export interface KafkaConnection {
   /** `host:port`, at least one. */
@@ -17,6 +18,7 @@ const REQUEST_TIMEOUT_MS = 30_000
 
 export function kafkajsClient(connection: KafkaConnection, retry: RetryOptions): Kafka {
   const { brokers, clientId, ssl, sasl, logger } = connection
+  mendIdleTimer()
   return new kafkajs.Kafka({
     brokers: [...brokers],
     clientId,
