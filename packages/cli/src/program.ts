@@ -141,8 +141,9 @@ function addRun(program: Command, leaf: AddLeaf): void {
 function addWatch(program: Command, leaf: AddLeaf): void {
   program.commandsGroup('Look:')
   const status = program.command('status').description('Shows how far each stage is: lag in bytes, events and seconds.')
+  addProcessAddress(status, { isRequired: false })
   leaf(status, { load: async () => (await import('./commands/status.ts')).status })
-  addHelp(status, { examples: ['sluice status', 'sluice status --json'], exits: DATA_EXITS })
+  addHelp(status, { examples: ['sluice status', 'sluice status --health-port 9090 --json'], exits: DATA_EXITS })
 
   const verify = program
     .command('verify')
@@ -179,16 +180,21 @@ function addWatch(program: Command, leaf: AddLeaf): void {
   leaf(list, { load: async () => (await import('./commands/parked.ts')).parkedList })
   addHelp(list, { examples: ['sluice parked list analytics'], exits: DATA_EXITS })
 
-  const health = program
-    .command('health')
-    .description('Asks a running process whether it is ready; for probes without curl.')
-    .addOption(
-      new Option('--health-port <port>', 'its health port').argParser(portNumber).makeOptionMandatory().env('SLUICE_HEALTH_PORT'),
-    )
-    .addOption(new Option('--health-host <host>', 'its address').default('127.0.0.1').env('SLUICE_HEALTH_HOST'))
-    .option('--live', 'ask /livez instead of /readyz', false)
+  const health = addProcessAddress(
+    program.command('health').description('Asks a running process whether it is ready; for probes without curl.'),
+    { isRequired: true },
+  ).option('--live', 'ask /livez instead of /readyz', false)
   leaf(health, { load: async () => (await import('./commands/health.ts')).health })
   addHelp(health, { examples: ['sluice health --health-port 9090'], exits: VERDICT_EXITS })
+}
+
+/** Where a running process answers. */
+function addProcessAddress(command: Command, { isRequired }: { readonly isRequired: boolean }): Command {
+  const what = isRequired ? 'its health port' : 'health port of a process whose engines are asked too'
+  const port = new Option('--health-port <port>', what).argParser(portNumber).env('SLUICE_HEALTH_PORT')
+  return command
+    .addOption(isRequired ? port.makeOptionMandatory() : port)
+    .addOption(new Option('--health-host <host>', 'its address').default('127.0.0.1').env('SLUICE_HEALTH_HOST'))
 }
 
 function addReference(program: Command, leaf: AddLeaf): void {

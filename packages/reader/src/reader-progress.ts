@@ -31,7 +31,7 @@ export type ReaderProgress =
   | { readonly kind: 'keepalive'; readonly lsn: Lsn }
   /** PostgreSQL was told that everything below is durable. */
   | { readonly kind: 'feedback'; readonly lsn: Lsn }
-  /** How much is held in memory, at each pause and resume of the socket. */
+  /** How much is held in memory, at each pause and resume of the socket and with each feedback. */
   | { readonly kind: 'queue'; readonly bytes: number; readonly limitBytes: number; readonly isPaused: boolean }
   /** An application sent a context message that can't be used; its changes keep the context before. */
   | { readonly kind: 'context-refused'; readonly problem: string; readonly commitLsn: Lsn }

@@ -22,11 +22,14 @@ export async function streamChanges(session: LaneSession, signal: AbortSignal): 
   // Whoever is first is told below; a fault that comes after the end has nobody to tell.
   failure.promise.catch(() => undefined)
   let stream: ReplicationStream | null = null
+  const tellQueue = (): void => {
+    if (stream) onProgress({ kind: 'queue', bytes: queue.bytes, limitBytes: limits.batchBytesMax, isPaused: stream.isPaused })
+  }
   const pauseOrResume = (): void => {
     if (!stream || queue.isFull === stream.isPaused) return
     if (queue.isFull) stream.pause()
     else stream.resume()
-    onProgress({ kind: 'queue', bytes: queue.bytes, limitBytes: limits.batchBytesMax, isPaused: stream.isPaused })
+    tellQueue()
   }
   const writer = new LaneWriter({
     appender,
@@ -68,6 +71,7 @@ export async function streamChanges(session: LaneSession, signal: AbortSignal): 
     },
     onFeedback: (lsn) => {
       onProgress({ kind: 'feedback', lsn })
+      tellQueue()
     },
     onFailed: (error: SluiceError) => {
       failure.reject(error)

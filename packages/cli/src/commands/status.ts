@@ -1,6 +1,8 @@
-/** `sluice status`: how far each stage is. */
-import { silentLogger } from '@sluice/core'
+/** `sluice status`: how far each stage is, and how the engines of a process are where one is named. */
+import { type HealthCheck, silentLogger, toSluiceError } from '@sluice/core'
 import { type LaneStatus, type Measured, type ServiceStatus, type SystemStatus, readStatus } from '@sluice/trace'
+import { z } from 'zod'
+import { type ProcessAddress, askProcess } from '../ask-process.ts'
 import { checkText } from '../check-text.ts'
 import type { CommandImplementation } from '../command.ts'
 import { readDeployment } from '../deployment.ts'
@@ -8,7 +10,25 @@ import { type Style, styleOf } from '../glyphs.ts'
 import { kafkaOf } from '../servers.ts'
 import { type Cell, formatBytes, formatSeconds, renderTable } from '../table.ts'
 
-export const status: CommandImplementation = async (context) => {
+const Options = z.object({ healthHost: z.string(), healthPort: z.number().optional() })
+
+/** What is read of `/healthz`. */
+const Health = z.object({
+  checks: z.array(
+    z.object({
+      name: z.string(),
+      status: z.enum(['ok', 'warning', 'failed', 'skipped']),
+      summary: z.string(),
+      since: z.string().exactOptional(),
+      cause: z.string().exactOptional(),
+      fix: z.array(z.string()).exactOptional(),
+      code: z.string().exactOptional(),
+    }),
+  ),
+})
+
+export const status: CommandImplementation = async (context, { options }) => {
+  const { healthHost: host, healthPort: port } = Options.parse(options)
   const system = await context.system()
   const deployment = readDeployment(context.environment, system, {
     monolith: true,
@@ -16,8 +36,25 @@ export const status: CommandImplementation = async (context) => {
     services: Object.keys(system.services),
     kafka: true,
   })
-  const report = await readStatus({ system, targets: deployment, kafka: kafkaOf(deployment.kafka, silentLogger) })
+  const [stages, engines] = await Promise.all([
+    readStatus({ system, targets: deployment, kafka: kafkaOf(deployment.kafka, silentLogger) }),
+    port === undefined ? [] : engineChecks({ host, port }),
+  ])
+  const report: SystemStatus = { ...stages, checks: [...stages.checks, ...engines] }
   return { summary: '', result: report, text: statusText(report, styleOf(process.stdout, context.environment)) }
+}
+
+/** How the engines of a process are; the process itself is a failed check where it does not answer. */
+async function engineChecks(address: ProcessAddress): Promise<readonly HealthCheck[]> {
+  try {
+    const { body } = await askProcess(address, 'healthz')
+    return Health.parse(body).checks.filter((check) => check.name.startsWith('engine.'))
+  } catch (thrown) {
+    const { what, why, ways, number } = toSluiceError(thrown)
+    return [
+      { name: `process.${address.host}:${address.port}`, status: 'failed', summary: what, cause: why, fix: ways, code: number },
+    ]
+  }
 }
 
 /** A table of lanes, a table of services, then what needs somebody. */
