@@ -45,7 +45,12 @@ module.exports = {
       from: { path: '^schemas/', pathNot: ['\\.test\\.ts$', '/test/'] },
       to: { path: '^packages/', pathNot: '^packages/(core|system|outbox)/' },
     },
-    { name: 'infra-below', severity: 'error', from: { path: '^infra/' }, to: { path: '^packages/', pathNot: '^packages/core/' } },
+    {
+      name: 'infra-below',
+      severity: 'error',
+      from: { path: '^infra/' },
+      to: { path: '^packages/', pathNot: '^packages/(core|kafka)/' },
+    },
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

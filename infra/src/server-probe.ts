@@ -1,5 +1,6 @@
 /** Signs of life of each kind of server, in its own protocol. */
-import { Kafka, logLevel } from 'kafkajs'
+import { silentLogger } from '@sluice/core'
+import { createKafka } from '@sluice/kafka'
 import pg from 'pg'
 import type { ServerName } from './server-settings.ts'
 
@@ -27,19 +28,12 @@ async function probePostgres(url: string): Promise<void> {
 
 /** Asks for the cluster: a broker that answers it has joined its controller. */
 async function probeKafka(brokers: string): Promise<void> {
-  const kafka = new Kafka({
-    brokers: brokers.split(','),
-    clientId: 'sluice-infra',
-    logLevel: logLevel.NOTHING,
-    retry: { retries: 0 },
-  })
-  const admin = kafka.admin()
+  const admin = await createKafka({ brokers: brokers.split(','), clientId: 'sluice-infra', logger: silentLogger }).admin()
   try {
-    await admin.connect()
-    const cluster = await admin.describeCluster()
-    if (cluster.brokers.length === 0) throw new Error('the cluster has no broker yet')
+    const cluster = await admin.cluster()
+    if (cluster.brokers === 0) throw new Error('the cluster has no broker yet')
   } finally {
-    await admin.disconnect()
+    await admin.close()
   }
 }
 
