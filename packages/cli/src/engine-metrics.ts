@@ -46,6 +46,9 @@ export function readerMetrics(metrics: Metrics, lane: string): OnReaderProgress 
       }
       case 'keepalive':
       case 'feedback':
+      case 'spool':
+      case 'read-again':
+      case 'message-parked':
       case 'context-refused':
         return
     }
@@ -78,11 +81,17 @@ export function projectorMetrics(
         metrics.projectorEvents.add({ projector, result: 'duplicate' }, progress.duplicates)
         metrics.projectorEvents.add({ projector, result: 'parked' }, progress.parked)
         metrics.projectorEvents.add({ projector, result: 'skipped' }, progress.skipped)
+        metrics.projectorLaneStopped.set({ projector, lane: progress.laneName }, 0)
         if (progress.committedAtMicros === null) return
         const seconds = Date.now() / 1000 - Number(progress.committedAtMicros) / 1e6
         metrics.endToEndLatencySeconds.observe({ projector }, Math.max(0, seconds))
         return
       }
+      case 'lane-stopped': {
+        metrics.projectorLaneStopped.set({ projector, lane: progress.laneName }, 1)
+        return
+      }
+      case 'lane-resumed':
       case 'parked':
       case 'standing':
       case 'buffered':

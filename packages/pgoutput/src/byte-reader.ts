@@ -76,10 +76,19 @@ export class ByteReader {
     return Buffer.from(this.#bytes.subarray(start, start + length))
   }
 
+  /** Bytes that were not read yet. */
+  get left(): number {
+    return this.#bytes.length - this.#at
+  }
+
+  /** Leaves the rest of the message unread. */
+  skipRest(): void {
+    this.#at = this.#bytes.length
+  }
+
   /** @throws SluiceError SLU-2040 if bytes are left. */
   close(): void {
-    const left = this.#bytes.length - this.#at
-    if (left > 0) throw this.invalid(`${left} bytes are left over`)
+    if (this.left > 0) throw this.invalid(`${this.left} bytes are left over`)
   }
 
   /** The error of a message that can't be read; it tells the place and the kind, and nothing of the contents. */

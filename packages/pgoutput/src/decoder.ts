@@ -1,16 +1,36 @@
 /**
  * Decodes pgoutput messages. Everything is turned into values before `decode` returns: pg uses the bytes again.
  *
- * The decoder keeps the relations that PostgreSQL described, by oid. A stream begins with none; use a new decoder for
- * each connection.
+ * States: between stretches → (stream start) in a stretch of a transaction in progress → (stream stop) between stretches. In a
+ * stretch every message has the xid of its sub-transaction in front of its contents.
  *
- * https://www.postgresql.org/docs/17/protocol-logicalrep-message-formats.html
+ * D1  The decoder keeps the relations that PostgreSQL described, by oid, in the order in which their transactions committed: a
+ *     description in a stretch counts when `decodeStreamed` meets it, and never if it was rolled back. PostgreSQL keeps the
+ *     same account (`cleanup_rel_sync_cache` of its pgoutput.c): after a rollback, also of a sub-transaction, it describes the
+ *     relations again.
+ * D2  A connection begins with no relations and outside of a stretch; use a new decoder for each.
+ *
+ * https://www.postgresql.org/docs/18/protocol-logicalrep-message-formats.html
  */
 import { ByteReader } from './byte-reader.ts'
-import { type OldTuple, type PgoutputMessage, type Relation, type RelationColumn, type Tuple, UNCHANGED } from './message.ts'
+import {
+  type OldTuple,
+  type PgoutputMessage,
+  type PrepareMessage,
+  type Relation,
+  type RelationColumn,
+  type TransactionMessage,
+  type Tuple,
+  UNCHANGED,
+} from './message.ts'
 
 /** PostgreSQL counts timestamps from 2000-01-01 00:00 UTC. */
 const POSTGRES_EPOCH_MICROS = 946_684_800_000_000n
+
+/** Kinds that stand in a stretch of a streamed transaction, with an xid in front. */
+const STREAMED_KINDS = 'IUDTRYM'
+/** All kinds of versions 1 to 4. */
+const KNOWN_KINDS = `${STREAMED_KINDS}BCOSEcAbPpKr`
 
 const REPLICA_IDENTITIES = { d: 'default', n: 'nothing', f: 'full', i: 'index' } as const
 
@@ -20,9 +40,16 @@ const [NEW, KEY, OLD] = ['N', 'K', 'O'].map((c) => c.charCodeAt(0)) as [number, 
 export interface PgoutputDecoder {
   /**
    * @param bytes One message, without the XLogData header.
-   * @throws SluiceError SLU-2040 if it is damaged, cut short, or of a kind that protocol version 1 does not have.
+   * @throws SluiceError SLU-2040 if it is damaged, cut short, or out of its place.
    */
   decode(bytes: Buffer): PgoutputMessage
+  /**
+   * Decodes what `decode` gave as `streamed`, or as `unknown` in a stretch, once its transaction has committed: in the order it
+   * came, without the parts that were rolled back.
+   *
+   * @throws SluiceError SLU-2040
+   */
+  decodeStreamed(bytes: Buffer): TransactionMessage
 }
 
 export function createPgoutputDecoder(): PgoutputDecoder {
@@ -32,44 +59,182 @@ export function createPgoutputDecoder(): PgoutputDecoder {
 class Decoder implements PgoutputDecoder {
   readonly #reader = new ByteReader()
   readonly #relations = new Map<number, Relation>()
+  #isInStretch = false
 
   decode(bytes: Buffer): PgoutputMessage {
     const reader = this.#reader
     reader.open(bytes)
-    const message = this.#body(reader.uint8())
+    const kind = String.fromCharCode(reader.uint8())
+    const message = this.#isInStretch ? this.#inStretch(kind, bytes) : this.#outside(kind, bytes)
     reader.close()
     return message
   }
 
-  #body(kind: number): PgoutputMessage {
-    switch (String.fromCharCode(kind)) {
+  decodeStreamed(bytes: Buffer): TransactionMessage {
+    const reader = this.#reader
+    reader.open(bytes)
+    const kind = String.fromCharCode(reader.uint8())
+    if (STREAMED_KINDS.includes(kind)) reader.uint32() // xid
+    const message = this.#contents(kind) ?? this.#unknown(bytes)
+    reader.close()
+    return message
+  }
+
+  /** In a stretch the contents are left for `decodeStreamed`. */
+  #inStretch(kind: string, bytes: Buffer): PgoutputMessage {
+    const reader = this.#reader
+    if (STREAMED_KINDS.includes(kind)) {
+      const xid = reader.uint32()
+      const prefix = kind === 'M' ? this.#prefix() : null
+      reader.skipRest()
+      return { kind: 'streamed', xid, prefix }
+    }
+    switch (kind) {
+      case 'E':
+        this.#isInStretch = false
+        return { kind: 'stream-stop' }
+      case 'O':
+        return this.#origin()
+      default:
+        if (KNOWN_KINDS.includes(kind)) throw reader.invalid('it stands inside of a streamed transaction')
+        return this.#unknown(bytes)
+    }
+  }
+
+  #outside(kind: string, bytes: Buffer): PgoutputMessage {
+    const contents = this.#contents(kind)
+    if (contents) return contents
+    switch (kind) {
+      case 'B':
+        return this.#begin()
+      case 'C':
+        return this.#commit()
+      case 'O':
+        return this.#origin()
+      case 'S':
+        return this.#streamStart()
+      case 'c':
+        return this.#streamCommit()
+      case 'A':
+        return this.#streamAbort()
+      case 'E':
+        throw this.#reader.invalid('no streamed transaction began before')
+      case 'b':
+        return { kind: 'begin-prepare', ...this.#prepared() }
+      case 'P':
+        this.#reader.uint8() // flags, unused
+        return { kind: 'prepare', ...this.#prepared() }
+      case 'p':
+        this.#reader.uint8() // flags, unused
+        return { kind: 'stream-prepare', ...this.#prepared() }
+      case 'K':
+        return this.#commitPrepared()
+      case 'r':
+        return this.#rollbackPrepared()
+      default:
+        return this.#unknown(bytes)
+    }
+  }
+
+  /** What may stand inside of a transaction, after its xid if it is streamed; null for all others. */
+  #contents(kind: string): TransactionMessage | null {
+    switch (kind) {
       case 'I':
         return this.#insert()
       case 'U':
         return this.#update()
       case 'D':
         return this.#delete()
-      case 'B':
-        return this.#begin()
-      case 'C':
-        return this.#commit()
       case 'R':
         return this.#relation()
       case 'T':
         return this.#truncate()
       case 'M':
         return this.#logicalMessage()
-      case 'O':
-        return { kind: 'origin', commitLsn: this.#reader.uint64(), name: this.#reader.zeroEnded() }
       case 'Y':
-        return {
-          kind: 'type',
-          oid: this.#reader.uint32(),
-          schema: this.#reader.zeroEnded(),
-          name: this.#reader.zeroEnded(),
-        }
+        return this.#type()
       default:
-        throw this.#reader.invalid('protocol version 1 has no such message')
+        return null
+    }
+  }
+
+  #unknown(bytes: Buffer): TransactionMessage {
+    this.#reader.skipRest()
+    return { kind: 'unknown', bytes: Buffer.from(bytes) }
+  }
+
+  #origin(): TransactionMessage {
+    return { kind: 'origin', commitLsn: this.#reader.uint64(), name: this.#reader.zeroEnded() }
+  }
+
+  #type(): TransactionMessage {
+    const reader = this.#reader
+    // An empty schema name stands for pg_catalog.
+    return { kind: 'type', oid: reader.uint32(), schema: reader.zeroEnded() || 'pg_catalog', name: reader.zeroEnded() }
+  }
+
+  #streamStart(): PgoutputMessage {
+    const reader = this.#reader
+    const message: PgoutputMessage = { kind: 'stream-start', xid: reader.uint32(), isFirst: reader.uint8() === 1 }
+    this.#isInStretch = true
+    return message
+  }
+
+  #streamCommit(): PgoutputMessage {
+    const reader = this.#reader
+    const xid = reader.uint32()
+    reader.uint8() // flags, unused
+    return { kind: 'stream-commit', xid, commitLsn: reader.uint64(), endLsn: reader.uint64(), committedAtMicros: this.#time() }
+  }
+
+  #streamAbort(): PgoutputMessage {
+    const reader = this.#reader
+    const [xid, subXid] = [reader.uint32(), reader.uint32()]
+    const isPlaced = reader.left > 0
+    return {
+      kind: 'stream-abort',
+      xid,
+      subXid,
+      abortLsn: isPlaced ? reader.uint64() : null,
+      abortedAtMicros: isPlaced ? this.#time() : null,
+    }
+  }
+
+  #prepared(): Omit<PrepareMessage, 'kind'> {
+    const reader = this.#reader
+    return {
+      prepareLsn: reader.uint64(),
+      endLsn: reader.uint64(),
+      preparedAtMicros: this.#time(),
+      xid: reader.uint32(),
+      gid: reader.zeroEnded(),
+    }
+  }
+
+  #commitPrepared(): PgoutputMessage {
+    const reader = this.#reader
+    reader.uint8() // flags, unused
+    return {
+      kind: 'commit-prepared',
+      commitLsn: reader.uint64(),
+      endLsn: reader.uint64(),
+      committedAtMicros: this.#time(),
+      xid: reader.uint32(),
+      gid: reader.zeroEnded(),
+    }
+  }
+
+  #rollbackPrepared(): PgoutputMessage {
+    const reader = this.#reader
+    reader.uint8() // flags, unused
+    return {
+      kind: 'rollback-prepared',
+      prepareEndLsn: reader.uint64(),
+      endLsn: reader.uint64(),
+      preparedAtMicros: this.#time(),
+      rolledBackAtMicros: this.#time(),
+      xid: reader.uint32(),
+      gid: reader.zeroEnded(),
     }
   }
 
@@ -84,14 +249,14 @@ class Decoder implements PgoutputDecoder {
     return { kind: 'commit', commitLsn: reader.uint64(), endLsn: reader.uint64(), committedAtMicros: this.#time() }
   }
 
-  #insert(): PgoutputMessage {
+  #insert(): TransactionMessage {
     this.#reader.expectTexts()
     const relation = this.#known(this.#reader.uint32())
     this.#expect(NEW)
     return { kind: 'insert', relation, after: this.#tuple(relation) }
   }
 
-  #update(): PgoutputMessage {
+  #update(): TransactionMessage {
     this.#reader.expectTexts()
     const relation = this.#known(this.#reader.uint32())
     const part = this.#reader.uint8()
@@ -101,13 +266,13 @@ class Decoder implements PgoutputDecoder {
     return { kind: 'update', relation, before, after: this.#tuple(relation) }
   }
 
-  #delete(): PgoutputMessage {
+  #delete(): TransactionMessage {
     this.#reader.expectTexts()
     const relation = this.#known(this.#reader.uint32())
     return { kind: 'delete', relation, before: this.#oldTuple(relation, this.#reader.uint8()) }
   }
 
-  #truncate(): PgoutputMessage {
+  #truncate(): TransactionMessage {
     const count = this.#count(this.#reader.int32())
     const options = this.#reader.uint8()
     const relations: Relation[] = []
@@ -115,7 +280,7 @@ class Decoder implements PgoutputDecoder {
     return { kind: 'truncate', relations, isCascade: (options & 1) !== 0, restartsIdentity: (options & 2) !== 0 }
   }
 
-  #logicalMessage(): PgoutputMessage {
+  #logicalMessage(): TransactionMessage {
     const reader = this.#reader
     const flags = reader.uint8()
     const lsn = reader.uint64()
@@ -123,7 +288,14 @@ class Decoder implements PgoutputDecoder {
     return { kind: 'message', isTransactional: (flags & 1) !== 0, lsn, prefix, content: reader.copy(reader.int32()) }
   }
 
-  #relation(): PgoutputMessage {
+  /** The prefix alone, for a message whose contents are decoded later. */
+  #prefix(): string {
+    this.#reader.uint8() // flags
+    this.#reader.uint64() // LSN
+    return this.#reader.zeroEnded()
+  }
+
+  #relation(): TransactionMessage {
     const reader = this.#reader
     const oid = reader.uint32()
     // An empty schema name stands for pg_catalog.

@@ -1,73 +1,25 @@
 import { isSluiceError } from '@sluice/core'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import {
+  ORDERS,
+  SAMPLES,
+  STREAM_STOP,
+  bytes,
+  insertOf,
+  messageOf,
+  streamAbort,
+  streamCommit,
+  streamStart,
+  streamed,
+} from '../test/message-bytes.ts'
 import { createPgoutputDecoder } from './decoder.ts'
 import { type Relation, type Tuple, UNCHANGED } from './message.ts'
-
-/** Writes messages as the PostgreSQL documentation lays them out, apart from the decoder. */
-const bytes = {
-  u8: (n: number) => Buffer.from([n]),
-  i16: (n: number) => {
-    const b = Buffer.alloc(2)
-    b.writeInt16BE(n)
-    return b
-  },
-  i32: (n: number) => {
-    const b = Buffer.alloc(4)
-    b.writeInt32BE(n | 0)
-    return b
-  },
-  u64: (n: bigint) => {
-    const b = Buffer.alloc(8)
-    b.writeBigUInt64BE(BigInt.asUintN(64, n))
-    return b
-  },
-  name: (text: string) => Buffer.concat([Buffer.from(text), Buffer.from([0])]),
-  letter: (text: string) => Buffer.from(text, 'latin1'),
-  tuple: (values: Tuple) =>
-    Buffer.concat([
-      bytes.i16(values.length),
-      ...values.map((v) => {
-        if (v === null) return bytes.letter('n')
-        if (v === UNCHANGED) return bytes.letter('u')
-        const text = Buffer.from(v)
-        return Buffer.concat([bytes.letter('t'), bytes.i32(text.length), text])
-      }),
-    ]),
-  relation: (relation: Relation) =>
-    Buffer.concat([
-      bytes.letter('R'),
-      bytes.i32(relation.oid),
-      bytes.name(relation.schema),
-      bytes.name(relation.name),
-      bytes.letter({ default: 'd', nothing: 'n', full: 'f', index: 'i' }[relation.replicaIdentity]),
-      bytes.i16(relation.columns.length),
-      ...relation.columns.map((c) =>
-        Buffer.concat([bytes.u8(c.isIdentity ? 1 : 0), bytes.name(c.name), bytes.i32(c.typeOid), bytes.i32(c.typeModifier)]),
-      ),
-    ]),
-}
-
-const ORDERS: Relation = {
-  oid: 4_000_000_000,
-  schema: 'public',
-  name: 'orders',
-  replicaIdentity: 'default',
-  columns: [
-    { name: 'id', isIdentity: true, typeOid: 2950, typeModifier: -1 },
-    { name: 'note', isIdentity: false, typeOid: 25, typeModifier: -1 },
-    { name: 'price', isIdentity: false, typeOid: 1700, typeModifier: 917_510 },
-  ],
-}
 
 function decoderOf(...relations: readonly Relation[]) {
   const decoder = createPgoutputDecoder()
   for (const relation of relations) decoder.decode(bytes.relation(relation))
   return decoder
-}
-
-function insertOf(relation: Relation, values: Tuple): Buffer {
-  return Buffer.concat([bytes.letter('I'), bytes.i32(relation.oid), bytes.letter('N'), bytes.tuple(values)])
 }
 
 test('begin and commit give the LSNs of the commit record and its time since 1970', () => {
@@ -176,16 +128,6 @@ test('any tuple comes back as it was written', () => {
   )
 })
 
-const SAMPLES = [
-  bytes.relation(ORDERS),
-  insertOf(ORDERS, ['a', 'grün €', '1.50']),
-  Buffer.concat([bytes.letter('D'), bytes.i32(ORDERS.oid), bytes.letter('K'), bytes.tuple(['a', null, null])]),
-  Buffer.concat([bytes.letter('T'), bytes.i32(1), bytes.u8(0), bytes.i32(ORDERS.oid)]),
-  Buffer.concat([bytes.letter('B'), bytes.u64(1n), bytes.u64(1n), bytes.i32(1)]),
-  Buffer.concat([bytes.letter('C'), bytes.u8(0), bytes.u64(7n), bytes.u64(9n), bytes.u64(1n)]),
-  Buffer.concat([bytes.letter('M'), bytes.u8(1), bytes.u64(8n), bytes.name('p'), bytes.i32(2), bytes.letter('{}')]),
-]
-
 test('every message that is cut short, and every one with bytes left over, is refused as SLU-2040', () => {
   for (const sample of SAMPLES) {
     for (let length = 0; length < sample.length; length += 1) {
@@ -197,29 +139,6 @@ test('every message that is cut short, and every one with bytes left over, is re
       expect.objectContaining({ code: 'PROTOCOL_MESSAGE_INVALID' }) as Error,
     )
   }
-})
-
-test('damaged bytes are either decoded or refused as SLU-2040, and never read past the message', () => {
-  const damaged = fc.tuple(
-    fc.constantFrom(...SAMPLES),
-    fc.array(fc.tuple(fc.nat(), fc.nat({ max: 255 })), { minLength: 1, maxLength: 5 }),
-  )
-  fc.assert(
-    fc.property(damaged, ([sample, changes]) => {
-      // The message lies inside a larger buffer of secrets, as it does in pg's.
-      const around = Buffer.alloc(sample.length + 4096, 'SECRET')
-      sample.copy(around, 0)
-      const message = around.subarray(0, sample.length)
-      for (const [at, value] of changes) message[at % message.length] = value
-      try {
-        const decoded = decoderOf(ORDERS).decode(message)
-        expect(JSON.stringify(decoded, (_k, v: unknown) => (typeof v === 'bigint' ? v.toString() : v))).not.toContain('SECRET')
-      } catch (error) {
-        if (!isSluiceError(error, 'PROTOCOL_MESSAGE_INVALID')) throw error
-      }
-    }),
-    { numRuns: 2000 },
-  )
 })
 
 test('a text that is not UTF-8 is refused, and a replacement character that was written is kept', () => {
@@ -249,4 +168,91 @@ test('the error tells the kind and the place, and nothing of the row', () => {
   } catch (error) {
     expect(isSluiceError(error) && error.why).toMatch(/^it ends \d+ bytes too early \(at byte \d+ of 30, kind 0x49\)$/)
   }
+})
+
+test('a stretch of a transaction in progress is told with its xids and is not decoded before the transaction committed', () => {
+  const decoder = createPgoutputDecoder()
+  const relation = streamed(6, bytes.relation(ORDERS))
+  const insert = streamed(6, insertOf(ORDERS, ['a', null, null]))
+  const context = streamed(5, messageOf('sluice.context', '{}'))
+  expect(decoder.decode(streamStart(5, true))).toEqual({ kind: 'stream-start', xid: 5, isFirst: true })
+  expect(decoder.decode(Buffer.concat([bytes.letter('O'), bytes.u64(0n), bytes.name('node_a')]))).toMatchObject({
+    kind: 'origin',
+  })
+  expect(decoder.decode(relation)).toEqual({ kind: 'streamed', xid: 6, prefix: null })
+  expect(decoder.decode(insert)).toEqual({ kind: 'streamed', xid: 6, prefix: null })
+  expect(decoder.decode(context)).toEqual({ kind: 'streamed', xid: 5, prefix: 'sluice.context' })
+  expect(decoder.decode(STREAM_STOP)).toEqual({ kind: 'stream-stop' })
+  expect(decoder.decode(streamStart(5, false))).toEqual({ kind: 'stream-start', xid: 5, isFirst: false })
+  decoder.decode(STREAM_STOP)
+  expect(decoder.decode(streamCommit(5))).toEqual({
+    kind: 'stream-commit',
+    xid: 5,
+    commitLsn: 7n,
+    endLsn: 9n,
+    committedAtMicros: 946_684_800_000_001n,
+  })
+  expect(decoder.decodeStreamed(relation)).toEqual({ kind: 'relation', relation: ORDERS })
+  expect(decoder.decodeStreamed(insert)).toEqual({ kind: 'insert', relation: ORDERS, after: ['a', null, null] })
+  expect(decoder.decodeStreamed(context)).toMatchObject({ kind: 'message', isTransactional: true, prefix: 'sluice.context' })
+})
+
+test('a relation that was described in a rolled back transaction is not known, and a known one is not replaced by it', () => {
+  const decoder = decoderOf(ORDERS)
+  const added: Relation = { ...ORDERS, columns: [...ORDERS.columns, { ...ORDERS.columns[1]!, name: 'extra' }] }
+  decoder.decode(streamStart(5, true))
+  decoder.decode(streamed(5, bytes.relation(added)))
+  decoder.decode(streamed(5, insertOf(added, ['a', null, null, 'x'])))
+  decoder.decode(STREAM_STOP)
+  expect(decoder.decode(streamAbort(5, 5))).toEqual({
+    kind: 'stream-abort',
+    xid: 5,
+    subXid: 5,
+    abortLsn: null,
+    abortedAtMicros: null,
+  })
+  expect(decoder.decode(insertOf(ORDERS, ['b', null, null]))).toMatchObject({ relation: ORDERS, after: ['b', null, null] })
+})
+
+test('an abort of version 4 tells its place and time where it was asked for', () => {
+  const abort = Buffer.concat([streamAbort(5, 6), bytes.u64(8n), bytes.u64(1n)])
+  expect(createPgoutputDecoder().decode(abort)).toEqual({
+    kind: 'stream-abort',
+    xid: 5,
+    subXid: 6,
+    abortLsn: 8n,
+    abortedAtMicros: 946_684_800_000_001n,
+  })
+})
+
+test('prepared transactions come as plain values', () => {
+  const decoded = SAMPLES.map((sample) => decoderOf(ORDERS).decode(sample)).filter((m) => 'gid' in m)
+  const since1970 = 946_684_800_000_001n
+  const named = { xid: 5, gid: 'order 17' }
+  expect(decoded).toEqual([
+    { kind: 'begin-prepare', prepareLsn: 7n, endLsn: 9n, preparedAtMicros: since1970, ...named },
+    { kind: 'prepare', prepareLsn: 7n, endLsn: 9n, preparedAtMicros: since1970, ...named },
+    { kind: 'stream-prepare', prepareLsn: 7n, endLsn: 9n, preparedAtMicros: since1970, ...named },
+    { kind: 'commit-prepared', commitLsn: 7n, endLsn: 9n, committedAtMicros: since1970, ...named },
+    {
+      kind: 'rollback-prepared',
+      prepareEndLsn: 6n,
+      endLsn: 7n,
+      preparedAtMicros: 946_684_800_000_009n,
+      rolledBackAtMicros: since1970,
+      ...named,
+    },
+  ])
+})
+
+test('an unknown kind is given whole, inside of a stretch and outside; a known one out of its place is refused', () => {
+  const decoder = createPgoutputDecoder()
+  const unknown = Buffer.from('~what is this')
+  expect(decoder.decode(unknown)).toEqual({ kind: 'unknown', bytes: unknown })
+  expect(() => decoder.decode(STREAM_STOP)).toThrow('no streamed transaction began')
+  decoder.decode(streamStart(5, true))
+  expect(decoder.decode(unknown)).toEqual({ kind: 'unknown', bytes: unknown })
+  expect(decoder.decodeStreamed(unknown)).toEqual({ kind: 'unknown', bytes: unknown })
+  expect(() => decoder.decode(streamStart(6, true))).toThrow('inside of a streamed transaction')
+  expect(() => decoder.decode(streamCommit(5))).toThrow('inside of a streamed transaction')
 })

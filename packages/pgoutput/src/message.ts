@@ -1,10 +1,12 @@
 /**
- * The messages of pgoutput, protocol version 1, as plain values.
+ * The messages of pgoutput, protocol versions 1 to 4, as plain values.
  *
- * Later versions add stream start, stop, commit and abort (2), prepared transactions (3) and parallel streams (4): each is
- * one more member of `PgoutputMessage`, and one more entry in the decoder's table.
+ *   version 1   a transaction comes whole, when it committed: `TransactionMessage`
+ *   version 2   a large one comes in stretches while it runs, and may be rolled back yet: `StreamMessage`
+ *   version 3   prepared transactions: `PreparedMessage`
+ *   version 4   a streamed abort may tell its place and time
  *
- * https://www.postgresql.org/docs/17/protocol-logicalrep-message-formats.html
+ * https://www.postgresql.org/docs/18/protocol-logicalrep-message-formats.html
  */
 
 /** Stands for an unchanged TOAST value, which PostgreSQL does not send. */
@@ -112,7 +114,87 @@ export interface LogicalMessage {
   readonly content: Buffer
 }
 
-export type PgoutputMessage =
+/** A kind that this decoder does not know: from a later PostgreSQL, or an extension of the plugin. */
+export interface UnknownMessage {
+  readonly kind: 'unknown'
+  /** The whole message, its first byte the kind. A copy, safe to keep. */
+  readonly bytes: Buffer
+}
+
+/** The messages that follow belong to one transaction in progress, up to `stream-stop`. */
+export interface StreamStartMessage {
+  readonly kind: 'stream-start'
+  readonly xid: number
+  /** First stretch of the transaction: nothing of it came before. */
+  readonly isFirst: boolean
+}
+
+export interface StreamStopMessage {
+  readonly kind: 'stream-stop'
+}
+
+/**
+ * A message of a transaction in progress. Its contents are not decoded: they may refer to a relation that is described in a
+ * sub-transaction which is rolled back later. Keep the bytes, and give them to `decodeStreamed` once the transaction committed.
+ */
+export interface StreamedMessage {
+  readonly kind: 'streamed'
+  /**
+   * The sub-transaction that made the change, or the transaction itself. For a logical message it is always the transaction,
+   * also where a sub-transaction sent it (`pgoutput_message` of PostgreSQL's pgoutput.c).
+   */
+  readonly xid: number
+  /** Of a logical message; null for all others. */
+  readonly prefix: string | null
+}
+
+export interface StreamCommitMessage {
+  readonly kind: 'stream-commit'
+  readonly xid: number
+  readonly commitLsn: bigint
+  readonly endLsn: bigint
+  readonly committedAtMicros: bigint
+}
+
+/** A transaction (`subXid` is `xid`) or one of its sub-transactions was rolled back; each nested one has a message of its own. */
+export interface StreamAbortMessage {
+  readonly kind: 'stream-abort'
+  readonly xid: number
+  readonly subXid: number
+  /** Told with option `streaming 'parallel'` only. */
+  readonly abortLsn: bigint | null
+  readonly abortedAtMicros: bigint | null
+}
+
+interface PreparedTransaction {
+  readonly xid: number
+  /** The name that PREPARE TRANSACTION gave it. */
+  readonly gid: string
+  readonly endLsn: bigint
+}
+
+/** `stream-prepare` is that of a transaction which came in stretches. */
+export interface PrepareMessage extends PreparedTransaction {
+  readonly kind: 'begin-prepare' | 'prepare' | 'stream-prepare'
+  readonly prepareLsn: bigint
+  readonly preparedAtMicros: bigint
+}
+
+export interface CommitPreparedMessage extends PreparedTransaction {
+  readonly kind: 'commit-prepared'
+  readonly commitLsn: bigint
+  readonly committedAtMicros: bigint
+}
+
+export interface RollbackPreparedMessage extends PreparedTransaction {
+  readonly kind: 'rollback-prepared'
+  readonly prepareEndLsn: bigint
+  readonly preparedAtMicros: bigint
+  readonly rolledBackAtMicros: bigint
+}
+
+/** What a committed transaction consists of, and what stands between transactions. */
+export type TransactionMessage =
   | BeginMessage
   | CommitMessage
   | OriginMessage
@@ -123,3 +205,11 @@ export type PgoutputMessage =
   | DeleteMessage
   | TruncateMessage
   | LogicalMessage
+  | UnknownMessage
+
+export type StreamMessage = StreamStartMessage | StreamStopMessage | StreamedMessage | StreamCommitMessage | StreamAbortMessage
+
+/** Sent only where the option `two_phase` was asked for. */
+export type PreparedMessage = PrepareMessage | CommitPreparedMessage | RollbackPreparedMessage
+
+export type PgoutputMessage = TransactionMessage | StreamMessage | PreparedMessage

@@ -6,11 +6,12 @@
  *
  * Q1  Events leave in the order they came, and a commit's parts follow each other.
  * Q2  Of a commit that is still being read, events leave only if they fill a batch, and never the last one: so the part with
- *     `isLast` always has an event.
- * Q3  A commit's stragglers leave with its last part.
+ *     `isLast` has an event wherever the commit has one.
+ * Q3  A commit's stragglers leave with its last part, and its parked messages with the part they came in: so the position passes
+ *     them in the transaction that stores them.
  */
-import { type EpochMicros, type EventDraft, LSN_ZERO, type Lsn } from '@sluice/core'
-import type { AppendPart } from '@sluice/store'
+import { type EpochMicros, type EventDraft, LSN_ZERO, type Lsn, epochMicros } from '@sluice/core'
+import type { AppendPart, ParkedMessage } from '@sluice/store'
 import type { Straggler } from './loaded-part.ts'
 
 export interface BatchLimits {
@@ -22,6 +23,8 @@ export interface Batch {
   readonly parts: readonly AppendPart[]
   /** Keys whose rows must be read again, to be recorded in the same transaction. */
   readonly stragglers: readonly Straggler[]
+  /** Messages of an unknown kind, to be recorded in the same transaction. */
+  readonly parked: readonly ParkedMessage[]
   readonly events: number
   readonly bytes: number
   /** Commits that end in this batch. */
@@ -41,13 +44,24 @@ interface OpenCommit {
   lastBytes: number
   /** True once a part of it was taken. */
   isContinued: boolean
+  parked: ParkedMessage[]
+  /** Messages that were parked of it, also those that were taken. */
+  parkedCount: number
 }
 
 interface ReadyCommit {
-  readonly part: AppendPart
+  /** Null for messages that were parked between commits. */
+  readonly part: AppendPart | null
   readonly bytes: number
   readonly stragglers: readonly Straggler[]
+  readonly parked: readonly ParkedMessage[]
 }
+
+/** Of a batch without commits. */
+const NOWHERE = { commitLsn: LSN_ZERO, committedAt: epochMicros(0n), endLsn: LSN_ZERO }
+
+/** What a parked message takes in memory beside its bytes. */
+const PARKED_OVERHEAD_BYTES = 200
 
 export class BatchQueue {
   readonly #limits: BatchLimits
@@ -64,8 +78,15 @@ export class BatchQueue {
     return this.#bytes
   }
 
+  /** Nothing more should come in. Not before something can be taken: of a commit that is being read the last event stays. */
   get isFull(): boolean {
-    return this.#events >= this.#limits.batchEventsMax || this.#bytes >= this.#limits.batchBytesMax
+    const isOver = this.#events >= this.#limits.batchEventsMax || this.#bytes >= this.#limits.batchBytesMax
+    return isOver && (this.#ready.length > 0 || this.#hasPart)
+  }
+
+  /** True if `take` would give something. */
+  get isDue(): boolean {
+    return this.#ready.length > 0 || this.isFull
   }
 
   /** True while a part of the open commit is with the store, which then holds a transaction open. */
@@ -74,7 +95,16 @@ export class BatchQueue {
   }
 
   openCommit(commitLsn: Lsn, committedAt: EpochMicros): void {
-    this.#open = { commitLsn, committedAt, events: [], bytes: 0, lastBytes: 0, isContinued: false }
+    this.#open = {
+      commitLsn,
+      committedAt,
+      events: [],
+      bytes: 0,
+      lastBytes: 0,
+      isContinued: false,
+      parked: [],
+      parkedCount: 0,
+    }
   }
 
   add(event: EventDraft, bytes: number): void {
@@ -86,14 +116,28 @@ export class BatchQueue {
     this.#bytes += bytes
   }
 
+  /** @param walStart Its place in the WAL, which names it where it stands between commits. */
+  park(message: Buffer, walStart: Lsn): void {
+    const bytes = message.length + PARKED_OVERHEAD_BYTES
+    const open = this.#open
+    this.#bytes += bytes
+    if (open) {
+      open.parked.push({ lsn: open.commitLsn, place: open.parkedCount, message })
+      open.parkedCount += 1
+      open.bytes += bytes
+    } else {
+      this.#ready.push({ part: null, bytes, stragglers: [], parked: [{ lsn: walStart, place: 0, message }] })
+    }
+  }
+
   /** @returns false if the commit holds nothing for this lane: then it moves the position only. */
   closeCommit(endLsn: Lsn, stragglers: readonly Straggler[]): boolean {
     const open = this.#open!
     this.#open = null
-    if (open.events.length === 0 && stragglers.length === 0) return false
-    const { commitLsn, committedAt, events, bytes } = open
+    const { commitLsn, committedAt, events, bytes, parked } = open
+    if (events.length === 0 && stragglers.length === 0 && parked.length === 0 && !open.isContinued) return false
     const part: AppendPart = { commit: { kind: 'commit', commitLsn, endLsn, committedAt }, events, isLast: true }
-    this.#ready.push({ part, bytes, stragglers })
+    this.#ready.push({ part, bytes, stragglers, parked })
     return true
   }
 
@@ -107,36 +151,55 @@ export class BatchQueue {
     if (!last) return null
     const ready = this.#ready
     this.#ready = []
-    const events = ready.reduce((sum, r) => sum + r.part.events.length, 0)
+    const parts = ready.flatMap((r) => r.part ?? [])
+    const events = parts.reduce((sum, part) => sum + part.events.length, 0)
     const bytes = ready.reduce((sum, r) => sum + r.bytes, 0)
     this.#events -= events
     this.#bytes -= bytes
-    const { commitLsn, committedAt, endLsn } = last.part.commit
+    const { commitLsn, committedAt, endLsn } = parts.at(-1)?.commit ?? NOWHERE
     return {
-      parts: ready.map((r) => r.part).filter((part) => part.events.length > 0),
+      parts: ready.flatMap((r) => (r.part && (r.part.events.length > 0 || r.parked.length > 0) ? r.part : [])),
       stragglers: ready.flatMap((r) => r.stragglers),
+      parked: ready.flatMap((r) => r.parked),
       events,
       bytes,
-      commits: ready.length,
+      commits: parts.length,
       commitLsn,
       committedAt,
       endLsn,
     }
   }
 
-  #takePart(): Batch | null {
-    const open = this.#open
-    if (!open || open.events.length < 2) return null
-    const kept = open.events.pop()!
-    const { events, commitLsn, committedAt } = open
-    const bytes = open.bytes - open.lastBytes
-    open.events = [kept]
-    open.bytes = open.lastBytes
+  get #hasPart(): boolean {
+    return this.#open !== null && (this.#open.events.length > 1 || this.#open.parked.length > 0)
+  }
+
+  #takePart(): Batch {
+    const open = this.#open!
+    const { commitLsn, committedAt, parked } = open
+    const keeps = open.events.length > 0
+    const kept = keeps ? [open.events.pop()!] : []
+    const keptBytes = keeps ? open.lastBytes : 0
+    const { events } = open
+    const bytes = open.bytes - keptBytes
+    open.events = kept
+    open.bytes = keptBytes
     open.isContinued = true
+    open.parked = []
     this.#events -= events.length
     this.#bytes -= bytes
     // The end of the commit record is not known before the last part.
     const part: AppendPart = { commit: { kind: 'commit', commitLsn, endLsn: LSN_ZERO, committedAt }, events, isLast: false }
-    return { parts: [part], stragglers: [], events: events.length, bytes, commits: 0, commitLsn, committedAt, endLsn: LSN_ZERO }
+    return {
+      parts: [part],
+      stragglers: [],
+      parked,
+      events: events.length,
+      bytes,
+      commits: 0,
+      commitLsn,
+      committedAt,
+      endLsn: LSN_ZERO,
+    }
   }
 }

@@ -94,3 +94,44 @@ test('whatever the sizes and whenever it is taken, every event leaves once, in o
     }),
   )
 })
+
+test('one event that fills a batch alone does not stop the stream: the next one is what lets it leave', () => {
+  const queue = new BatchQueue({ batchEventsMax: 10, batchBytesMax: 1000 })
+  queue.openCommit(lsnOf(1n), AT)
+  queue.add(draft('huge'), 5000)
+  expect([queue.isFull, queue.take()]).toEqual([false, null])
+  queue.add(draft('next'), 1)
+  expect(queue.isFull).toBe(true)
+  expect(queue.take()?.parts).toMatchObject([{ events: [{ eventType: 'huge' }], isLast: false }])
+})
+
+test('a message of an unknown kind leaves with its commit, also where the commit has nothing else', () => {
+  const queue = new BatchQueue({ batchEventsMax: 10, batchBytesMax: 1000 })
+  queue.openCommit(lsnOf(1n), AT)
+  queue.park(Buffer.from('?1'), lsnOf(99n))
+  queue.park(Buffer.from('?2'), lsnOf(99n))
+  expect(queue.closeCommit(lsnOf(2n), [])).toBe(true)
+  queue.park(Buffer.from('?3'), lsnOf(3n))
+  expect(queue.take()).toMatchObject({
+    parts: [{ events: [], isLast: true, commit: { endLsn: 2n } }],
+    parked: [
+      { lsn: 1n, place: 0, message: Buffer.from('?1') },
+      { lsn: 1n, place: 1, message: Buffer.from('?2') },
+      { lsn: 3n, place: 0, message: Buffer.from('?3') },
+    ],
+    endLsn: 2n,
+  })
+  expect([queue.bytes, queue.isFull]).toEqual([0, false])
+})
+
+test('messages of an unknown kind that fill a batch leave before their commit is complete, and go on counting', () => {
+  const queue = new BatchQueue({ batchEventsMax: 10, batchBytesMax: 300 })
+  queue.openCommit(lsnOf(1n), AT)
+  queue.park(Buffer.alloc(300), lsnOf(99n))
+  expect(queue.take()).toMatchObject({ parts: [{ events: [], isLast: false }], parked: [{ place: 0 }] })
+  expect(queue.isInsideCommit).toBe(true)
+  queue.park(Buffer.alloc(1), lsnOf(99n))
+  expect(queue.closeCommit(lsnOf(2n), [])).toBe(true)
+  expect(queue.take()).toMatchObject({ parts: [{ events: [], isLast: true }], parked: [{ lsn: 1n, place: 1 }] })
+  expect([queue.bytes, queue.isFull, queue.isInsideCommit]).toEqual([0, false, false])
+})

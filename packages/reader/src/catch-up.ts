@@ -5,11 +5,12 @@
  *
  *   streaming ──(anything at or past the LSN)──▶ reached ──(all is stored)──▶ the LSN is recorded, the stream closed
  *
+ * Transactions are read whole (protocol version 1): one that commits past the LSN is not wanted, so nothing is to be spooled.
  * Messages are held until the source has answered which of their keys are loaded; the socket is paused while it is asked.
  * Killed anywhere, what is stored is a whole number of commits with their stragglers, and the next start does the rest.
  */
 import { type Lsn, type SluiceError, lsnOf } from '@sluice/core'
-import type { PgoutputMessage } from '@sluice/pgoutput'
+import { type PgoutputMessage, type TransactionMessage, createPgoutputDecoder } from '@sluice/pgoutput'
 import { BatchQueue } from './batch-queue.ts'
 import { emitHeartbeat } from './heartbeat.ts'
 import type { LaneSession } from './lane-session.ts'
@@ -18,12 +19,19 @@ import type { LoadedPart } from './loaded-part.ts'
 import type { RelationBinder } from './relation-binding.ts'
 import { type ReplicationStream, openReplicationStream } from './replication-stream.ts'
 import { STOP_GRACE_MS, abortOf, settleWithin } from './settle-within.ts'
+import { WHOLE_TRANSACTIONS } from './stream-protocol.ts'
 import { TransactionAssembler } from './transaction-assembler.ts'
+import { tellParked } from './unknown-message.ts'
 
 /** Messages that are held at most, beside what is in the socket's buffer. */
 const HELD_BYTES_MAX = 1024 * 1024
 /** Keys that the source is asked for at a time. */
 const HELD_MESSAGES_MAX = 2_000
+
+interface HeldMessage {
+  readonly message: TransactionMessage
+  readonly walStart: string
+}
 
 export interface CatchUpOptions {
   readonly session: LaneSession
@@ -45,7 +53,7 @@ class CatchUp {
   readonly #writer: LaneWriter
   readonly #assembler: TransactionAssembler
   readonly #failure = Promise.withResolvers<never>()
-  #held: PgoutputMessage[] = []
+  #held: HeldMessage[] = []
   #heldBytes = 0
   #isInCommit = false
   #isReached = false
@@ -60,6 +68,7 @@ class CatchUp {
     this.#failure.promise.catch(() => undefined)
     const queue = new BatchQueue(session.limits)
     this.#writer = new LaneWriter({
+      lane: session.record.lane,
       appender: session.appender,
       queue,
       keepaliveIntervalMs: session.limits.keepaliveIntervalMs,
@@ -77,12 +86,14 @@ class CatchUp {
       onContextRefused: (problem, commitLsn) => {
         session.onProgress({ kind: 'context-refused', problem, commitLsn })
       },
+      onUnknown: tellParked(session),
     })
   }
 
   async run(signal: AbortSignal): Promise<void> {
     const { session, until } = this.#options
     const { appender, limits } = session
+    const decoder = createPgoutputDecoder()
     this.#stream = await openReplicationStream({
       target: session.source,
       applicationName: session.applicationName,
@@ -92,8 +103,9 @@ class CatchUp {
       feedbackIntervalMs: limits.feedbackIntervalMs,
       silenceMs: limits.silenceMs,
       durableLsn: () => appender.durableLsn,
-      onMessage: (message, bytes) => {
-        this.#hold(message, bytes)
+      protocol: WHOLE_TRANSACTIONS,
+      onMessage: (bytes, walStart) => {
+        this.#hold(wholeTransaction(decoder.decode(bytes)), bytes.length, walStart)
       },
       onKeepalive: (walEnd) => {
         if (!this.#isInCommit && walEnd >= until) this.#reached()
@@ -120,7 +132,7 @@ class CatchUp {
   }
 
   /** Nothing at or past `until` is kept: the snapshot does not have it, and the stream comes to it again. */
-  #hold(message: PgoutputMessage, bytes: number): void {
+  #hold(message: TransactionMessage, bytes: number, walStart: string): void {
     if (this.#isReached || this.#isStopped) return
     if (this.#isPastEnd(message)) {
       this.#reached()
@@ -128,13 +140,13 @@ class CatchUp {
     }
     if (message.kind === 'begin') this.#isInCommit = true
     if (message.kind === 'commit') this.#isInCommit = false
-    this.#held.push(message)
+    this.#held.push({ message, walStart })
     this.#heldBytes += bytes
     if (this.#heldBytes >= HELD_BYTES_MAX || this.#held.length >= HELD_MESSAGES_MAX) this.#stream?.pause()
     this.#wakeUp()
   }
 
-  #isPastEnd(message: PgoutputMessage): boolean {
+  #isPastEnd(message: TransactionMessage): boolean {
     const { until } = this.#options
     if (message.kind === 'begin') return lsnOf(message.commitLsn) >= until
     return message.kind === 'message' && !message.isTransactional && lsnOf(message.lsn) >= until
@@ -150,11 +162,14 @@ class CatchUp {
     const { session, until, loadedPart } = this.#options
     for (;;) {
       const isLast = this.#isReached
-      const messages = this.#held
+      const held = this.#held
       this.#held = []
       this.#heldBytes = 0
-      await loadedPart.prefetch(session.control, messages)
-      for (const message of messages) this.#assembler.handle(message)
+      await loadedPart.prefetch(
+        session.control,
+        held.map(({ message }) => message),
+      )
+      for (const { message, walStart } of held) this.#assembler.handle(message, walStart)
       await this.#writer.drain()
       if (isLast) break
       if (this.#isStopped) return
@@ -175,5 +190,24 @@ class CatchUp {
     const wake = this.#wake
     this.#wake = null
     wake?.()
+  }
+}
+
+/** Nothing else comes with protocol version 1. */
+function wholeTransaction(message: PgoutputMessage): TransactionMessage {
+  switch (message.kind) {
+    case 'streamed':
+    case 'stream-start':
+    case 'stream-stop':
+    case 'stream-commit':
+    case 'stream-abort':
+    case 'begin-prepare':
+    case 'prepare':
+    case 'stream-prepare':
+    case 'commit-prepared':
+    case 'rollback-prepared':
+      throw new Error(`a message of kind ${message.kind} came without being asked for`)
+    default:
+      return message
   }
 }

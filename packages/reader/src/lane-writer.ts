@@ -3,16 +3,17 @@
  *
  * W1  Calls of the appender never overlap, and a batch is taken only when the one before it was written.
  * W2  A keepalive position is recorded only when every commit that came before it was written, and none is half written.
- * W3  Stragglers are saved in the transaction of the commit that made them.
+ * W3  Stragglers, and messages of an unknown kind, are saved in the transaction of the commit that brought them.
  */
-import { LSN_ZERO, type Lsn } from '@sluice/core'
-import { type EventAppender, noteStragglers } from '@sluice/store'
+import { LSN_ZERO, type LaneId, type Lsn } from '@sluice/core'
+import { type EventAppender, noteStragglers, parkMessages } from '@sluice/store'
 import type { ClientBase } from 'pg'
 import type { Batch, BatchQueue } from './batch-queue.ts'
 import type { Straggler } from './loaded-part.ts'
 import type { OnReaderProgress } from './reader-progress.ts'
 
 export interface LaneWriterOptions {
+  readonly lane: LaneId
   readonly appender: EventAppender
   readonly queue: BatchQueue
   readonly keepaliveIntervalMs: number
@@ -89,14 +90,16 @@ export class LaneWriter {
   }
 
   async #write(batch: Batch): Promise<void> {
-    const { appender, onProgress } = this.#options
+    const { appender, onProgress, lane } = this.#options
+    const { stragglers, parked } = batch
+    const alongside = async (client: ClientBase): Promise<void> => {
+      await saveStragglers(client, stragglers)
+      await parkMessages(client, lane, parked)
+    }
     if (batch.parts.length > 0) {
-      await appender.append(
-        batch.parts,
-        batch.stragglers.length > 0 ? (client) => saveStragglers(client, batch.stragglers) : undefined,
-      )
+      await appender.append(batch.parts, stragglers.length > 0 || parked.length > 0 ? alongside : undefined)
     } else {
-      await appender.transact((client) => saveStragglers(client, batch.stragglers))
+      await appender.transact(alongside)
       this.#keepaliveLsn = batch.endLsn > this.#keepaliveLsn ? batch.endLsn : this.#keepaliveLsn
     }
     const { events, bytes, commits, commitLsn, committedAt } = batch

@@ -20,6 +20,12 @@ export interface ReaderLimits {
   readonly slotCreationMs: number
   /** Keys that moved into the loaded part while a load was interrupted. @default 1,000,000 */
   readonly stragglersMax: number
+  /** Large transactions come while they run, and are spooled to disk. False: PostgreSQL keeps them until they commit. @default true */
+  readonly streamsTransactions: boolean
+  /** Folder of the spool; null: one of the user's own in the system's folder for temporary files. @default null */
+  readonly spoolFolder: string | null
+  /** Bytes of the transactions in progress on disk. @default 16 GiB */
+  readonly spoolBytesMax: number
 }
 
 export const READER_LIMITS: ReaderLimits = {
@@ -33,4 +39,7 @@ export const READER_LIMITS: ReaderLimits = {
   silenceMs: 90_000,
   slotCreationMs: 60_000,
   stragglersMax: 1_000_000,
+  streamsTransactions: true,
+  spoolFolder: null,
+  spoolBytesMax: 16 * 1024 ** 3,
 }

@@ -33,6 +33,12 @@ export type ReaderProgress =
   | { readonly kind: 'feedback'; readonly lsn: Lsn }
   /** How much is held in memory, at each pause and resume of the socket and with each feedback. */
   | { readonly kind: 'queue'; readonly bytes: number; readonly limitBytes: number; readonly isPaused: boolean }
+  /** What the spool of transactions in progress holds on disk, with each feedback that finds it changed. */
+  | { readonly kind: 'spool'; readonly bytes: number; readonly limitBytes: number; readonly transactions: number }
+  /** A streamed transaction is read again without streaming, up to this LSN, since the stream does not tell it whole. */
+  | { readonly kind: 'read-again'; readonly until: Lsn }
+  /** A message of an unknown kind was parked. */
+  | { readonly kind: 'message-parked'; readonly letter: string; readonly bytes: number; readonly lsn: Lsn }
   /** An application sent a context message that can't be used; its changes keep the context before. */
   | { readonly kind: 'context-refused'; readonly problem: string; readonly commitLsn: Lsn }
 

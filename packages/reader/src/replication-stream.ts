@@ -9,13 +9,13 @@
  * R3  No message is delivered after `onFailed` or `close`.
  */
 import { type Lsn, type SluiceError, formatLsn, parseLsn } from '@sluice/core'
-import { type PgoutputMessage, createPgoutputDecoder } from '@sluice/pgoutput'
 import { type PostgresTarget, quoteIdentifier, quoteLiteral, sessionConfig } from '@sluice/postgres'
 import type pg from 'pg'
 import { LogicalReplicationService } from 'pg-logical-replication'
 import { replicationLost, toReplicationError } from './replication-error.ts'
 import { type ReplicationWire, wireOf } from './replication-wire.ts'
 import { statusFrame } from './status-frame.ts'
+import { type StreamProtocol, protocolOptions } from './stream-protocol.ts'
 
 /** Shortest time between two answers to keepalives that ask for one, unless there is news. A server that shuts down asks without end. */
 const REPLY_INTERVAL_MS = 100
@@ -31,8 +31,13 @@ export interface ReplicationStreamOptions {
   /** A server that says nothing for so long, though it was asked, is lost. */
   readonly silenceMs: number
   readonly durableLsn: () => Lsn
-  /** Called while the bytes are in pg's buffer. `bytes` is the size of the message. What it throws ends the stream. */
-  readonly onMessage: (message: PgoutputMessage, bytes: number) => void
+  /** What the server is asked for. */
+  readonly protocol: StreamProtocol
+  /**
+   * Called with each message of the output plugin while its bytes are in pg's buffer; they must be decoded or copied before it
+   * returns. `walStart` is the message's place in the WAL, as PostgreSQL writes LSNs. What it throws ends the stream.
+   */
+  readonly onMessage: (bytes: Buffer, walStart: string) => void
   /** Everything that committed before `walEnd` was sent. */
   readonly onKeepalive: (walEnd: Lsn) => void
   readonly onFeedback: (lsn: Lsn) => void
@@ -61,7 +66,6 @@ export async function openReplicationStream(options: ReplicationStreamOptions): 
 class SlotStream implements ReplicationStream {
   readonly #options: ReplicationStreamOptions
   readonly #service: LogicalReplicationService
-  readonly #decoder = createPgoutputDecoder()
   #wire: ReplicationWire | null = null
   #timer: NodeJS.Timeout | null = null
   #isEnded = false
@@ -86,6 +90,9 @@ class SlotStream implements ReplicationStream {
     const service = this.#service
     service.on('heartbeat', (walEnd, _timestamp, asksReply) => {
       this.#keepalive(parseLsn(walEnd), asksReply)
+    })
+    service.on('data', (walStart, bytes: Buffer) => {
+      this.#message(bytes, walStart)
     })
     const started = new Promise<void>((resolve, reject) => {
       service.on('start', resolve)
@@ -137,7 +144,7 @@ class SlotStream implements ReplicationStream {
 
   /** The library's output plugin; it satisfies the type of its abstract class, which is not exported. */
   #plugin(): Parameters<LogicalReplicationService['subscribe']>[0] {
-    const { publicationName } = this.#options
+    const { publicationName, protocol } = this.#options
     const publication = quoteLiteral(quoteIdentifier(publicationName))
     // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- the class can not be extended
     return {
@@ -147,21 +154,20 @@ class SlotStream implements ReplicationStream {
         this.#wire = wireOf(client)
         return client.query(
           `START_REPLICATION SLOT ${quoteIdentifier(slotName)} LOGICAL ${lsn} ` +
-            `(proto_version '1', publication_names ${publication}, messages 'true')`,
+            `(${protocolOptions(protocol)}, publication_names ${publication}, messages 'true')`,
         )
       },
-      parse: (bytes: Buffer) => {
-        this.#message(bytes)
-      },
+      // The bytes go to the listener of `data` as they are, which is called with their place at once.
+      parse: (bytes: Buffer) => bytes,
     }
   }
 
   /** Never throws: an exception here would escape into pg's socket and end the process. */
-  #message(bytes: Buffer): void {
+  #message(bytes: Buffer, walStart: string): void {
     if (this.#isEnded) return
     this.#heardAt = Date.now()
     try {
-      this.#options.onMessage(this.#decoder.decode(bytes), bytes.length)
+      this.#options.onMessage(bytes, walStart)
     } catch (error) {
       this.#fail(error)
     }

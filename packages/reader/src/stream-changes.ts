@@ -1,10 +1,16 @@
 /**
  * Streaming: the slot's changes into the store, until the signal aborts.
  *
- * The socket's side runs synchronously in the handlers: decode, assemble, queue; full, it pauses the socket. The store's side
- * is the writer's loop. Killed anywhere, the slot is at or before what is stored, and PostgreSQL sends the rest again.
+ *   streamed ──(a transaction with a doubtful message committed)──▶ whole ──(it is stored)──▶ streamed
+ *
+ * Streamed, large transactions come while they run and are spooled; whole, all come when they committed (protocol version 1). Each
+ * has its own connection, and begins with what is stored.
+ *
+ * The socket's side runs synchronously in the handlers: decode, assemble, queue; full, or while a streamed transaction is handed
+ * on, it pauses the socket. The store's side is the writer's loop. Killed anywhere, the slot is at or before what is stored, and
+ * PostgreSQL sends the rest again.
  */
-import type { SluiceError } from '@sluice/core'
+import { LSN_ZERO, type Lsn, type SluiceError, formatLsn } from '@sluice/core'
 import { BatchQueue } from './batch-queue.ts'
 import { startHeartbeat } from './heartbeat.ts'
 import type { LaneSession } from './lane-session.ts'
@@ -12,84 +18,196 @@ import { LaneWriter } from './lane-writer.ts'
 import { createRelationBinder } from './relation-binding.ts'
 import { type ReplicationStream, openReplicationStream } from './replication-stream.ts'
 import { STOP_GRACE_MS, abortOf, settleWithin } from './settle-within.ts'
+import { slotReleased } from './slot-release.ts'
+import { StreamIntake } from './stream-intake.ts'
+import { type StreamProtocol, WHOLE_TRANSACTIONS, streamingProtocol } from './stream-protocol.ts'
 import { TransactionAssembler } from './transaction-assembler.ts'
+import { TransactionSpool } from './transaction-spool.ts'
+import { tellParked } from './unknown-message.ts'
 
 /** @throws SluiceError with what ended the stream or the store */
 export async function streamChanges(session: LaneSession, signal: AbortSignal): Promise<void> {
-  const { lane, record, limits, appender, onProgress } = session
-  const queue = new BatchQueue(limits)
-  const failure = Promise.withResolvers<never>()
-  // Whoever is first is told below; a fault that comes after the end has nobody to tell.
-  failure.promise.catch(() => undefined)
-  let stream: ReplicationStream | null = null
-  const tellQueue = (): void => {
-    if (stream) onProgress({ kind: 'queue', bytes: queue.bytes, limitBytes: limits.batchBytesMax, isPaused: stream.isPaused })
+  const { appender, limits, control } = session
+  const streaming = limits.streamsTransactions ? await streamingProtocol(control) : WHOLE_TRANSACTIONS
+  let wholeUntil = LSN_ZERO
+  while (!signal.aborted) {
+    const isWhole = appender.durableLsn < wholeUntil
+    const reading = new StreamReading(session, isWhole ? WHOLE_TRANSACTIONS : streaming, isWhole ? wholeUntil : null)
+    wholeUntil = (await reading.run(signal)) ?? LSN_ZERO
+    await slotReleased(session, signal)
   }
-  const pauseOrResume = (): void => {
-    if (!stream || queue.isFull === stream.isPaused) return
-    if (queue.isFull) stream.pause()
+}
+
+/** One connection's reading. */
+class StreamReading {
+  readonly #session: LaneSession
+  readonly #protocol: StreamProtocol
+  readonly #until: Lsn | null
+  readonly #queue: BatchQueue
+  readonly #writer: LaneWriter
+  readonly #spool: TransactionSpool
+  readonly #intake: StreamIntake
+  readonly #failure = Promise.withResolvers<never>()
+  readonly #over = Promise.withResolvers<Lsn | null>()
+  /** Ends the writer's loop. */
+  readonly #ending = new AbortController()
+  #stream: ReplicationStream | null = null
+  #toldSpoolBytes = 0
+
+  /** @param until Ends when everything below is stored; null: with the signal only. */
+  constructor(session: LaneSession, protocol: StreamProtocol, until: Lsn | null) {
+    const { record, limits, onProgress } = session
+    this.#session = session
+    this.#protocol = protocol
+    this.#until = until
+    // Whoever is first is told by `run`; a fault that comes after the end has nobody to tell.
+    this.#failure.promise.catch(() => undefined)
+    this.#queue = new BatchQueue(limits)
+    this.#spool = new TransactionSpool(limits)
+    this.#writer = new LaneWriter({
+      lane: record.lane,
+      appender: session.appender,
+      queue: this.#queue,
+      keepaliveIntervalMs: limits.keepaliveIntervalMs,
+      onRoom: () => {
+        this.#intake.hasRoom()
+        this.#pauseOrResume()
+      },
+      onProgress: (progress) => {
+        onProgress(progress)
+        this.#endIfReached()
+      },
+    })
+    const assembler = new TransactionAssembler({
+      epoch: record.epoch,
+      sourceEpoch: record.sourceEpoch,
+      bind: createRelationBinder(session),
+      sink: this.#queue,
+      loadedPart: null,
+      onEmptyCommit: (lsn) => {
+        this.#writer.offerKeepalive(lsn)
+      },
+      onContextRefused: (problem, commitLsn) => {
+        session.logger.warn({ problem, commitLsn }, 'a context message can not be used and is left out')
+        onProgress({ kind: 'context-refused', problem, commitLsn })
+      },
+      onUnknown: tellParked(session),
+    })
+    this.#intake = new StreamIntake({
+      assembler,
+      queue: this.#queue,
+      spool: this.#spool,
+      onWork: () => {
+        this.#work()
+      },
+      onDoubtful: (endLsn) => {
+        this.#over.resolve(endLsn)
+      },
+      onFailed: this.#failure.reject,
+    })
+  }
+
+  /** @returns the LSN up to which transactions must be read whole; null if there is none, or the signal aborted. */
+  async run(signal: AbortSignal): Promise<Lsn | null> {
+    const { control, source, limits } = this.#session
+    const stream = await this.#open()
+    const stopHeartbeat = startHeartbeat(control, source, limits.heartbeatIntervalMs, this.#failure.reject)
+    const writing = this.#writer.run(AbortSignal.any([signal, this.#ending.signal]))
+    try {
+      const over = await Promise.race([this.#over.promise, writing, this.#failure.promise, abortOf(signal)])
+      const doubtfulUntil = over ?? null
+      if (doubtfulUntil !== null) await this.#storeTheRest(doubtfulUntil, writing)
+      return doubtfulUntil
+    } finally {
+      stopHeartbeat()
+      stream.pause()
+      this.#ending.abort()
+      await settleWithin(Promise.all([writing, this.#intake.stop()]), STOP_GRACE_MS)
+      await stream.close()
+      this.#spool.close()
+    }
+  }
+
+  async #open(): Promise<ReplicationStream> {
+    const { source, applicationName, lane, limits, appender, onProgress } = this.#session
+    const stream = await openReplicationStream({
+      target: source,
+      applicationName,
+      slotName: lane.slotName,
+      publicationName: lane.publicationName,
+      startLsn: appender.durableLsn,
+      feedbackIntervalMs: limits.feedbackIntervalMs,
+      silenceMs: limits.silenceMs,
+      durableLsn: () => appender.durableLsn,
+      protocol: this.#protocol,
+      onMessage: (bytes, walStart) => {
+        this.#intake.take(bytes, walStart)
+        this.#work()
+      },
+      onKeepalive: (walEnd) => {
+        if (this.#intake.isBetweenCommits) this.#writer.offerKeepalive(walEnd)
+      },
+      onFeedback: (lsn) => {
+        onProgress({ kind: 'feedback', lsn })
+        this.#tellQueue()
+        this.#tellSpool()
+      },
+      onFailed: (error: SluiceError) => {
+        this.#failure.reject(error)
+      },
+    })
+    this.#stream = stream
+    this.#pauseOrResume()
+    onProgress({ kind: 'connected', lsn: appender.durableLsn })
+    return stream
+  }
+
+  /** The commits before the doubtful one are whole in the queue. */
+  async #storeTheRest(doubtfulUntil: Lsn, writing: Promise<void>): Promise<void> {
+    const { logger, onProgress } = this.#session
+    logger.info(
+      { until: formatLsn(doubtfulUntil) },
+      'a large transaction rolled back a part that may hold a context message; it is read again without streaming',
+    )
+    onProgress({ kind: 'read-again', until: doubtfulUntil })
+    this.#ending.abort()
+    await writing
+    await this.#writer.drain()
+  }
+
+  /** The next reading begins with what is stored, so no commit may be half stored. */
+  #endIfReached(): void {
+    const until = this.#until
+    if (until === null || this.#session.appender.durableLsn < until || this.#queue.isInsideCommit) return
+    this.#ending.abort()
+    this.#over.resolve(null)
+  }
+
+  #work(): void {
+    if (this.#queue.isDue) this.#writer.wake()
+    this.#pauseOrResume()
+  }
+
+  #pauseOrResume(): void {
+    const stream = this.#stream
+    const isPaused = this.#queue.isFull || this.#intake.isBusy
+    if (!stream || isPaused === stream.isPaused) return
+    if (isPaused) stream.pause()
     else stream.resume()
-    tellQueue()
+    this.#tellQueue()
   }
-  const writer = new LaneWriter({
-    appender,
-    queue,
-    keepaliveIntervalMs: limits.keepaliveIntervalMs,
-    onRoom: pauseOrResume,
-    onProgress,
-  })
-  const assembler = new TransactionAssembler({
-    epoch: record.epoch,
-    sourceEpoch: record.sourceEpoch,
-    bind: createRelationBinder(session),
-    sink: queue,
-    loadedPart: null,
-    onEmptyCommit: (lsn) => {
-      writer.offerKeepalive(lsn)
-    },
-    onContextRefused: (problem, commitLsn) => {
-      session.logger.warn({ problem, commitLsn }, 'a context message can not be used and is left out')
-      onProgress({ kind: 'context-refused', problem, commitLsn })
-    },
-  })
-  const opened = await openReplicationStream({
-    target: session.source,
-    applicationName: session.applicationName,
-    slotName: lane.slotName,
-    publicationName: lane.publicationName,
-    startLsn: appender.durableLsn,
-    feedbackIntervalMs: limits.feedbackIntervalMs,
-    silenceMs: limits.silenceMs,
-    durableLsn: () => appender.durableLsn,
-    onMessage: (message) => {
-      assembler.handle(message)
-      if (message.kind === 'commit' || queue.isFull) writer.wake()
-      pauseOrResume()
-    },
-    onKeepalive: (walEnd) => {
-      if (!assembler.isInCommit) writer.offerKeepalive(walEnd)
-    },
-    onFeedback: (lsn) => {
-      onProgress({ kind: 'feedback', lsn })
-      tellQueue()
-    },
-    onFailed: (error: SluiceError) => {
-      failure.reject(error)
-    },
-  })
-  stream = opened
-  pauseOrResume()
-  onProgress({ kind: 'connected', lsn: appender.durableLsn })
-  const stopHeartbeat = startHeartbeat(session.control, session.source, limits.heartbeatIntervalMs, failure.reject)
-  const ending = new AbortController()
-  const writing = writer.run(AbortSignal.any([signal, ending.signal]))
-  try {
-    await Promise.race([writing, failure.promise, abortOf(signal)])
-  } finally {
-    stopHeartbeat()
-    opened.pause()
-    ending.abort()
-    await settleWithin(writing, STOP_GRACE_MS)
-    await opened.close()
+
+  #tellQueue(): void {
+    if (!this.#stream) return
+    const { onProgress, limits } = this.#session
+    const { isPaused } = this.#stream
+    onProgress({ kind: 'queue', bytes: this.#queue.bytes, limitBytes: limits.batchBytesMax, isPaused })
+  }
+
+  #tellSpool(): void {
+    const { bytes, limitBytes, transactions } = this.#spool
+    if (bytes === this.#toldSpoolBytes) return
+    this.#toldSpoolBytes = bytes
+    this.#session.onProgress({ kind: 'spool', bytes, limitBytes, transactions })
   }
 }

@@ -1,12 +1,14 @@
 /**
  * Turns the messages of the stream into events, commit by commit.
  *
- * States: between commits → (begin) in a commit → (commit) between commits. Nothing but heartbeats comes between commits.
+ * States: between commits → (begin) in a commit → (commit) between commits. Between commits nothing comes but heartbeats, and
+ * messages of an unknown kind.
  *
  * T1  The ordinal counts every row change, every truncated relation and every transactional message of Sluice's own that the
  *     stream has, also those that give no event: so it depends on the transaction alone.
  * T2  A context message holds for the changes after it in its transaction, up to the next.
- * T3  With a `LoadedPart`, changes of rows that are not loaded yet give no event: their rows are read later, under a snapshot
+ * T3  A message of an unknown kind is parked with its commit and takes no ordinal; what it would have meant is not known.
+ * T4  With a `LoadedPart`, changes of rows that are not loaded yet give no event: their rows are read later, under a snapshot
  *     that has the changes.
  */
 import {
@@ -22,22 +24,23 @@ import {
   lsnOf,
   namespaceBytes,
   parseContextMessage,
+  parseLsn,
   streamedEventId,
 } from '@sluice/core'
 import type {
   DeleteMessage,
   InsertMessage,
   LogicalMessage,
-  PgoutputMessage,
   Relation,
+  TransactionMessage,
   TruncateMessage,
+  UnknownMessage,
   UpdateMessage,
 } from '@sluice/pgoutput'
 import type { LoadedPart, Straggler } from './loaded-part.ts'
+import { OWN_PREFIX } from './own-prefix.ts'
 import type { Binding, RelationBinder, TableBinding } from './relation-binding.ts'
 
-/** Prefix of the messages that Sluice itself writes. */
-const OWN_PREFIX = 'sluice.'
 const TRUNCATE_DATA = '{"op":"t"}'
 /** What an event takes in memory beside its data. */
 const EVENT_OVERHEAD_BYTES = 400
@@ -47,6 +50,8 @@ export interface CommitSink {
   openCommit(commitLsn: Lsn, committedAt: EpochMicros): void
   add(event: EventDraft, bytes: number): void
   closeCommit(endLsn: Lsn, stragglers: readonly Straggler[]): boolean
+  /** Records a message that nobody understands, in a commit or between commits. */
+  park(message: Buffer, walStart: Lsn): void
 }
 
 export interface AssemblerOptions {
@@ -59,6 +64,8 @@ export interface AssemblerOptions {
   /** A commit without anything for this lane ended. */
   readonly onEmptyCommit: (endLsn: Lsn) => void
   readonly onContextRefused: (problem: string, commitLsn: Lsn) => void
+  /** A message of an unknown kind was parked under this LSN. */
+  readonly onUnknown: (message: Buffer, lsn: Lsn) => void
 }
 
 export class TransactionAssembler {
@@ -81,8 +88,11 @@ export class TransactionAssembler {
     return this.#isInCommit
   }
 
-  /** @throws SluiceError SLU-2013, SLU-2040 */
-  handle(message: PgoutputMessage): void {
+  /**
+   * @param walStart Where PostgreSQL says the message lies, as it writes LSNs.
+   * @throws SluiceError SLU-2013, SLU-2040
+   */
+  handle(message: TransactionMessage, walStart: string): void {
     switch (message.kind) {
       case 'insert':
         this.#insert(message)
@@ -107,6 +117,9 @@ export class TransactionAssembler {
         break
       case 'relation':
         this.#bindings.set(message.relation.oid, this.#options.bind(message.relation))
+        break
+      case 'unknown':
+        this.#unknown(message, parseLsn(walStart))
         break
       case 'origin':
       case 'type':
@@ -197,6 +210,11 @@ export class TransactionAssembler {
     const { context, problem } = parseContextMessage(content.toString('utf8'))
     if (problem === undefined) this.#context = context
     else this.#options.onContextRefused(problem, this.#commitLsn)
+  }
+
+  #unknown({ bytes }: UnknownMessage, walStart: Lsn): void {
+    this.#options.sink.park(bytes, walStart)
+    this.#options.onUnknown(bytes, this.#isInCommit ? this.#commitLsn : walStart)
   }
 
   /** A row that is not loaded took a key inside the loaded part: the snapshot has its newest form, not this change. */

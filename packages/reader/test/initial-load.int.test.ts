@@ -11,6 +11,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { EventFold } from './event-fold.ts'
 import { LOAD_DDL, accounts, codes, entries, loadLane, visits } from './load-system.ts'
 import { type ReaderFixture, SYSTEM, TEST_LIMITS, openReaderFixture } from './reader-fixture.ts'
+import { seeded } from './seeded.ts'
 
 const TABLES = [accounts, entries, codes, visits]
 
@@ -23,15 +24,6 @@ beforeEach(async () => {
 afterEach(async () => {
   await source.close()
 })
-
-/** Small numbers from a seed, so that a failure can be seen again. */
-function seeded(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return Math.floor((state / 2 ** 32) * below)
-  }
-}
 
 async function fill(rows: number): Promise<void> {
   await source.source.query(`

@@ -105,9 +105,15 @@ export interface ReaderFixture {
   readonly sourceTarget: PostgresTarget
   readonly pipelineTarget: PostgresTarget
   readonly lane: LaneDefinition
-  start(options?: { lane?: LaneDefinition; limits?: Partial<ReaderLimits>; source?: PostgresTarget }): RunningReader
-  /** Everything that the source committed until now is stored. */
-  caughtUp(reader: RunningReader): Promise<void>
+  start(options?: {
+    lane?: LaneDefinition
+    limits?: Partial<ReaderLimits>
+    source?: PostgresTarget
+    pipeline?: PostgresTarget
+  }): RunningReader
+  stopAll(): Promise<void>
+  /** Everything that the source committed until now is stored, in the fixture's pipeline database or another. */
+  caughtUp(reader: RunningReader, pipeline?: pg.Client): Promise<void>
   events(): Promise<readonly StoredEvent[]>
   durableLsn(): Promise<Lsn>
   close(): Promise<void>
@@ -148,18 +154,21 @@ export async function openReaderFixture(label: string, ddl: string = SHOP_DDL): 
       const reader = startReader({
         lane: options.lane ?? lane,
         source: options.source ?? sourceTarget,
-        pipeline: pipelineTarget,
+        pipeline: options.pipeline ?? pipelineTarget,
         limits: { ...TEST_LIMITS, ...options.limits },
       })
       running.add(reader)
       return reader
     },
-    caughtUp: async (reader) => {
+    stopAll: async () => {
+      for (const reader of running) await reader.stop().catch(() => undefined)
+    },
+    caughtUp: async (reader, pipeline = store) => {
       const { rows } = await source.query<{ lsn: string }>(
         `SELECT pg_current_wal_insert_lsn()::text AS lsn FROM pg_logical_emit_message(false, 'test', '', true)`,
       )
       const until = parseLsn(rows[0]!.lsn)
-      const durable = async (): Promise<Lsn> => durableLsnOf(await getLane(store, SYSTEM.name, lane.name))
+      const durable = async (): Promise<Lsn> => durableLsnOf(await getLane(pipeline, SYSTEM.name, lane.name))
       for (;;) {
         const moved = Promise.race([reader.next('stored'), reader.next('keepalive'), reader.next('feedback')])
         moved.catch(() => undefined)

@@ -88,6 +88,18 @@ export const sourceErrors = {
     meaning: 'A replication message could not be decoded.',
   },
   REPLICATION_LOST: { number: 'SLU-2041', exit: 3, retry: 'restart', meaning: 'The replication connection broke.' },
+  SPOOL_FULL: {
+    number: 'SLU-2042',
+    exit: 3,
+    retry: 'backoff',
+    meaning: 'The spool of transactions in progress has no room left: its own bound, or the disk under it.',
+  },
+  SPOOL_UNUSABLE: {
+    number: 'SLU-2043',
+    exit: 3,
+    retry: 'never',
+    meaning: 'The folder of the spool can not be used, or what was written there can not be read back.',
+  },
   LOAD_NOT_RESUMABLE: {
     number: 'SLU-2050',
     exit: 3,

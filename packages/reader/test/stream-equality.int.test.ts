@@ -1,0 +1,255 @@
+/**
+ * Promise 1: no protocol version or option changes what a change is. The same WAL is read twice, whole and streamed, into two
+ * pipeline databases with one epoch, and must give the same events, versions and chain, byte for byte.
+ */
+import { type StoredEvent, silentLogger, positionNumber } from '@sluice/core'
+import { createTestDatabase } from '@sluice/infra'
+import { type PostgresTarget, connect, postgresTarget } from '@sluice/postgres'
+import { createEventReader, getLane, migrateStore, verifyChain } from '@sluice/store'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { type ReaderFixture, type RunningReader, SYSTEM, openReaderFixture, requiredUrl, shopLane } from './reader-fixture.ts'
+import { seeded } from './seeded.ts'
+
+let shop: ReaderFixture
+beforeEach(async () => {
+  shop = await openReaderFixture('reader equality')
+})
+afterEach(async () => {
+  await shop.close()
+})
+
+/** Every change is streamed by itself, however small its transaction is. */
+function streamedSource(target: PostgresTarget): PostgresTarget {
+  return { ...target, config: { ...target.config, options: '-c debug_logical_replication_streaming=immediate' } }
+}
+
+interface Twin {
+  readonly events: readonly StoredEvent[]
+  readonly head: string
+  readonly reader: RunningReader
+}
+
+/** Runs the SQL, then reads its WAL in both ways. */
+async function readBothWays(run: () => Promise<void>): Promise<{ whole: Twin; streamed: Twin }> {
+  // The lane is made once, and its database copied: so both have one epoch, and their slots begin at one place.
+  const first = shop.start()
+  await first.next('connected')
+  await shop.caughtUp(first)
+  await first.stop()
+  const twinLane = shopLane(shop.lane.name, { slotName: `${shop.lane.slotName}_twin` })
+  await shop.source.query('SELECT pg_copy_logical_replication_slot($1, $2)', [shop.lane.slotName, twinLane.slotName])
+  const twinDatabase = await createTestDatabase(requiredUrl('SLUICE_TEST_PIPELINE_URL'), 'reader twin')
+  const twinPipeline = postgresTarget('pipeline', twinDatabase.url)
+  try {
+    await copyLane(shop.pipelineTarget, twinPipeline, twinLane.slotName)
+    await run()
+    const whole = shop.start({ limits: { streamsTransactions: false } })
+    const streamed = shop.start({
+      lane: twinLane,
+      source: streamedSource(shop.sourceTarget),
+      pipeline: twinPipeline,
+      limits: { spoolFolder: null },
+    })
+    const [wholeTwin, streamedTwin] = [await stored(whole, shop.pipelineTarget), await stored(streamed, twinPipeline)]
+    return { whole: wholeTwin, streamed: streamedTwin }
+  } finally {
+    await shop.stopAll()
+    await shop.source.query('SELECT pg_drop_replication_slot($1)', [twinLane.slotName])
+    await twinDatabase.drop()
+  }
+}
+
+async function copyLane(from: PostgresTarget, to: PostgresTarget, slotName: string): Promise<void> {
+  await migrateStore(to)
+  const [source, target] = [await connect(from, { applicationName: 'test' }), await connect(to, { applicationName: 'test' })]
+  for (const table of ['sources', 'lanes', 'data_migration_state']) {
+    const { rows } = await source.query<{ row: unknown }>(`SELECT to_jsonb(t) AS row FROM ${table} t`)
+    for (const { row } of rows) {
+      await target.query(`INSERT INTO ${table} SELECT * FROM jsonb_populate_record(NULL::${table}, $1)`, [row])
+    }
+  }
+  await target.query('UPDATE lanes SET slot_name = $1', [slotName])
+  await Promise.all([source.end(), target.end()])
+}
+
+async function stored(reader: RunningReader, pipeline: PostgresTarget): Promise<Twin> {
+  const store = await connect(pipeline, { applicationName: 'test' })
+  const events = createEventReader(pipeline, { logger: silentLogger })
+  try {
+    await shop.caughtUp(reader, store)
+    const record = await getLane(store, SYSTEM.name, shop.lane.name)
+    expect(await verifyChain(pipeline, record)).toMatchObject({ isWhole: true })
+    return {
+      events: await events.events(record.lane, positionNumber(0), record.position),
+      head: record.head.toString('hex'),
+      reader,
+    }
+  } finally {
+    await Promise.all([events.close(), store.end()])
+  }
+}
+
+function expectEqual({ whole, streamed }: { whole: Twin; streamed: Twin }): void {
+  expect(streamed.events).toEqual(whole.events)
+  expect(streamed.head).toBe(whole.head)
+}
+
+/** What tells one event from another, for tests that name their events. */
+function shortly(events: readonly StoredEvent[]): readonly unknown[] {
+  return events.map((e) => [e.ordinal, e.eventType, e.aggregateKey, e.correlationId.replace(/^tx-.*/, 'tx')])
+}
+
+test('savepoints, rolled back parts, released ones, and sub-transactions of functions: the same events either way', async () => {
+  const twins = await readBothWays(async () => {
+    await shop.source.query(`
+      BEGIN;
+      INSERT INTO customers VALUES (1, 'kept', NULL);
+      SAVEPOINT a; INSERT INTO customers VALUES (2, 'gone', NULL); UPDATE customers SET name = 'gone too' WHERE id = 1;
+      SAVEPOINT b; INSERT INTO customers VALUES (3, 'gone', NULL); RELEASE b;
+      ROLLBACK TO a; INSERT INTO customers VALUES (4, 'kept', NULL); RELEASE a;
+      INSERT INTO customers VALUES (5, 'kept', repeat('x', 9000));
+      DO $$ BEGIN FOR i IN 6..9 LOOP BEGIN
+        INSERT INTO customers VALUES (i, 'n', NULL); IF i % 2 = 0 THEN RAISE 'no'; END IF;
+      EXCEPTION WHEN raise_exception THEN NULL; END; END LOOP; END $$;
+      UPDATE customers SET name = 'renamed' WHERE id = 5;
+      DELETE FROM customers WHERE id = 4;
+      COMMIT;
+      BEGIN; INSERT INTO customers VALUES (50, 'all of it is rolled back', NULL); ROLLBACK;
+      BEGIN; INSERT INTO customers VALUES (51, 'swap', NULL); TRUNCATE lines, unwatched; COMMIT;`)
+  })
+  expectEqual(twins)
+  expect(shortly(twins.whole.events)).toEqual([
+    [0, 'CustomerCreated', '1', 'tx'],
+    [1, 'CustomerCreated', '4', 'tx'],
+    [2, 'CustomerCreated', '5', 'tx'],
+    [3, 'CustomerCreated', '7', 'tx'],
+    [4, 'CustomerCreated', '9', 'tx'],
+    [5, 'CustomerUpdated', '5', 'tx'],
+    [6, 'CustomerDeleted', '4', 'tx'],
+    [0, 'CustomerCreated', '51', 'tx'],
+    [1, 'LineTruncated', expect.anything(), 'tx'],
+  ])
+})
+
+test('context messages in rolled back parts: what the stream does not tell is read again, and gives the same', async () => {
+  const context = (id: string): string => `SELECT pg_logical_emit_message(true, 'sluice.context', '{"correlationId":"${id}"}')`
+  const twins = await readBothWays(async () => {
+    await shop.source.query(`
+      BEGIN; ${context('first')}; INSERT INTO customers VALUES (1, 'n', NULL);
+      SAVEPOINT a; ${context('rolled back')}; INSERT INTO customers VALUES (2, 'gone', NULL); ROLLBACK TO a;
+      SELECT pg_logical_emit_message(false, 'sluice.other', 'at once'), pg_logical_emit_message(true, 'other', 'not ours');
+      INSERT INTO customers VALUES (3, 'of the first', NULL); COMMIT;
+      INSERT INTO customers VALUES (4, 'by itself', NULL);
+      BEGIN; SAVEPOINT b; ${context('alone')}; ROLLBACK TO b; INSERT INTO customers VALUES (5, 'of none', NULL); COMMIT;
+      BEGIN; ${context('kept')}; INSERT INTO customers VALUES (6, 'n', NULL);
+      SAVEPOINT c; INSERT INTO customers VALUES (7, 'gone', NULL); ROLLBACK TO c; INSERT INTO customers VALUES (8, 'kept', NULL); COMMIT;`)
+  })
+  expectEqual(twins)
+  expect(shortly(twins.whole.events)).toEqual([
+    [1, 'CustomerCreated', '1', 'first'],
+    [2, 'CustomerCreated', '3', 'first'],
+    [0, 'CustomerCreated', '4', 'tx'],
+    [0, 'CustomerCreated', '5', 'tx'],
+    [1, 'CustomerCreated', '6', 'kept'],
+    [2, 'CustomerCreated', '8', 'kept'],
+  ])
+  // Two transactions were doubtful; the third one's message is followed by a row that was kept.
+  expect(twins.streamed.reader.progress.filter((p) => p.kind === 'read-again')).toHaveLength(2)
+  expect(twins.whole.reader.progress.filter((p) => p.kind === 'read-again')).toHaveLength(0)
+})
+
+test('a table that is altered inside of a streamed transaction, rolled back or kept, is read with the columns that count', async () => {
+  const twins = await readBothWays(async () => {
+    await shop.source.query(`
+      BEGIN; INSERT INTO customers VALUES (1, 'before', NULL);
+      SAVEPOINT a; ALTER TABLE customers ADD COLUMN extra int DEFAULT 7; INSERT INTO customers VALUES (2, 'gone', NULL, 1); ROLLBACK TO a;
+      INSERT INTO customers VALUES (3, 'after', 'b'); COMMIT;
+      BEGIN; ALTER TABLE customers ADD COLUMN extra int DEFAULT 7; INSERT INTO customers VALUES (4, 'gone', NULL, 1); ROLLBACK;
+      INSERT INTO customers VALUES (5, 'whole', 'b');
+      BEGIN; INSERT INTO customers VALUES (6, 'narrow', 'b'); ALTER TABLE customers ADD COLUMN extra int DEFAULT 7;
+      INSERT INTO customers VALUES (7, 'wide', 'b', 8); COMMIT;
+      INSERT INTO customers VALUES (8, 'wide', 'b', 9)`)
+  })
+  expectEqual(twins)
+  expect(twins.whole.events.map((e) => e.eventData)).toEqual([
+    '{"op":"c","after":{"id":"1","name":"before","bio":null}}',
+    '{"op":"c","after":{"id":"3","name":"after","bio":"b"}}',
+    '{"op":"c","after":{"id":"5","name":"whole","bio":"b"}}',
+    '{"op":"c","after":{"id":"6","name":"narrow","bio":"b"}}',
+    '{"op":"c","after":{"id":"7","name":"wide","bio":"b"}}',
+    '{"op":"c","after":{"id":"8","name":"wide","bio":"b"}}',
+  ])
+})
+
+const SEED = Number(process.env['SLUICE_TEST_SEED'] ?? Date.now() % 2 ** 31)
+
+/** Statements of a random transaction; savepoints nest, and are rolled back or released. */
+function randomTransaction(random: (below: number) => number): readonly string[] {
+  const statements: string[] = []
+  let depth = 0
+  const row = (): number => random(200)
+  for (let i = random(25) + 1; i > 0; i -= 1) {
+    switch (random(11)) {
+      case 0:
+      case 1:
+        statements.push(`SAVEPOINT s${(depth += 1)}`)
+        break
+      case 2:
+        if (depth > 0) statements.push(`ROLLBACK TO s${random(2) === 0 ? depth : (depth = random(depth) + 1)}`)
+        break
+      case 3:
+        if (depth > 0) statements.push(`RELEASE s${depth--}`)
+        break
+      case 4:
+        statements.push(`SELECT pg_logical_emit_message(true, 'sluice.context', '{"correlationId":"c${random(1000)}"}')`)
+        break
+      case 5:
+        statements.push(`SELECT pg_logical_emit_message(${random(2) === 0 ? 'true' : 'false'}, 'another', 'x')`)
+        break
+      case 6:
+        statements.push(`INSERT INTO unwatched VALUES (${random(1e9)}, 'u') ON CONFLICT DO NOTHING`)
+        break
+      case 7:
+        statements.push(`DELETE FROM customers WHERE id = ${row()}`)
+        break
+      case 8:
+        statements.push(`UPDATE customers SET id = id + 100000 * ${random(50)}, name = name || '!' WHERE id = ${row()}`)
+        break
+      default:
+        statements.push(
+          `INSERT INTO customers VALUES (${row()}, 'n${random(1000)}', repeat('b', ${random(4000)}))
+           ON CONFLICT (id) DO UPDATE SET name = 'again', bio = CASE WHEN ${random(2)} = 0 THEN customers.bio END`,
+        )
+    }
+  }
+  return ['BEGIN', ...statements, random(6) === 0 ? 'ROLLBACK' : 'COMMIT']
+}
+
+test('three random writers at once: the same events either way', async () => {
+  process.stdout.write(`stream equality: SLUICE_TEST_SEED=${SEED}\n`)
+  const twins = await readBothWays(async () => {
+    await Promise.all([1, 2, 3].map((writer) => writeRandomly(seeded(SEED + writer))))
+  })
+  expectEqual(twins)
+  expect(twins.whole.events.length).toBeGreaterThan(300)
+  expect(twins.streamed.reader.progress.some((p) => p.kind === 'read-again')).toBe(true)
+})
+
+async function writeRandomly(random: (below: number) => number): Promise<void> {
+  const client = await connect(shop.sourceTarget, { applicationName: 'writer' })
+  try {
+    for (let i = 0; i < 120; i += 1) {
+      for (const statement of randomTransaction(random)) {
+        try {
+          await client.query(statement)
+        } catch {
+          // A deadlock or a key that is taken: the transaction is rolled back as a whole.
+          await client.query('ROLLBACK')
+          break
+        }
+      }
+    }
+  } finally {
+    await client.end()
+  }
+}

@@ -1,0 +1,28 @@
+/**
+ * Messages of the replication protocol whose kind Sluice does not know: kept raw, so that nothing is lost and the slot goes on.
+ */
+import { type LaneId, type Lsn, formatLsn } from '@sluice/core'
+import type { ClientBase } from 'pg'
+
+export interface ParkedMessage {
+  /** The commit record of its transaction; its own place in the WAL where it stood between transactions. */
+  readonly lsn: Lsn
+  /** Place among the parked messages of its transaction, from 0. */
+  readonly place: number
+  /** The whole message, its kind first. */
+  readonly message: Buffer
+}
+
+/**
+ * Parks messages; run it in the transaction that moves the lane past them. One that is there already stays as it is: the stream
+ * came to it again after a restart.
+ */
+export async function parkMessages(client: ClientBase, lane: LaneId, messages: readonly ParkedMessage[]): Promise<void> {
+  if (messages.length === 0) return
+  await client.query(
+    `INSERT INTO parked_messages (lane, lsn, place, message)
+     SELECT $1, p.lsn, p.place, p.message FROM unnest($2::pg_lsn[], $3::integer[], $4::bytea[]) AS p (lsn, place, message)
+     ON CONFLICT (lane, lsn, place) DO NOTHING`,
+    [lane, messages.map((m) => formatLsn(m.lsn)), messages.map((m) => m.place), messages.map((m) => m.message)],
+  )
+}
