@@ -23,6 +23,7 @@ const GROUPS: Readonly<Record<string, string>> = {
   'SLU-5': 'A service database and its projector',
   'SLU-6': 'Verification',
   'SLU-7': 'The machine: servers that Sluice starts, preflight, health of processes',
+  'SLU-8': 'Privacy: keys of private columns, and erased subjects',
 }
 
 /** Markdown text of `docs/reference/errors.md`. */

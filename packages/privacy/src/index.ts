@@ -1,3 +1,5 @@
 export * from './capture.ts'
 export type { ColumnCapture } from './column-capture.ts'
+export * from './granted-columns.ts'
+export type { KeyAccess } from './key-access.ts'
 export * from './master-keys.ts'

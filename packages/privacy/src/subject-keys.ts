@@ -30,7 +30,7 @@ export class SubjectKeys {
 
   /** Keys of subjects; null for one that is erased. Subjects without a key get one. */
   async getOrMake(client: ClientBase, subjectIds: readonly string[]): Promise<ReadonlyMap<string, KeyObject | null>> {
-    const found = new Map(await this.#read(client, subjectIds))
+    const found = new Map(await this.read(client, subjectIds))
     const missing = subjectIds.filter((id) => !found.has(id))
     if (missing.length === 0) return found
     const wrapped = missing.map((id) => wrapKey(this.#master, randomBytes(KEY_BYTES), subjectBound(this.#system, id)))
@@ -40,17 +40,12 @@ export class SubjectKeys {
       [this.#system, missing, wrapped],
     )
     // Another reader may have made some of them first, or an erasure may have come before.
-    for (const [id, key] of await this.#read(client, missing)) found.set(id, key)
+    for (const [id, key] of await this.read(client, missing)) found.set(id, key)
     return found
   }
 
-  /** Keys of subjects; null for one that is erased, or that has none. */
-  async get(client: ClientBase, subjectIds: readonly string[]): Promise<ReadonlyMap<string, KeyObject | null>> {
-    const found = await this.#read(client, subjectIds)
-    return new Map(subjectIds.map((id) => [id, found.get(id) ?? null]))
-  }
-
-  async #read(client: ClientBase, subjectIds: readonly string[]): Promise<ReadonlyMap<string, KeyObject | null>> {
+  /** Keys of subjects; null for one that is erased. A subject without a row is left out. */
+  async read(client: ClientBase, subjectIds: readonly string[]): Promise<ReadonlyMap<string, KeyObject | null>> {
     const { rows } = await client.query<{ subject_id: string; wrapped_key: string | null }>(
       'SELECT subject_id, wrapped_key FROM subject_keys WHERE system_name = $1 AND subject_id = ANY ($2::text[])',
       [this.#system, subjectIds],

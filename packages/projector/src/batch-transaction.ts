@@ -12,6 +12,7 @@ import { PROJECTOR_PREFIX, type PositionNumber, SluiceError, partitionName, posi
 import type { ClientBase } from 'pg'
 import { type Batch, type BatchEvent, splitBatch } from './batch.ts'
 import { EventSequence } from './event-sequence.ts'
+import { revealRows } from './granted-rows.ts'
 import { anotherCluster, anotherEpoch } from './hand-over.ts'
 import { type ParkedDraft, ParkingLot } from './parking-lot.ts'
 import type { PreparedStatements } from './prepared-statements.ts'
@@ -69,7 +70,8 @@ export async function applyBatch(client: ClientBase, context: BatchContext, whol
     return { kind: 'held' }
   }
   const used = batch.events.filter((e) => e.route !== null)
-  const fresh = await enterProcessed(client, context.statements, batch, used, state.prunedThrough)
+  const entered = await enterProcessed(client, context.statements, batch, used, state.prunedThrough)
+  const fresh = await revealRows(client, context.plan, entered)
   const lot = new ParkingLot(client, context.plan, state.hasParked)
   await lot.look(fresh)
   const writer = new WaveWriter(client, context)

@@ -1,11 +1,14 @@
 /** Which projections an event goes to, and the statements of each mapping; made once a start from definition and catalog. */
 import { SluiceError } from '@sluice/core'
+import type { GrantedColumns } from '@sluice/privacy'
 import {
   type CapturedTable,
   type EventHandler,
   type ProjectedEvent,
+  type ServiceDefinition,
   type SystemDefinition,
   type TableMapping,
+  grantedMapping,
   lanesOf,
 } from '@sluice/system'
 import {
@@ -53,6 +56,8 @@ export interface TableRoute {
 export interface ProjectionPlan {
   readonly service: string
   readonly catalog: TargetCatalog
+  /** Opens the encrypted columns that the service is granted; null without a grant. */
+  readonly granted: GrantedColumns | null
   readonly tables: readonly TableRoute[]
   /** Null for an event that no projection of the service uses. */
   routeOf(event: ProjectedEvent): EventRoute | null
@@ -67,12 +72,17 @@ export function mappingsOf(system: SystemDefinition, service: string): readonly 
 }
 
 /** @throws SluiceError SLU-5002 */
-export function planProjections(system: SystemDefinition, service: string, catalog: TargetCatalog): ProjectionPlan {
+export function planProjections(
+  system: SystemDefinition,
+  service: string,
+  catalog: TargetCatalog,
+  granted: GrantedColumns | null,
+): ProjectionPlan {
   const handlers = projectionsOf(system, service).flatMap((p) => (p.kind === 'handler' ? [p] : []))
   const mappings = mappingsOf(system, service)
   const sources = new Set(lanesOf(system).flatMap((lane) => lane.tables))
   const tables = [...sources].flatMap((source): TableRoute[] => {
-    const targets = targetsOf(source, mappings, catalog)
+    const targets = targetsOf(system.services[service]!, source, mappings, catalog)
     const called = handlers.filter((h) => h.tables.includes(source))
     return targets.length + called.length === 0 ? [] : [{ source, targets, handlers: called }]
   })
@@ -84,6 +94,7 @@ export function planProjections(system: SystemDefinition, service: string, catal
   return {
     service,
     catalog,
+    granted,
     tables,
     routeOf: (event) => (event.op === 'e' ? byOwnType.get(event.eventType) : byAggregate.get(event.aggregateType)) ?? null,
   }
@@ -100,8 +111,13 @@ function projectionsOf(system: SystemDefinition, service: string): SystemDefinit
   })
 }
 
-function targetsOf(source: CapturedTable, mappings: readonly TableMapping[], catalog: TargetCatalog): readonly TargetPlan[] {
-  const own = mappings.filter((m) => m.source === source)
+function targetsOf(
+  service: ServiceDefinition,
+  source: CapturedTable,
+  mappings: readonly TableMapping[],
+  catalog: TargetCatalog,
+): readonly TargetPlan[] {
+  const own = mappings.filter((m) => m.source === source).map((m) => grantedMapping(service, m))
   const byTarget = Map.groupBy(own, targetName)
   return [...byTarget].map(([name, group]) => {
     const columns = catalog.columns.get(name)

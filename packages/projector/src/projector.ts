@@ -12,11 +12,13 @@
 import { type Logger, SluiceError, type TopicPartition, isSluiceError } from '@sluice/core'
 import type { KafkaPort } from '@sluice/kafka'
 import { type PostgresTarget, connect, sqlStateOf, toPostgresError } from '@sluice/postgres'
+import type { GrantedColumns, KeyAccess } from '@sluice/privacy'
 import { type SystemDefinition, controlTopicName, subscriptionsOf } from '@sluice/system'
 import { AssignmentWork } from './assignment-work.ts'
 import { ConsumerSession } from './consumer-session.ts'
 import type { EventDecoder } from '@sluice/avro'
 import type { LaneSubscription } from './frame-assembler.ts'
+import { grantedColumnsOf } from './granted-rows.ts'
 import { type ProjectionPlan, mappingsOf, planProjections } from './projection-plan.ts'
 import { DEFAULT_PROJECTOR_LIMITS, type ProjectorLimits } from './projector-limits.ts'
 import type { OnProjectorProgress } from './projector-progress.ts'
@@ -30,6 +32,8 @@ export interface ProjectorOptions {
   readonly target: PostgresTarget
   readonly kafka: KafkaPort
   readonly decoder: EventDecoder
+  /** Where the keys of encrypted columns are read; needed where the service is granted some. */
+  readonly keys?: KeyAccess | null
   readonly logger: Logger
   /** @default DEFAULT_PROJECTOR_LIMITS */
   readonly limits?: Partial<ProjectorLimits>
@@ -59,7 +63,8 @@ async function runProjector(options: ProjectorOptions, signal: AbortSignal): Pro
   const limits: ProjectorLimits = { ...DEFAULT_PROJECTOR_LIMITS, ...options.limits }
   const logger = options.logger.child({ component: 'projector', service })
   const onProgress = options.onProgress ?? (() => undefined)
-  const plan = await readPlan(system, service, target)
+  const granted = grantedColumnsOf(system, service, options.keys ?? null)
+  const plan = await readPlan(system, service, target, granted)
   const session = new ConsumerSession({
     service,
     groupId: consumerGroupOf(system, service),
@@ -99,6 +104,7 @@ async function runProjector(options: ProjectorOptions, signal: AbortSignal): Pro
     stop.done()
     await session.close()
     await connection.close()
+    await granted?.close()
   }
 }
 
@@ -111,12 +117,17 @@ export function laneSubscriptions(system: SystemDefinition, service: string): re
   }))
 }
 
-async function readPlan(system: SystemDefinition, service: string, target: PostgresTarget): Promise<ProjectionPlan> {
+async function readPlan(
+  system: SystemDefinition,
+  service: string,
+  target: PostgresTarget,
+  granted: GrantedColumns | null,
+): Promise<ProjectionPlan> {
   const mappings = mappingsOf(system, service)
   const client = await connect(target, { applicationName: `sluice projector ${service}` })
   try {
     await client.query('SELECT FROM public.projector_positions, public.consumed_offsets, public.parked_events LIMIT 0')
-    return planProjections(system, service, await readTargetCatalog(client, service, mappings))
+    return planProjections(system, service, await readTargetCatalog(client, service, mappings), granted)
   } catch (error) {
     if (sqlStateOf(error) !== '42P01') throw toPostgresError(error, target)
     throw new SluiceError('SERVICE_NOT_PROVISIONED', {

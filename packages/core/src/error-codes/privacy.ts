@@ -14,6 +14,12 @@ export const privacyErrors = {
     retry: 'never',
     meaning: 'A wrapped key or an encrypted value does not open: it was changed, or belongs to another place.',
   },
+  SUBJECT_KEY_MISSING: {
+    number: 'SLU-8004',
+    exit: 3,
+    retry: 'never',
+    meaning: 'The key of an encrypted value is gone, and no erasure is recorded.',
+  },
   SUBJECT_NOT_SENT: {
     number: 'SLU-8003',
     exit: 3,

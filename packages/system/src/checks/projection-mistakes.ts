@@ -15,6 +15,7 @@ export const PROJECTOR_TABLES: ReadonlySet<string> = new Set([
   'projector_barriers',
   'processing_batches',
   'service_processing_log',
+  'erased_subjects',
 ])
 
 interface Target {

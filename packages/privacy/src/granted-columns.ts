@@ -1,0 +1,132 @@
+/**
+ * What the projector of a service may read of encrypted columns: opens the granted ones, and puts the declared placeholder in
+ * the place of what belongs to an erased subject.
+ *
+ * G1  A transaction that writes clear values has read `erased_subjects` before it, under a lock that an erasure waits for: so a
+ *     value that was opened before the erasure is overwritten by it, and after it none is opened.
+ * G2  Columns that are not granted pass in their captured form.
+ */
+import { type Operation, type RowText, SluiceError } from '@sluice/core'
+import { type CapturedTable, type ServiceDefinition, qualifiedName } from '@sluice/system'
+import type { ClientBase } from 'pg'
+import { type KeyAccess, KeyConnection } from './key-access.ts'
+import { type CapturedValue, openValue, parseCapturedValue } from './sealed-value.ts'
+import { SubjectKeys } from './subject-keys.ts'
+
+interface GrantedColumn {
+  readonly name: string
+  /** As values are bound to it. */
+  readonly place: string
+  readonly placeholder: string | null
+}
+
+/** The part of an event that holds columns. */
+export interface RowEvent {
+  readonly op: Operation
+  readonly aggregateType: string
+  readonly before: RowText | null
+  readonly after: RowText | null
+}
+
+export class GrantedColumns {
+  readonly #system: string
+  readonly #byAggregate: ReadonlyMap<string, readonly GrantedColumn[]>
+  readonly #keys: SubjectKeys
+  readonly #connection: KeyConnection
+
+  constructor(system: string, service: string, definition: ServiceDefinition, access: KeyAccess) {
+    this.#system = system
+    const columns = (definition.decrypt ?? []).flatMap(({ table, columns: granted }) =>
+      Object.entries(granted).map(([name, placeholder]) => ({
+        aggregateType: table.aggregateType,
+        name,
+        place: placeOf(table, name),
+        placeholder,
+      })),
+    )
+    this.#byAggregate = Map.groupBy(columns, (column) => column.aggregateType)
+    this.#keys = new SubjectKeys(system, access.master)
+    this.#connection = new KeyConnection(access.target, `sluice projector ${service}`)
+  }
+
+  /**
+   * Opens the granted columns of events.
+   *
+   * @param client The service's own transaction, in which the rows will be written.
+   * @returns the events in their order; one without a granted value is returned as it is
+   * @throws SluiceError SLU-8001, SLU-8002; SLU-2001 to SLU-2004 of the pipeline database
+   */
+  async reveal<Event extends RowEvent>(client: ClientBase, events: readonly Event[]): Promise<readonly Event[]> {
+    const subjects = new Set<string>()
+    for (const event of events) for (const value of this.#sealedIn(event)) subjects.add(value.subjectId)
+    if (subjects.size === 0) return events
+    const ids = [...subjects]
+    const { rows } = await client.query<{ subject_id: string }>(
+      'SELECT subject_id FROM public.erased_subjects WHERE system_name = $1 AND subject_id = ANY ($2::text[])',
+      [this.#system, ids],
+    )
+    const erased = new Set(rows.map((row) => row.subject_id))
+    const keys = await this.#connection.use((keyClient) =>
+      this.#keys.read(
+        keyClient,
+        ids.filter((id) => !erased.has(id)),
+      ),
+    )
+    const reveal = (text: string, column: GrantedColumn): string | null => {
+      const value = parseCapturedValue(text, column.place)
+      if (value.kind === 'erased' || erased.has(value.subjectId)) return column.placeholder
+      const key = keys.get(value.subjectId)
+      if (key === undefined) throw keyMissing(value.subjectId, column.place)
+      return key === null ? column.placeholder : openValue(key, value.bytes, column.place)
+    }
+    return events.map((event) => {
+      const columns = this.#columnsOf(event)
+      if (columns.length === 0) return event
+      return { ...event, before: revealed(event.before, columns, reveal), after: revealed(event.after, columns, reveal) }
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.#connection.close()
+  }
+
+  #columnsOf(event: RowEvent): readonly GrantedColumn[] {
+    return event.op === 'e' ? [] : (this.#byAggregate.get(event.aggregateType) ?? [])
+  }
+
+  *#sealedIn(event: RowEvent): Iterable<CapturedValue> {
+    for (const { name, place } of this.#columnsOf(event)) {
+      for (const row of [event.before, event.after]) {
+        const text = row?.[name]
+        if (typeof text === 'string') yield parseCapturedValue(text, place)
+      }
+    }
+  }
+}
+
+function revealed(
+  row: RowText | null,
+  columns: readonly GrantedColumn[],
+  reveal: (text: string, column: GrantedColumn) => string | null,
+): RowText | null {
+  if (row === null) return null
+  const opened = columns.flatMap((column) => {
+    const text = row[column.name]
+    // An absent column stays absent, and NULL is NULL.
+    return typeof text === 'string' ? [[column.name, reveal(text, column)] as const] : []
+  })
+  return opened.length === 0 ? row : { ...row, ...Object.fromEntries(opened) }
+}
+
+/** A placeholder would say that somebody asked for it. */
+function keyMissing(subjectId: string, place: string): SluiceError {
+  return new SluiceError('SUBJECT_KEY_MISSING', {
+    what: `a value of ${place} can not be opened`,
+    why: `the pipeline database has no key of subject ${subjectId}, and no erasure of it is recorded`,
+    ways: ['restore the newest copy of the pipeline database, which has the keys of its events'],
+  })
+}
+
+function placeOf(table: CapturedTable, column: string): string {
+  return `${qualifiedName(table)}.${column}`
+}

@@ -1,0 +1,33 @@
+/** Events as the service's projections may see them: granted columns in the clear, the others in their captured form. */
+import { SluiceError } from '@sluice/core'
+import { GrantedColumns, type KeyAccess } from '@sluice/privacy'
+import type { SystemDefinition } from '@sluice/system'
+import type { ClientBase } from 'pg'
+import type { BatchEvent } from './batch.ts'
+import type { ProjectionPlan } from './projection-plan.ts'
+
+/** Null where the service has no grant. @throws SluiceError SLU-8001 if it has one and no keys are given */
+export function grantedColumnsOf(system: SystemDefinition, service: string, keys: KeyAccess | null): GrantedColumns | null {
+  const definition = system.services[service]
+  if (!definition?.decrypt || definition.decrypt.length === 0) return null
+  if (keys) return new GrantedColumns(system.name, service, definition, keys)
+  throw new SluiceError('MASTER_KEY_MISSING', {
+    what: 'SLUICE_MASTER_KEY is not set',
+    why: `service "${service}" is granted encrypted columns`,
+    ways: ['give the projector the master key that the reader has, in SLUICE_MASTER_KEY or SLUICE_MASTER_KEY_FILE'],
+  })
+}
+
+/** @param client The transaction in which the events take effect; what was parked keeps the captured form. */
+export async function revealRows(
+  client: ClientBase,
+  { granted }: ProjectionPlan,
+  items: readonly BatchEvent[],
+): Promise<readonly BatchEvent[]> {
+  if (granted === null) return items
+  const events = await granted.reveal(
+    client,
+    items.map((item) => item.event),
+  )
+  return items.map((item, i) => ({ ...item, event: events[i]! }))
+}

@@ -1,0 +1,132 @@
+/**
+ * Promise 10: columns marked drop, mask, hash or encrypt never leave the reader in the clear. Values are planted in every kind of
+ * column, on every way a value takes, and looked for in everything that Sluice keeps.
+ */
+import { expect, test } from 'vitest'
+import { plantedInDatabase, plantedInText, plantedInTopics } from './planted-values.ts'
+import { PrivatePipeline } from './private-pipeline.ts'
+
+/** Text that a TOAST value is made of: longer than a page keeps in line. */
+const LONG = ' and so on'.repeat(400)
+
+interface Person {
+  readonly code: string
+  readonly account: number
+  readonly name: string
+  readonly bio: string
+  readonly card: string
+  readonly email: string
+  readonly iban: string
+  readonly city: string
+}
+
+function person(tag: string, account: number, city = `CLEAR-city-${tag}`): Person {
+  const planted = (what: string): string => `PLANTED-${what}-${tag}`
+  return {
+    code: planted('code'),
+    account,
+    name: planted('name'),
+    bio: planted('bio'),
+    card: `${planted('card')}-1234`,
+    email: planted('email'),
+    iban: planted('iban'),
+    city,
+  }
+}
+
+const secretsOf = ({ code, name, bio, card, email, iban }: Person): readonly string[] => [code, name, bio, card, email, iban]
+
+async function insertPerson(
+  client: { query(text: string, values: readonly unknown[]): Promise<unknown> },
+  p: Person,
+): Promise<void> {
+  await client.query(
+    `INSERT INTO people (code, account, full_name, born, salary, bio, card, email, iban, city)
+     VALUES ($1, $2, $3, '1911-03-17', 98765.43, $4, $5, $6, $7, $8)`,
+    [p.code, p.account, p.name, p.bio + LONG, p.card, p.email, p.iban, p.city],
+  )
+}
+
+test('planted values of private columns are found nowhere behind the reader, and clear ones are found', async () => {
+  await using pipeline = await PrivatePipeline.open('privacy_capture')
+  const { monolith, crm, mail } = pipeline.clients
+  const loaded = person('loaded', 1)
+  const loadedToo = person('loaded-too', 2)
+  const streamed = person('streamed', 3)
+  const refused = person('refused', 4, 'Atlantis')
+  const doubled = { ...person('doubled', 5), email: loaded.email }
+  await insertPerson(monolith, loaded)
+  await insertPerson(monolith, loadedToo)
+  await monolith.query(`INSERT INTO visits VALUES (1, $1, 1, 'PLANTED-remark-loaded')`, [loaded.code])
+
+  // The load: in chunks of one row, so that keys are remembered.
+  const engines = pipeline.start({ readerLimits: { chunkRowsMax: 1 } })
+  await pipeline.caughtUp()
+
+  // The stream: insert, update beside an unchanged TOAST value, change of the key, full old rows, delete, events of the application.
+  await insertPerson(monolith, streamed)
+  await monolith.query(`UPDATE people SET full_name = 'PLANTED-name-updated' WHERE code = $1`, [loaded.code])
+  await monolith.query(`UPDATE people SET code = 'PLANTED-code-moved' WHERE code = $1`, [loaded.code])
+  await monolith.query(`UPDATE visits SET remark = 'PLANTED-remark-updated' WHERE id = 1`)
+  await monolith.query(`INSERT INTO visits VALUES (2, $1, 3, 'PLANTED-remark-deleted'), (3, $1, 3, NULL)`, [streamed.code])
+  await monolith.query('DELETE FROM visits WHERE id = 2')
+  await monolith.query(
+    `INSERT INTO outbox (aggregate_type, aggregate_id, event_type, payload) VALUES ('Note', 'n1', 'NoteTaken', '"CLEAR-payload"')`,
+  )
+  // The parking lot: a row that the service's CHECK refuses, and one that its unique key does.
+  await insertPerson(monolith, refused)
+  await monolith.query('UPDATE people SET email = NULL WHERE code = $1', ['PLANTED-code-moved'])
+  await insertPerson(monolith, doubled)
+  await monolith.query(`INSERT INTO visits VALUES (4, $1, 4, 'PLANTED-remark-parked')`, [refused.code])
+  await pipeline.caughtUp()
+  await engines.stop()
+
+  const planted = [...[loaded, loadedToo, streamed, refused, doubled].flatMap(secretsOf), 'PLANTED-', '1911-03-17', '98765.43']
+  const control = [loaded.city, loadedToo.city, streamed.city, 'CLEAR-payload']
+  const granted = ['public.contacts', 'public.visits']
+
+  expect(await plantedInDatabase(pipeline.clients.pipeline, planted)).toEqual([])
+  expect(await plantedInDatabase(mail, planted)).toEqual([])
+  expect(await plantedInDatabase(crm, planted, granted)).toEqual([])
+  expect(await plantedInTopics(pipeline.brokers, pipeline.topics, planted)).toEqual([])
+  expect(plantedInText(pipeline.log, planted)).toEqual([])
+
+  // The same search finds what is in the clear, so it would have found the others.
+  const events = (await plantedInDatabase(pipeline.clients.pipeline, control)).filter((hit) =>
+    hit.startsWith('public.event_store'),
+  )
+  expect(new Set(events.map((hit) => hit.split(': ')[1]))).toEqual(new Set(control))
+  expect(await plantedInDatabase(mail, control.slice(0, 3))).toHaveLength(3)
+  const inTopics = await plantedInTopics(pipeline.brokers, pipeline.topics, control)
+  expect(new Set(inTopics.map((hit) => hit.split(': ')[1]))).toEqual(new Set(control))
+  // And in the parking lot, whose messages are binary.
+  expect(await plantedInDatabase(crm, ['Atlantis'])).toEqual(['public.parked_events: Atlantis'])
+
+  // The granted service has the values themselves, in the source's types; the hash keeps joins and unique keys.
+  const contacts = await crm.query(
+    `SELECT c.full_name, c.born::text, c.salary::text, c.card, length(c.code) AS code, v.remark
+     FROM contacts c LEFT JOIN visits v ON v.person_code = c.code ORDER BY c.account`,
+  )
+  expect(contacts.rows).toEqual([
+    {
+      full_name: 'PLANTED-name-updated',
+      born: '1911-03-17',
+      salary: '98765.43',
+      card: '****1234',
+      code: 64,
+      remark: 'PLANTED-remark-updated',
+    },
+    { full_name: loadedToo.name, born: '1911-03-17', salary: '98765.43', card: '****1234', code: 64, remark: null },
+    { full_name: streamed.name, born: '1911-03-17', salary: '98765.43', card: '****1234', code: 64, remark: null },
+    { full_name: doubled.name, born: '1911-03-17', salary: '98765.43', card: '****1234', code: 64, remark: null },
+  ])
+  const sealed = await mail.query<{ full_name: string; bio: string; born: string }>('SELECT full_name, bio, born FROM people')
+  expect(sealed.rows).toHaveLength(5)
+  for (const row of sealed.rows) for (const text of Object.values(row)) expect(text).toMatch(/^sluice:sealed:1:[0-9a-f]{32}:/)
+  // What was parked holds back its own key and what refers to it, and keeps the captured form.
+  const parked = await crm.query('SELECT sqlstate, count(*)::int AS events FROM parked_events GROUP BY 1 ORDER BY 1')
+  expect(parked.rows).toEqual([
+    { sqlstate: '23503', events: 1 },
+    { sqlstate: '23514', events: 1 },
+  ])
+})
