@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import { stripVTControlCharacters } from 'node:util'
 import { SluiceError } from '@sluice/core'
 import { pomOf, totalBytes, type Part, type PartName } from './parts.ts'
 import type { OnServerProgress } from './progress.ts'
@@ -19,11 +20,20 @@ export async function downloadWithMaven(name: PartName, part: Part, folder: stri
   requireMaven()
   const report = progressOf(name, part, onProgress)
   const args = ['-B', '-f', pomOf(name), GOAL, '-DincludeScope=runtime', `-DoutputDirectory=${folder}`]
-  const maven = spawn('mvn', args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  // Its streams are read and not handed on: Maven writes colour codes to whatever it is given.
+  const maven = spawn('mvn', args, { stdio: ['ignore', 'pipe', 'pipe'] })
   const exited = once(maven, 'exit')
   const errors: string[] = []
-  for await (const line of createInterface({ input: maven.stdout })) {
-    if (line.startsWith('[ERROR]') && errors.length < ERROR_LINES) errors.push(withoutAddresses(line))
+  const keep = (line: string): void => {
+    if (errors.length < ERROR_LINES) errors.push(withoutAddresses(line))
+  }
+  createInterface({ input: maven.stderr }).on('line', (coloured) => {
+    const line = stripVTControlCharacters(coloured).trim()
+    if (line !== '') keep(line)
+  })
+  for await (const coloured of createInterface({ input: maven.stdout })) {
+    const line = stripVTControlCharacters(coloured)
+    if (line.startsWith('[ERROR]')) keep(line)
     const downloaded = /Downloaded from .*\/([^/ ]+) \(/.exec(line)?.[1]
     if (downloaded !== undefined) report(downloaded)
   }

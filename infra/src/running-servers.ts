@@ -12,10 +12,16 @@ export interface RunningServer extends ServerControl {
 }
 
 export class RunningServers {
+  /**
+   * Folder of the run. What is put there goes with the servers: with their stop, with the end of the process that started
+   * attached ones however it ends, or at the latest with the next start.
+   */
+  readonly folder: string
   readonly #servers: ReadonlyMap<ServerName, RunningServer>
   readonly #stop: () => Promise<void>
 
-  constructor(servers: readonly RunningServer[], stop: () => Promise<void>) {
+  constructor(folder: string, servers: readonly RunningServer[], stop: () => Promise<void>) {
+    this.folder = folder
     this.#servers = new Map(servers.map((server) => [server.name, server]))
     this.#stop = stop
   }

@@ -56,7 +56,7 @@ async function startAttached(options: StartServersOptions, onProgress: OnServerP
   const runFolder = createRunFolder()
   const launcher = new ProcessLauncher(runFolder, false)
   const started = await startAll(options, { runFolder, launcher, onProgress, engine, earlier: [] })
-  return new RunningServers(started, async () => {
+  return new RunningServers(runFolder, started, async () => {
     await Promise.all(started.map((server) => server.remove()))
     await launcher.end()
   })
@@ -78,7 +78,7 @@ async function startDetached(
   writeDetachedState({ v: 1, project, startedAt: new Date().toISOString(), runFolder, servers: [...others, ...servers] })
   // Killed before this line, the watcher ends the servers, and the state names a run that the next start finds ended.
   await launcher.release()
-  return new RunningServers(started, async () => {
+  return new RunningServers(runFolder, started, async () => {
     await stopDetachedServers(project)
   })
 }

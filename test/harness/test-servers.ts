@@ -1,5 +1,5 @@
 /** Servers for one end-to-end test or benchmark, ended with it. They are its own, so that it may stop and kill them. */
-import { describeProgress, type RunningServers, startServers } from '@sluice/infra'
+import { printProgress, type RunningServers, startServers } from '@sluice/infra'
 
 export interface TestServers extends AsyncDisposable {
   readonly running: RunningServers
@@ -12,7 +12,7 @@ export async function startTestServers(): Promise<TestServers> {
     services: true,
     kafka: true,
     registry: true,
-    onProgress: (progress) => process.stderr.write(`${describeProgress(progress)}\n`),
+    onProgress: printProgress(process.stderr),
   })
   return { running, [Symbol.asyncDispose]: () => running.stop() }
 }

@@ -3,12 +3,16 @@ import type { HealthCheck } from '@sluice/core'
 import { labelled } from './error-text.ts'
 import type { Style } from './glyphs.ts'
 
+/** Longer names push their own summary aside, and no other. */
+const NAME_WIDTH_MAX = 44
+
 export function checkText(checks: readonly HealthCheck[], style: Style): string {
-  return checks.map((check) => oneCheck(check, style)).join('\n')
+  const nameWidth = Math.min(NAME_WIDTH_MAX, Math.max(0, ...checks.map((check) => check.name.length)))
+  return checks.map((check) => oneCheck(check, nameWidth, style)).join('\n')
 }
 
-function oneCheck(check: HealthCheck, style: Style): string {
-  const lines = [`${glyph(check, style)}  ${check.name.padEnd(34)}  ${check.summary}`]
+function oneCheck(check: HealthCheck, nameWidth: number, style: Style): string {
+  const lines = [`${glyph(check, style)}  ${check.name.padEnd(nameWidth)}  ${check.summary}`]
   if (check.status === 'ok' || check.status === 'skipped') return lines.join('')
   if (check.cause !== undefined) lines.push(labelled('why', check.cause, style))
   check.fix?.forEach((fix, i) => lines.push(labelled(i === 0 ? 'try' : 'or', fix, style)))

@@ -40,6 +40,11 @@ export interface CommandOutcome {
   /** Set where the verdict is no: the command did its work, and its exit code comes from here. */
   readonly verdict?: SluiceError
   readonly nextSteps?: readonly string[]
+  /**
+   * What goes on after the outcome was printed, until the first signal; that is its normal end, and the exit code stays what
+   * the outcome says.
+   */
+  readonly afterwards?: () => Promise<void>
 }
 
 export type CommandImplementation = (context: CommandContext, input: CommandInput) => Promise<CommandOutcome>

@@ -38,20 +38,24 @@ export async function runCommand(run: CommandRun, streams: Streams): Promise<num
     progress: createProgress({ stream: streams.stderr, style, now: () => performance.now(), isSilent: false }),
     say,
   }
+  let isPrinted = false
   try {
     const implementation = await run.load()
     const outcome = await implementation(context, run.input)
+    const received = stop.received()
     printOutcome(run, outcome, streams)
+    isPrinted = true
+    await outcome.afterwards?.()
     if (outcome.verdict) return outcome.verdict.exitCode
+    return received === null || run.endsBySignal ? 0 : exitCodeOf(received)
   } catch (error) {
     const received = stop.received()
-    if (received !== null && !run.endsBySignal) return exitCodeOf(received)
-    return await printFailure(run.name, error, run.globals, streams)
+    if (received !== null && !run.endsBySignal && !isPrinted) return exitCodeOf(received)
+    // Of one command there is one envelope: what fails after it is talk.
+    return await printFailure(run.name, error, { ...run.globals, json: run.globals.json && !isPrinted }, streams)
   } finally {
     stop.dispose()
   }
-  const received = stop.received()
-  return received === null || run.endsBySignal ? 0 : exitCodeOf(received)
 }
 
 function printOutcome(run: CommandRun, outcome: CommandOutcome, streams: Streams): void {

@@ -11,7 +11,7 @@ const Options = z.object({ rows: z.number().min(1), seed: z.number(), rate: z.nu
 
 export const demo: CommandImplementation = async (context, { options }) => {
   const { rows, seed, rate, keep } = Options.parse(options)
-  const { report, verification } = await runDemo(context, { rows, seed, ratePerSecond: rate, isKept: keep })
+  const { report, verification, stay } = await runDemo(context, { rows, seed, ratePerSecond: rate, isKept: keep })
   const verdict = demoVerdict(report, verification)
   const compared = report.services.flatMap((s) => s.tables).reduce((sum, t) => sum + t.sourceRows, 0)
   const { lagMs } = report
@@ -25,5 +25,6 @@ export const demo: CommandImplementation = async (context, { options }) => {
       `lag from commit to commit: p50 ${lagMs.p50} ms, p99 ${lagMs.p99} ms, over ${formatCount(lagMs.changes)} changes`,
     ].join('\n'),
     ...(verdict ? { verdict } : {}),
+    ...(stay ? { afterwards: stay } : {}),
   }
 }

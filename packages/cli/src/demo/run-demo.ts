@@ -4,7 +4,8 @@
  *   servers -> sample data -> provision -> processes and workload start -> the load arrives in every service
  *   -> the workload goes on alone for a while, which is measured -> the workload stops -> verify -> count -> clean up
  *
- * Whatever ends it (an error, a signal, a child that ends by itself), its processes, databases and servers go with it.
+ * Whatever ends it (an error, a signal, a child that ends by itself), its processes, databases and servers go with it. One that
+ * is kept cleans up after the signal that comes once its outcome was shown.
  */
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -17,31 +18,42 @@ import { type DemoPlace, openDemoPlace } from './demo-place.ts'
 
 /** The system of the demo, by the name that `--system` takes. */
 const SYSTEM_NAME = 'medcontracthub'
+
 export interface DemoRun extends DemoOptions {
   /** Leaves everything running until a signal comes. */
   readonly isKept: boolean
 }
 
-export async function runDemo(context: CommandContext, options: DemoRun): Promise<DemoOutcome> {
+export interface DemoEnd extends DemoOutcome {
+  /** Set if it is kept: says how to look at it, waits for the signal, and cleans up. */
+  readonly stay?: () => Promise<void>
+}
+
+export async function runDemo(context: CommandContext, options: DemoRun): Promise<DemoEnd> {
   const startedAt = performance.now()
   const system: SystemDefinition = medcontracthub
   const starting = context.progress.phase('starting servers')
   const place = await openDemoPlace(context.environment, Object.keys(system.services), starting)
   starting.done()
   const children: ChildCommand[] = []
+  const cleanUp = async (): Promise<void> => {
+    const cleaning = context.progress.phase('cleaning up')
+    await Promise.all(children.map((child) => child.stop()))
+    await place.close()
+    cleaning.done()
+  }
+  let isStaying = false
   try {
     const demo = new DemoCourse(context, options, system, place)
     await demo.prepare()
     children.push(...startChildren(system, place))
     const failures = children.map(async (child) => Promise.reject(await child.failure()))
     const outcome = await Promise.race([demo.run(startedAt), ...failures])
-    if (options.isKept) await Promise.race([stayUntilSignal(context, place), ...failures])
-    return outcome
+    if (!options.isKept) return outcome
+    isStaying = true
+    return { ...outcome, stay: () => Promise.race([stayUntilSignal(context, place), ...failures]).finally(cleanUp) }
   } finally {
-    const cleaning = context.progress.phase('cleaning up')
-    await Promise.all(children.map((child) => child.stop()))
-    await place.close()
-    cleaning.done()
+    if (!isStaying) await cleanUp()
   }
 }
 
@@ -57,18 +69,20 @@ function startChildren(system: SystemDefinition, place: DemoPlace): readonly Chi
 }
 
 async function stayUntilSignal(context: CommandContext, place: DemoPlace): Promise<void> {
+  const { signal } = context
+  if (signal.aborted) return
   const file = path.join(place.folder, 'demo.env')
-  const lines = Object.entries({ ...place.environment, SLUICE_SYSTEM: SYSTEM_NAME }).map(([name, value]) => `${name}=${value}`)
+  // Quoted, so that a shell reads it as Node does.
+  const lines = Object.entries({ ...place.environment, SLUICE_SYSTEM: SYSTEM_NAME }).map(([name, value]) => `${name}='${value}'`)
   writeFileSync(file, `${lines.join('\n')}\n`, { mode: 0o600 })
   context.say(`everything goes on running; look at it from another terminal:
-  sluice --settings ${file} status
-  sluice --settings ${file} events --limit 10
-  sluice --settings ${file} verify
-  logs: ${place.folder}
+  set -a; . ${file}; set +a
+  npx sluice status
+  npx sluice events --limit 10
+  npx sluice verify
+  tail -f ${place.folder}/*.log
 Ctrl-C ends it and removes everything`)
-  const { signal } = context
   await new Promise<void>((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
+    signal.addEventListener('abort', () => resolve(), { once: true })
   })
 }
