@@ -19,10 +19,38 @@ export function relaySigns(signs: EngineSigns): OnRelayProgress {
   }
 }
 
-/** A projector that stands by for another does its work; one whose service database is away waits by itself. */
+/**
+ * A projector that stands by for another does its work; one whose service database is away waits by itself, and so does one that
+ * has a lane which stands still because too many events are refused, whatever its other lanes do.
+ */
 export function projectorSigns(signs: EngineSigns): OnProjectorProgress {
+  const stoppedLanes = new Set<string>()
   return (progress) => {
-    if (progress.kind === 'retrying') signs.trouble(toSluiceError(progress.error))
-    else signs.progress()
+    switch (progress.kind) {
+      case 'retrying': {
+        signs.trouble(toSluiceError(progress.error))
+        return
+      }
+      case 'lane-stopped': {
+        stoppedLanes.add(progress.laneName)
+        signs.trouble(progress.error)
+        return
+      }
+      case 'lane-resumed': {
+        stoppedLanes.delete(progress.laneName)
+        break
+      }
+      case 'active':
+      case 'standby': {
+        stoppedLanes.clear()
+        break
+      }
+      case 'applied':
+      case 'parked':
+      case 'standing':
+      case 'buffered':
+        break
+    }
+    if (stoppedLanes.size === 0) signs.progress()
   }
 }

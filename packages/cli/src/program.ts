@@ -174,11 +174,7 @@ function addWatch(program: Command, leaf: AddLeaf): void {
   leaf(trace, { load: async () => (await import('./commands/trace.ts')).trace })
   addHelp(trace, { examples: ['sluice trace checkout-4711'], exits: DATA_EXITS })
 
-  const parked = program.command('parked').description('Events that a service refused.')
-  addHelp(parked, { examples: ['sluice parked list analytics'], exits: DATA_EXITS })
-  const list = parked.command('list <service>').description('Lists them, and what waits behind each.')
-  leaf(list, { load: async () => (await import('./commands/parked.ts')).parkedList })
-  addHelp(list, { examples: ['sluice parked list analytics'], exits: DATA_EXITS })
+  addParked(program, leaf)
 
   const health = addProcessAddress(
     program.command('health').description('Asks a running process whether it is ready; for probes without curl.'),
@@ -186,6 +182,56 @@ function addWatch(program: Command, leaf: AddLeaf): void {
   ).option('--live', 'ask /livez instead of /readyz', false)
   leaf(health, { load: async () => (await import('./commands/health.ts')).health })
   addHelp(health, { examples: ['sluice health --health-port 9090'], exits: VERDICT_EXITS })
+}
+
+function addParked(program: Command, leaf: AddLeaf): void {
+  const parked = program.command('parked').description('Events that a service refused, and those that wait behind them.')
+  addHelp(parked, { examples: ['sluice parked list analytics'], exits: DATA_EXITS })
+  const selecting = (command: Command): Command =>
+    command
+      .option('--key <type/key>', 'events of one aggregate: its type and its id or key')
+      .option('--topic <name>', 'events of one topic')
+      .option('--error <code>', 'events that were refused with this SQLSTATE or code')
+
+  const list = selecting(parked.command('list <service>').description('Lists them, and how many wait behind each.'))
+    .option('--waiting', 'list those that wait, too', false)
+    .option('--after <lane:position>', 'the next page')
+    .option('--limit <n>', 'how many at most', wholeNumber, 50)
+  leaf(list, { load: async () => (await import('./commands/parked.ts')).parkedList })
+  addHelp(list, { examples: ['sluice parked list analytics', 'sluice parked list analytics --error 23505'], exits: DATA_EXITS })
+
+  const show = parked
+    .command('show <service> <event-id>')
+    .description('Shows one of them whole.')
+    .option('--values', 'with the values of its row, in captured form', false)
+  leaf(show, { load: async () => (await import('./commands/parked.ts')).parkedShow })
+  addHelp(show, { examples: ['sluice parked show analytics 0b0d6e3e-7d4c-5f4e-9f0c-2f6f9c1f7a55'], exits: DATA_EXITS })
+
+  const retry = selecting(
+    parked
+      .command('retry <service> [event-id]')
+      .description('Applies the first of each key again, and then those that wait behind it, in order.'),
+  )
+    .option('--all', 'every parked event', false)
+    .option('--reason <text>', 'kept with the record')
+    .option('--dry-run', 'say what would be tried and change nothing', false)
+  leaf(retry, { load: async () => (await import('./commands/parked.ts')).parkedRetry })
+  addHelp(retry, {
+    examples: ['sluice parked retry analytics --error 23505 --dry-run', 'sluice parked retry analytics --all'],
+    exits: VERDICT_EXITS,
+  })
+
+  const skip = selecting(
+    parked.command('skip <service> [event-id]').description('Gives events up for ever; those that wait behind them go on.'),
+  )
+    .option('--reason <text>', 'kept with the record; needed')
+    .option('--dry-run', 'say what would be given up and change nothing', false)
+    .option('--yes', 'do it', false)
+  leaf(skip, { load: async () => (await import('./commands/parked.ts')).parkedSkip })
+  addHelp(skip, {
+    examples: ["sluice parked skip analytics --key Customer/4711 --reason 'test data' --yes"],
+    exits: [0, 1, 2, 3, 4, 5, 130],
+  })
 }
 
 /** Where a running process answers. */

@@ -1,3 +1,4 @@
+export * from './backoff.ts'
 export * from './byte-budget.ts'
 export * from './change-identity.ts'
 export * from './context-message.ts'

@@ -3,7 +3,7 @@
  * Ends when the partitions are taken away or the signal aborts; a transaction that runs is finished first.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { type LaneId, type Logger, SluiceError, isSluiceError, partitionName } from '@sluice/core'
+import { type LaneId, type Logger, SluiceError, backoffMs, isSluiceError, partitionName } from '@sluice/core'
 import type { KafkaPort } from '@sluice/kafka'
 import { type PostgresTarget, faultOf, isConnectionFault, toPostgresError } from '@sluice/postgres'
 import { type Barrier, answerBarriers } from './barrier.ts'
@@ -13,6 +13,7 @@ import type { Assignment, ConsumerSession } from './consumer-session.ts'
 import type { EventDecoder } from '@sluice/avro'
 import { decodeFrames } from './frame-decoder.ts'
 import { assertStillInKafka } from './missing-events.ts'
+import { ParkingBreaker } from './parking-breaker.ts'
 import type { ProjectionPlan } from './projection-plan.ts'
 import type { ProjectorLimits } from './projector-limits.ts'
 import type { OnProjectorProgress } from './projector-progress.ts'
@@ -33,6 +34,7 @@ export interface AssignmentWorkOptions {
 }
 
 const FIRST_RETRY_MS = 50
+const FIRST_BREAKER_DELAY_MS = 1_000
 const MIRROR_EVERY_MS = 1_000
 
 export class AssignmentWork {
@@ -40,6 +42,9 @@ export class AssignmentWork {
   #position: ServicePosition
   /** Batches that are decoded and not applied, by lane; more than one only after a barrier cut one. */
   readonly #waiting = new Map<string, Batch[]>()
+  readonly #breakers = new Map<string, ParkingBreaker>()
+  /** Lanes that stand still because too many events are refused: when to try again, `performance.now()`. */
+  readonly #stopped = new Map<string, { readonly attempt: number; readonly until: number }>()
   /** The batch that is being decoded. */
   #decoding: Promise<Batch> | null = null
   #barriers: readonly Barrier[] = []
@@ -118,7 +123,7 @@ export class AssignmentWork {
   #takeWaiting(): Batch | null {
     for (const [laneName, batches] of this.#waiting) {
       const [first] = batches
-      if (!first || this.#isHeld(first.lane)) continue
+      if (!first || this.#isHeld(first.lane) || this.#isStopped(laneName)) continue
       batches.shift()
       if (batches.length === 0) this.#waiting.delete(laneName)
       return first
@@ -142,6 +147,11 @@ export class AssignmentWork {
   async #apply(batch: Batch, signal: AbortSignal): Promise<void> {
     this.#decode(false)
     const outcome = await this.#transact(batch, signal)
+    if (outcome instanceof SluiceError) {
+      this.#queueOf(batch.laneName).unshift(batch)
+      this.#stopLane(batch.laneName, outcome)
+      return
+    }
     if (!outcome) return
     if (outcome.kind === 'held') {
       this.#queueOf(batch.laneName).unshift(batch)
@@ -149,6 +159,7 @@ export class AssignmentWork {
       return
     }
     this.#position = outcome.position
+    this.#resumeLane(batch.laneName)
     if (outcome.rest) {
       this.#queueOf(batch.laneName).unshift(outcome.rest)
       this.#nextLookAt = 0
@@ -157,8 +168,41 @@ export class AssignmentWork {
     this.#mirror()
   }
 
-  /** Applies a batch; again and again while the service database is away. Null if it was stopped or lost its partitions. */
-  async #transact(batch: Batch, signal: AbortSignal): Promise<BatchOutcome | null> {
+  #breakerOf(laneName: string): ParkingBreaker {
+    let breaker = this.#breakers.get(laneName)
+    if (!breaker) {
+      breaker = new ParkingBreaker(this.#options.plan.service, laneName, this.#options.limits)
+      this.#breakers.set(laneName, breaker)
+    }
+    return breaker
+  }
+
+  #isStopped(laneName: string): boolean {
+    return performance.now() < (this.#stopped.get(laneName)?.until ?? 0)
+  }
+
+  /** The lane's batch waits and is tried again by itself; the other lanes go on. */
+  #stopLane(laneName: string, error: SluiceError): void {
+    const { logger, limits, onProgress } = this.#options
+    const attempt = (this.#stopped.get(laneName)?.attempt ?? 0) + 1
+    const retryInMs = backoffMs(attempt, { firstMs: FIRST_BREAKER_DELAY_MS, longestMs: limits.breakerDelayMsMax })
+    this.#stopped.set(laneName, { attempt, until: performance.now() + retryInMs })
+    if (attempt === 1) logger.error({ error, lane: laneName }, 'too many events are refused: the lane stands still')
+    onProgress({ kind: 'lane-stopped', laneName, error, retryInMs })
+  }
+
+  #resumeLane(laneName: string): void {
+    if (!this.#stopped.delete(laneName)) return
+    this.#breakers.get(laneName)?.reset()
+    this.#options.logger.info({ lane: laneName }, 'the lane goes on')
+    this.#options.onProgress({ kind: 'lane-resumed', laneName })
+  }
+
+  /**
+   * Applies a batch; again and again while the service database is away. Null if it was stopped or lost its partitions; the error
+   * if too many events are refused.
+   */
+  async #transact(batch: Batch, signal: AbortSignal): Promise<BatchOutcome | SluiceError | null> {
     const { plan, limits, connection } = this.#options
     try {
       return await this.#onDatabase(signal, (client, onCommit) =>
@@ -169,12 +213,14 @@ export class AssignmentWork {
             statements: connection.statements,
             statementRowsMax: limits.statementRowsMax,
             position: this.#position,
+            breaker: this.#breakerOf(batch.laneName),
             onCommit,
           },
           batch,
         ),
       )
     } catch (error) {
+      if (isSluiceError(error, 'TOO_MANY_PARKED')) return error
       // The other projector moved on while this one had not yet heard that its partitions are gone.
       if (isSluiceError(error, 'OFFSETS_MOVED') && !this.#isCurrent) return null
       throw error
@@ -205,7 +251,7 @@ export class AssignmentWork {
         if (attempt === 1)
           logger.warn({ code: problem.number, why: problem.why }, 'the service database is not ready; trying again')
         onProgress({ kind: 'retrying', attempt, error: problem })
-        await pause(Math.min(FIRST_RETRY_MS * 2 ** (attempt - 1), limits.retryDelayMsMax), signal)
+        await pause(backoffMs(attempt, { firstMs: FIRST_RETRY_MS, longestMs: limits.retryDelayMsMax }), signal)
       }
     }
     return null

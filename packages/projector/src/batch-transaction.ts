@@ -14,6 +14,7 @@ import { type Batch, type BatchEvent, splitBatch } from './batch.ts'
 import { EventSequence } from './event-sequence.ts'
 import { revealRows } from './granted-rows.ts'
 import { anotherCluster, anotherEpoch } from './hand-over.ts'
+import type { ParkingBreaker } from './parking-breaker.ts'
 import { type ParkedDraft, ParkingLot } from './parking-lot.ts'
 import type { PreparedStatements } from './prepared-statements.ts'
 import type { ProjectionPlan } from './projection-plan.ts'
@@ -26,6 +27,7 @@ export interface BatchContext {
   readonly plan: ProjectionPlan
   readonly statements: PreparedStatements
   readonly statementRowsMax: number
+  readonly breaker: ParkingBreaker
   /** What the service database said at the last commit. */
   readonly position: ServicePosition
   /** Called when COMMIT is sent: from then on a broken connection leaves the outcome open. */
@@ -58,7 +60,7 @@ interface LaneState {
  *
  * On an error the transaction is still open: the caller rolls it back.
  *
- * @throws SluiceError SLU-5010, SLU-4102, SLU-4104; any error of PostgreSQL that is not the data's as it is
+ * @throws SluiceError SLU-5010, SLU-5023, SLU-4102, SLU-4104; any error of PostgreSQL that is not the data's as it is
  */
 export async function applyBatch(client: ClientBase, context: BatchContext, whole: Batch): Promise<BatchOutcome> {
   const startedAt = performance.now()
@@ -72,7 +74,7 @@ export async function applyBatch(client: ClientBase, context: BatchContext, whol
   const used = batch.events.filter((e) => e.route !== null)
   const entered = await enterProcessed(client, context.statements, batch, used, state.prunedThrough)
   const fresh = await revealRows(client, context.plan, entered)
-  const lot = new ParkingLot(client, context.plan, state.hasParked)
+  const lot = new ParkingLot(client, context.plan, state.hasParked, context.breaker)
   await lot.look(fresh)
   const writer = new WaveWriter(client, context)
   await new EventSequence(client, writer, lot).apply(fresh)
@@ -94,6 +96,7 @@ export async function applyBatch(client: ClientBase, context: BatchContext, whol
   await movePositions(client, context, { batch, state, applied, moved })
   context.onCommit()
   await client.query('COMMIT')
+  if (lot.drafts.length > 0 || !context.breaker.isQuiet) context.breaker.add(lot.tried())
   return {
     kind: 'applied',
     applied: { ...applied, durationMs: performance.now() - startedAt },

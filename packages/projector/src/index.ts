@@ -1,3 +1,6 @@
+export * from './parked-list.ts'
+export type * from './parked-selection.ts'
+export * from './parked-work.ts'
 export * from './processed-events.ts'
 export * from './projector-limits.ts'
 export type * from './projector-progress.ts'

@@ -1,13 +1,15 @@
 /**
- * Events that the service refused, and those that wait behind them (promise 7, its first form).
+ * Events that the service refused, and those that wait behind them (promise 7).
  *
  * L1  An event is parked in the transaction that would have applied it, and counts as met from then on.
- * L2  Once an event of an aggregate is parked, every later one of it is parked behind it.
+ * L2  Once an event of an aggregate is parked, every later one of it is parked behind it, up to a truncate of its table: that ends
+ *     every aggregate, so what is parked below it is closed with a record.
  * L3  What is stored of the reason are names: SQLSTATE, table, column, constraint. The message is the event as captured.
  */
 import { aggregateName } from '@sluice/core'
 import type { ClientBase } from 'pg'
 import type { BatchEvent } from './batch.ts'
+import type { ParkingBreaker, Tried } from './parking-breaker.ts'
 import type { ProjectionPlan } from './projection-plan.ts'
 import type { Refusal } from './refusal.ts'
 import { textArray } from './text-array.ts'
@@ -25,6 +27,18 @@ interface AggregateRef {
   readonly id: string
 }
 
+/** A parked event that others wait behind. */
+interface Blocker {
+  readonly eventId: string
+  readonly position: bigint
+}
+
+/** What is kept of an event that is parked anew after a retry. */
+export interface EarlierParking {
+  readonly attempts: number
+  readonly parkedAt: Date
+}
+
 const FOREIGN_KEY_VIOLATION = '23503'
 
 /** The parking lot as one transaction sees it and adds to it. */
@@ -33,26 +47,58 @@ export class ParkingLot {
   readonly #plan: ProjectionPlan
   readonly #mayHaveStored: boolean
   readonly #drafts: ParkedDraft[] = []
-  /** Last parked event of an aggregate: stored ones that the batch may meet, then those of this transaction. */
-  readonly #stored = new Map<string, string>()
-  readonly #added = new Map<string, string>()
+  /** The last stored one before an event of the batch, by that event's id. */
+  readonly #stored = new Map<string, Blocker>()
+  /** The last one of this transaction, by aggregate. */
+  readonly #added = new Map<string, Blocker>()
+  readonly #breaker: ParkingBreaker | null
+  #events: readonly BatchEvent[] = []
+  #truncates: readonly BatchEvent[] = []
+  /** Refused for themselves, by aggregate type. */
+  readonly #refused = new Map<string, number>()
 
-  /** @param mayHaveStored False if the parking lot is known to be empty. */
-  constructor(client: ClientBase, plan: ProjectionPlan, mayHaveStored: boolean) {
+  /**
+   * @param mayHaveStored False if the parking lot is known to be empty.
+   * @param breaker Null where a person decides how many are tried.
+   */
+  constructor(client: ClientBase, plan: ProjectionPlan, mayHaveStored: boolean, breaker: ParkingBreaker | null = null) {
     this.#client = client
     this.#plan = plan
     this.#mayHaveStored = mayHaveStored
+    this.#breaker = breaker
   }
 
-  /** Reads which aggregates of a batch are parked already. */
+  /** Reads which events of a batch have a parked one of their aggregate before them. */
   async look(events: readonly BatchEvent[]): Promise<void> {
+    this.#events = events
+    this.#truncates = events.filter((item) => item.event.op === 't')
     if (!this.#mayHaveStored) return
-    const refs = new Map(events.flatMap(aggregatesOf).map((ref) => [nameOf(ref), ref]))
-    await this.#lookUp([...refs.values()])
+    const asked = events.flatMap((item) => aggregatesOf(item).map((ref) => ({ ref, event: item.event })))
+    const { rows } = await this.#client.query<{ item: string; event_id: string; position: string }>(
+      `SELECT DISTINCT ON (r.item) r.item::text AS item, p.event_id::text, p.position::text
+       FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::smallint[], $5::bigint[]) AS r (item, type, id, lane, position)
+       JOIN public.parked_events p ON p.aggregate_type = r.type AND (p.aggregate_id = r.id OR p.other_aggregate_id = r.id)
+         AND p.lane = r.lane AND p.position < r.position
+       ORDER BY r.item, p.position DESC`,
+      [
+        textArray(asked.map((a) => a.event.eventId)),
+        textArray(asked.map((a) => a.ref.type)),
+        textArray(asked.map((a) => a.ref.id)),
+        textArray(asked.map((a) => String(a.event.lane))),
+        textArray(asked.map((a) => String(a.event.position))),
+      ],
+    )
+    for (const row of rows) this.#stored.set(row.item, { eventId: row.event_id, position: BigInt(row.position) })
   }
 
+  /** What this transaction parks; without those that a truncate of it closed again. */
   get drafts(): readonly ParkedDraft[] {
-    return this.#drafts
+    return this.#truncates.length === 0 ? this.#drafts : this.#drafts.filter((draft) => this.#closing(draft.item) === null)
+  }
+
+  /** True if this transaction parked the event, also if it closed it again. */
+  hasDraft({ event }: BatchEvent): boolean {
+    return this.#drafts.some((draft) => draft.item.event.eventId === event.eventId)
   }
 
   get isEmpty(): boolean {
@@ -62,12 +108,13 @@ export class ParkingLot {
   /** The parked event that this one has to wait behind. */
   blockerOf(item: BatchEvent): string | null {
     if (this.isEmpty) return null
-    for (const ref of aggregatesOf(item)) {
-      const name = nameOf(ref)
-      const blocker = this.#added.get(name) ?? this.#stored.get(name)
-      if (blocker !== undefined) return blocker
+    const floor = this.#floorOf(item)
+    const blockers = [this.#stored.get(item.event.eventId), ...aggregatesOf(item).map((ref) => this.#added.get(nameOf(ref)))]
+    let last: Blocker | null = null
+    for (const blocker of blockers) {
+      if (blocker && blocker.position > floor && (last === null || blocker.position > last.position)) last = blocker
     }
-    return null
+    return last?.eventId ?? null
   }
 
   /** Parks an event behind an earlier one of its aggregate. */
@@ -80,10 +127,28 @@ export class ParkingLot {
     })
   }
 
-  /** Parks a refused event; one that only lacks the row of a parked one waits behind that. */
+  /**
+   * Parks a refused event; one that only lacks the row of a parked one waits behind that.
+   *
+   * @throws SluiceError SLU-5023 if too many are refused
+   */
   async park(item: BatchEvent, refusal: Refusal): Promise<void> {
     const waitsFor = refusal.sqlState === FOREIGN_KEY_VIOLATION ? await this.#missingParent(item, refusal) : null
     this.#add({ item, refusal, waitsFor })
+    const { aggregateType, position } = item.event
+    const refused = this.#refused.get(aggregateType) ?? 0
+    if (!this.#breaker?.isNear(aggregateType, refused)) return
+    const upToHere = this.#events.filter((e) => e.event.aggregateType === aggregateType && e.event.position <= position)
+    this.#breaker.check(aggregateType, { refused, applied: upToHere.length - this.#draftsOf(aggregateType) })
+  }
+
+  /** What became of the batch's events that did not wait, by aggregate type. */
+  tried(): ReadonlyMap<string, Tried> {
+    const tried = new Map<string, Tried>()
+    for (const [type, events] of Map.groupBy(this.#events, (item) => item.event.aggregateType)) {
+      tried.set(type, { refused: this.#refused.get(type) ?? 0, applied: events.length - this.#draftsOf(type) })
+    }
+    return tried
   }
 
   /** For `rewind`: what is parked up to now. */
@@ -95,19 +160,27 @@ export class ParkingLot {
   rewind(mark: number): void {
     const kept = this.#drafts.splice(0).slice(0, mark)
     this.#added.clear()
+    this.#refused.clear()
     for (const draft of kept) this.#add(draft)
   }
 
-  /** Writes what this transaction parked. */
-  async store(): Promise<void> {
+  /**
+   * Writes what this transaction parked, and closes what its truncates ended.
+   *
+   * @param earlier Events that were parked before, by id: they keep their first time, and count one attempt more if they were tried.
+   */
+  async store(earlier: ReadonlyMap<string, EarlierParking> = new Map()): Promise<void> {
     for (const { item, refusal, waitsFor } of this.#drafts) {
       const { event, place } = item
       const [, other] = aggregatesOf(item)
+      const before = earlier.get(event.eventId)
+      const wasTried = refusal.projection !== '' || before === undefined
       await this.#client.query(
         `INSERT INTO public.parked_events (event_id, lane, position, topic, partition, kafka_offset, aggregate_type, aggregate_id,
            other_aggregate_id, event_type, correlation_id, projection, waits_for, error_code, sqlstate, table_name, column_name,
-           constraint_name, error_message, message)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'SLU-5020', $14, $15, $16, $17, $18, $19)`,
+           constraint_name, error_message, message, attempts, parked_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'SLU-5020', $14, $15, $16, $17, $18, $19, $20,
+           coalesce($21, now()))`,
         [
           event.eventId,
           event.lane,
@@ -128,35 +201,79 @@ export class ParkingLot {
           refusal.constraint,
           refusal.message,
           item.message,
+          (before?.attempts ?? 0) + (wasTried ? 1 : 0),
+          before?.parkedAt ?? null,
         ],
       )
     }
+    for (const item of this.#truncates) if (!this.hasDraft(item)) await this.#close(item)
+  }
+
+  /** Events of the table below a truncate that was applied: their rows are gone, and stay so. */
+  async #close({ event }: BatchEvent): Promise<void> {
+    await this.#client.query(
+      `WITH closed AS (
+         DELETE FROM public.parked_events WHERE lane = $1 AND aggregate_type = $2 AND position < $3
+         RETURNING event_id, lane, position, topic, aggregate_type, aggregate_id, event_type, parked_at)
+       INSERT INTO public.parked_event_results
+         (event_id, lane, position, topic, aggregate_type, aggregate_id, event_type, parked_at, result, closed_by)
+       SELECT closed.*, 'closed', $4 FROM closed`,
+      [event.lane, event.aggregateType, event.position, event.eventId],
+    )
+  }
+
+  /** Position of the last truncate that was applied before an event of the same table; 0 if there was none. */
+  #floorOf({ event }: BatchEvent): bigint {
+    let floor = 0n
+    for (const item of this.#truncates) {
+      const { aggregateType, lane, position } = item.event
+      const isBefore = aggregateType === event.aggregateType && lane === event.lane && position < event.position
+      if (isBefore && position > floor && !this.hasDraft(item)) floor = position
+    }
+    return floor
+  }
+
+  /** The truncate of this transaction that ended an event's aggregate. */
+  #closing({ event }: BatchEvent): BatchEvent | null {
+    const found = this.#truncates.find(
+      (item) =>
+        item.event.aggregateType === event.aggregateType &&
+        item.event.lane === event.lane &&
+        item.event.position > event.position &&
+        !this.hasDraft(item),
+    )
+    return found ?? null
   }
 
   #add(draft: ParkedDraft): void {
     this.#drafts.push(draft)
-    for (const ref of aggregatesOf(draft.item)) this.#added.set(nameOf(ref), draft.item.event.eventId)
+    const { eventId, position, aggregateType } = draft.item.event
+    const isRefused = draft.waitsFor === null
+    if (isRefused) this.#refused.set(aggregateType, (this.#refused.get(aggregateType) ?? 0) + 1)
+    for (const ref of aggregatesOf(draft.item)) this.#added.set(nameOf(ref), { eventId, position })
+  }
+
+  #draftsOf(aggregateType: string): number {
+    return this.#drafts.filter((draft) => draft.item.event.aggregateType === aggregateType).length
   }
 
   async #missingParent(item: BatchEvent, refusal: Refusal): Promise<string | null> {
     const parents = parentsOf(item, refusal, this.#plan)
-    if (this.#mayHaveStored) await this.#lookUp(parents)
-    for (const ref of parents) {
-      const blocker = this.#added.get(nameOf(ref)) ?? this.#stored.get(nameOf(ref))
-      if (blocker !== undefined && blocker !== item.event.eventId) return blocker
-    }
-    return null
+    const added = parents.map((ref) => this.#added.get(nameOf(ref))?.eventId)
+    return [...added, ...(await this.#storedOf(parents))].find((id) => id !== undefined && id !== item.event.eventId) ?? null
   }
 
-  async #lookUp(refs: readonly AggregateRef[]): Promise<void> {
-    const { rows } = await this.#client.query<{ type: string; id: string; event_id: string }>(
-      `SELECT DISTINCT ON (r.type, r.id) r.type, r.id::text AS id, p.event_id::text
+  /** The last stored parked event of each aggregate that has one. */
+  async #storedOf(refs: readonly AggregateRef[]): Promise<readonly string[]> {
+    if (!this.#mayHaveStored || refs.length === 0) return []
+    const { rows } = await this.#client.query<{ event_id: string }>(
+      `SELECT DISTINCT ON (r.type, r.id) p.event_id::text
        FROM unnest($1::text[], $2::uuid[]) AS r (type, id)
        JOIN public.parked_events p ON p.aggregate_type = r.type AND (p.aggregate_id = r.id OR p.other_aggregate_id = r.id)
        ORDER BY r.type, r.id, p.lane, p.position DESC`,
       [textArray(refs.map((r) => r.type)), textArray(refs.map((r) => r.id))],
     )
-    for (const row of rows) this.#stored.set(nameOf(row), row.event_id)
+    return rows.map((row) => row.event_id)
   }
 }
 

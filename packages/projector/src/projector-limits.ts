@@ -1,5 +1,7 @@
 /** What a projector may use, and how long it waits. */
-export interface ProjectorLimits {
+import type { BreakerLimits } from './parking-breaker.ts'
+
+export interface ProjectorLimits extends BreakerLimits {
   /** Messages held for frames that are not complete, in bytes. A frame that is being completed may exceed it alone. @default 16 MiB */
   readonly bufferBytesMax: number
   /** Events after which a transaction ends at the next end of a source commit. @default 5,000 */
@@ -16,6 +18,8 @@ export interface ProjectorLimits {
   readonly missingCheckMs: number
   /** Longest delay between two attempts while the service database is away. @default 5,000 ms */
   readonly retryDelayMsMax: number
+  /** Longest delay between two attempts of a lane that stands still because too many events are refused. @default 30,000 ms */
+  readonly breakerDelayMsMax: number
   /** How long a running transaction may go on after a stop was asked for. @default 10,000 ms */
   readonly stopGraceMs: number
 }
@@ -31,5 +35,8 @@ export const DEFAULT_PROJECTOR_LIMITS: ProjectorLimits = {
   barrierPollMs: 20,
   missingCheckMs: 5_000,
   retryDelayMsMax: 5_000,
+  breakerDelayMsMax: 30_000,
   stopGraceMs: 10_000,
+  refusedMin: 100,
+  refusedShare: 0.5,
 }

@@ -1,5 +1,5 @@
 /** What a projector tells while it runs: the source of metrics, and what tests wait for. */
-import type { LaneId, PositionNumber } from '@sluice/core'
+import type { LaneId, PositionNumber, SluiceError } from '@sluice/core'
 
 /** What one transaction did. */
 export interface AppliedBatch {
@@ -28,6 +28,10 @@ export type ProjectorProgress =
   | { readonly kind: 'parked'; readonly eventId: string; readonly projection: string; readonly sqlState: string | null }
   /** A barrier holds the lane at this position. */
   | { readonly kind: 'standing'; readonly lane: number; readonly at: PositionNumber }
+  /** Too many events are refused: nothing more of the lane is applied until the same transaction is tried again. */
+  | { readonly kind: 'lane-stopped'; readonly laneName: string; readonly error: SluiceError; readonly retryInMs: number }
+  /** The lane that stood still goes on. */
+  | { readonly kind: 'lane-resumed'; readonly laneName: string }
   | { readonly kind: 'buffered'; readonly bytes: number }
   /** The service database did not take a transaction for a reason that may pass. */
   | { readonly kind: 'retrying'; readonly attempt: number; readonly error: Error }

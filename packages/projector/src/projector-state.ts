@@ -1,4 +1,4 @@
-/** How far a service is and what it refused, for `sluice status`, `sluice trace` and lists of parked events. */
+/** How far a service is and what it refused, for `sluice status` and `sluice trace`. */
 import { type PositionNumber, positionNumber } from '@sluice/core'
 import { type PostgresTarget, connect, toPostgresError } from '@sluice/postgres'
 import type { Client } from 'pg'
@@ -52,51 +52,6 @@ export async function readProjectorState(target: PostgresTarget): Promise<Projec
         expiresAt: r.expires_at,
       })),
     }
-  })
-}
-
-/** A parked event as it may be shown: names, never values. */
-export interface ParkedEvent {
-  readonly eventId: string
-  readonly lane: number
-  readonly position: PositionNumber
-  readonly topic: string
-  readonly partition: number
-  readonly offset: bigint
-  readonly aggregateType: string
-  readonly aggregateId: string
-  readonly eventType: string
-  readonly correlationId: string
-  /** Empty for an event that only waits. */
-  readonly projection: string
-  /** The event that it waits behind; null for one that was refused for itself. */
-  readonly waitsFor: string | null
-  readonly sqlState: string | null
-  readonly table: string | null
-  readonly column: string | null
-  readonly constraint: string | null
-  readonly message: string
-  readonly attempts: number
-  readonly parkedAt: Date
-}
-
-/**
- * Parked events in position order.
- *
- * @param limit At most so many. @default 1,000
- */
-export async function listParked(target: PostgresTarget, limit = 1_000): Promise<readonly ParkedEvent[]> {
-  return onService(target, async (client) => {
-    const { rows } = await client.query<Omit<ParkedEvent, 'position' | 'offset'> & { position: string; offset: string }>(
-      `SELECT event_id::text AS "eventId", lane, position::text, topic, partition, kafka_offset::text AS "offset",
-         aggregate_type AS "aggregateType", aggregate_id::text AS "aggregateId", event_type AS "eventType",
-         correlation_id AS "correlationId", projection, waits_for::text AS "waitsFor", sqlstate AS "sqlState",
-         table_name AS "table", column_name AS "column", constraint_name AS "constraint", error_message AS "message", attempts,
-         parked_at AS "parkedAt"
-       FROM public.parked_events ORDER BY lane, parked_events.position LIMIT $1`,
-      [limit],
-    )
-    return rows.map((row) => ({ ...row, position: positionNumber(row.position), offset: BigInt(row.offset) }))
   })
 }
 

@@ -126,7 +126,9 @@ async function readPlan(
   const mappings = mappingsOf(system, service)
   const client = await connect(target, { applicationName: `sluice projector ${service}` })
   try {
-    await client.query('SELECT FROM public.projector_positions, public.consumed_offsets, public.parked_events LIMIT 0')
+    await client.query(
+      'SELECT FROM public.projector_positions, public.consumed_offsets, public.parked_events, public.parked_event_results LIMIT 0',
+    )
     return planProjections(system, service, await readTargetCatalog(client, service, mappings), granted)
   } catch (error) {
     if (sqlStateOf(error) !== '42P01') throw toPostgresError(error, target)

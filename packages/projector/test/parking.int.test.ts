@@ -1,7 +1,6 @@
-/** The first form of promise 7: a bad event holds back its own key and nobody else. */
+/** Promise 7: a bad event holds back its own key and nobody else. */
 import { randomUUID } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { listParked } from '../src/index.ts'
 import { Shop } from './projector-fixture.ts'
 import { customer, order } from './shop-rows.ts'
 import { customers, links, orders } from './shop-system.ts'
@@ -26,7 +25,7 @@ test('a refused event parks with names only; its key queues behind it, in this b
   await shop.appliedBy(projector)
   await projector.stop()
   expect(await shop.rows('SELECT client_id, name FROM clients')).toEqual([{ client_id: b, name: 'Bo' }])
-  const parked = await listParked(shop.target)
+  const parked = await shop.parked()
   expect(parked.map((p) => [p.eventId, p.waitsFor, p.sqlState])).toEqual([
     [bad!.eventId, null, '22001'],
     [second!.eventId, bad!.eventId, null],
@@ -45,7 +44,7 @@ test('one bad row among thousands is found without applying the others one by on
   shop.lane.commit(...ids.map((id, i) => created(customers, customer(id, { email: i === 1234 ? TOO_LONG : id.slice(0, 25) }))))
   await shop.applyAll()
   expect(await shop.rows('SELECT count(*)::int AS n FROM clients')).toEqual([{ n: 2999 }])
-  expect((await listParked(shop.target)).map((p) => p.aggregateId)).toEqual([ids[1234]])
+  expect((await shop.parked()).map((p) => p.aggregateId)).toEqual([ids[1234]])
 })
 
 test('a child of a parked parent waits behind it, and so do the later events of the child', async () => {
@@ -62,7 +61,7 @@ test('a child of a parked parent waits behind it, and so do the later events of 
   await shop.appliedBy(projector)
   const [next] = shop.lane.commit(created(orders, order('3', a)))
   await shop.appliedBy(projector)
-  expect((await listParked(shop.target)).map((p) => [p.eventId, p.waitsFor])).toEqual([
+  expect((await shop.parked()).map((p) => [p.eventId, p.waitsFor])).toEqual([
     [parent!.eventId, null],
     [child!.eventId, parent!.eventId],
     [later!.eventId, child!.eventId],
@@ -80,7 +79,7 @@ test('a change of key that is refused holds back both keys', async () => {
   await shop.appliedBy(projector)
   const later = shop.lane.commit(updated(customers, customer(b)), created(customers, customer(a)), deleted(customers, { id: c }))
   await shop.appliedBy(projector)
-  expect((await listParked(shop.target)).map((p) => p.eventId)).toEqual([moved!.eventId, later[0]!.eventId, later[1]!.eventId])
+  expect((await shop.parked()).map((p) => p.eventId)).toEqual([moved!.eventId, later[0]!.eventId, later[1]!.eventId])
   expect(await shop.rows('SELECT client_id FROM clients')).toEqual([{ client_id: a }])
 })
 
@@ -89,7 +88,7 @@ test('a deferred reference that stays broken parks the row that refers, not its 
   shop.lane.commit(created(links, { id: '1', next: null }))
   const [bad] = shop.lane.commit(created(links, { id: '2', next: '99' }), created(links, { id: '3', next: '1' }))
   await shop.applyAll()
-  expect((await listParked(shop.target)).map((p) => [p.eventId, p.sqlState])).toEqual([[bad!.eventId, '23503']])
+  expect((await shop.parked()).map((p) => [p.eventId, p.sqlState])).toEqual([[bad!.eventId, '23503']])
   expect(await shop.rows('SELECT id FROM links ORDER BY id')).toEqual([{ id: 1 }, { id: 3 }])
 })
 
@@ -98,7 +97,7 @@ test("a handler's verdict parks the event; what it said of values is not kept", 
   const client = randomUUID()
   const [bad] = shop.lane.commit(announced('OrderPlaced', { secret: 'hidden' }), announced('OrderPlaced', { client }))
   await shop.applyAll()
-  const [parked] = await listParked(shop.target)
+  const [parked] = await shop.parked()
   expect(parked).toMatchObject({ eventId: bad!.eventId, projection: 'count-orders' })
   expect(parked!.message).toMatch(/^handler count-orders threw TypeError at shop-system\.ts:\d+$/)
   expect(await shop.rows('SELECT orders FROM order_counts')).toEqual([{ orders: 1 }])
@@ -109,7 +108,7 @@ test('a handler that catches a failure of the database and goes on has its event
   const client = randomUUID()
   const [bad] = shop.lane.commit(announced('OrderPlaced', { client, careless: true }), announced('OrderPlaced', { client }))
   await shop.applyAll()
-  const [parked, ...others] = await listParked(shop.target)
+  const [parked, ...others] = await shop.parked()
   expect(others).toEqual([])
   expect(parked).toMatchObject({ eventId: bad!.eventId, projection: 'count-orders', sqlState: '22P02' })
   expect(await shop.rows('SELECT orders FROM order_counts')).toEqual([{ orders: 1 }])
@@ -121,7 +120,7 @@ test('among the events of one commit that a handler meets, only the bad one park
   const events = Array.from({ length: 300 }, (_, i) => announced('OrderPlaced', i === 123 ? {} : { client }))
   const [first] = shop.lane.commit(...events, created(customers, customer(client)))
   await shop.applyAll()
-  expect((await listParked(shop.target)).map((p) => p.position)).toEqual([first!.position + 123n])
+  expect((await shop.parked()).map((p) => p.position)).toEqual([first!.position + 123n])
   expect(await shop.rows('SELECT orders FROM order_counts')).toEqual([{ orders: 299 }])
   expect(await shop.rows('SELECT FROM clients')).toHaveLength(1)
 })
@@ -131,7 +130,7 @@ test('an update of a row that is missing, with a column unavailable, is refused 
   const a = randomUUID()
   shop.lane.commit(updated(customers, { id: a, email: null, name: 'Bo', tier: 'basic' }))
   await shop.applyAll()
-  const [parked] = await listParked(shop.target)
+  const [parked] = await shop.parked()
   expect(parked).toMatchObject({ aggregateId: a, table: 'public.clients' })
   expect(parked!.message).toContain('0 of 1 rows were written')
 })

@@ -5,12 +5,18 @@ import { type PostgresTarget, connect, postgresTarget } from '@sluice/postgres'
 import { controlTopicName, lanesOf, topicsOf } from '@sluice/system'
 import type { Client } from 'pg'
 import {
+  type ParkedEvent,
+  type ParkedOutcome,
+  type ParkedRequest,
+  type ParkedWorkLimits,
   type ProjectorLimits,
   type ProjectorOptions,
   type ProjectorProgress,
   consumerGroupOf,
   createProjector,
+  listParked,
   migrateService,
+  workOnParked,
 } from '../src/index.ts'
 import { FakeKafka } from './fake-kafka.ts'
 import { SERVICE, shop } from './shop-system.ts'
@@ -116,6 +122,22 @@ export class Shop {
 
   async appliedBy(projector: RunningProjector, through: bigint = this.lane.position): Promise<void> {
     await projector.until((p) => p.kind === 'applied' && p.through >= through)
+  }
+
+  /** All of the parking lot, in position order. */
+  async parked(): Promise<readonly ParkedEvent[]> {
+    return (await listParked(this.target)).items
+  }
+
+  /** Retries or skips parked events, as `sluice parked` does. */
+  async work(
+    command: ParkedRequest['command'],
+    selection: ParkedRequest['selection'],
+    limits: Partial<ParkedWorkLimits> = {},
+  ): Promise<ParkedOutcome> {
+    const { signal } = new AbortController()
+    const options = { system: shop, service: SERVICE, target: this.target, decoder: jsonDecoder, signal, limits }
+    return workOnParked(options, { command, selection, requestedBy: 'test', reason: null })
   }
 
   async rows(query: string): Promise<readonly Record<string, unknown>[]> {

@@ -48,6 +48,7 @@ export interface Metrics {
   /** result: applied, duplicate, skipped, parked */
   readonly projectorEvents: CounterMetric<'projector' | 'result'>
   readonly parkedEvents: GaugeMetric<'projector'>
+  readonly projectorLaneStopped: GaugeMetric<'projector' | 'lane'>
   readonly endToEndLatencySeconds: HistogramMetric<'projector'>
   readonly engineRestarts: CounterMetric<'engine' | 'code'>
 }
@@ -97,6 +98,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
     ]),
     projectorEvents: make.counter('projector_events_total', 'Events met, by what became of them', ['projector', 'result']),
     parkedEvents: make.gauge('parked_events', 'Events that wait in the parking lot', ['projector']),
+    projectorLaneStopped: make.gauge('projector_lane_stopped', '1 while too many events are refused to go on', [
+      'projector',
+      'lane',
+    ]),
     endToEndLatencySeconds: make.histogram('end_to_end_latency_seconds', 'Source commit to applied', ['projector']),
     engineRestarts: make.counter('engine_restarts_total', 'Restarts of an engine after a fault', ['engine', 'code']),
   }

@@ -1,31 +1,272 @@
-/** `sluice parked list <service>` */
-import { listParked } from '@sluice/projector'
-import type { CommandImplementation } from '../command.ts'
+/** `sluice parked list|show|retry|skip <service>`: events that a service refused, and what is done with them. */
+import { userInfo } from 'node:os'
+import { createEventDecoder } from '@sluice/avro'
+import { SluiceError, aggregateName } from '@sluice/core'
+import {
+  BEHIND_MAX,
+  type ParkedCommand,
+  type ParkedEvent,
+  type ParkedPlace,
+  type ParkedPlan,
+  type ParkedSelection,
+  listParked,
+  listParkedGroups,
+  planParkedWork,
+  showParked,
+  workOnParked,
+} from '@sluice/projector'
+import type { ProjectedEvent } from '@sluice/system'
+import { z } from 'zod'
+import type { CommandContext, CommandImplementation, CommandInput, CommandOutcome } from '../command.ts'
 import { readDeployment, requireService } from '../deployment.ts'
-import { formatCount, renderTable } from '../table.ts'
+import { registryOf } from '../servers.ts'
+import { type Cell, type Column, formatCount, renderTable } from '../table.ts'
 
-export const parkedList: CommandImplementation = async (context, { args }) => {
+const SelectionOptions = z.object({
+  key: z.string().optional(),
+  topic: z.string().optional(),
+  error: z.string().optional(),
+})
+
+const ListOptions = SelectionOptions.extend({ waiting: z.boolean(), after: z.string().optional(), limit: z.number() })
+const ShowOptions = z.object({ values: z.boolean() })
+const WorkOptions = SelectionOptions.extend({
+  all: z.boolean().default(false),
+  dryRun: z.boolean(),
+  yes: z.boolean().default(false),
+  reason: z.string().optional(),
+})
+
+export const parkedList: CommandImplementation = async (context, input) => {
+  const options = ListOptions.parse(input.options)
+  const { service, target } = await serviceOf(context, input)
+  const selection = selectionOf(undefined, options)
+  const page = {
+    selection,
+    limit: options.limit,
+    ...(options.after === undefined ? {} : { after: placeOf(options.after) }),
+  }
+  const { items, total, next } = await (options.waiting ? listParked(target, page) : listParkedGroups(target, page))
+  const [first] = items
+  return {
+    summary: total === 0 ? `${service} has no parked event` : `${formatCount(total)} events are parked in ${service}`,
+    result: { service, total, parked: items, next: next && placeText(next) },
+    text: first === undefined ? '' : renderTable(LIST_COLUMNS, items.map(listRow)),
+    nextSteps:
+      first === undefined
+        ? []
+        : [
+            ...(next ? [`sluice parked list ${service} --after ${placeText(next)}`] : []),
+            `sluice parked show ${service} ${first.eventId}`,
+            `sluice parked retry ${service} ${first.eventId} --dry-run`,
+          ],
+  }
+}
+
+export const parkedShow: CommandImplementation = async (context, input) => {
+  const { values } = ShowOptions.parse(input.options)
+  const { service, target, system } = await serviceOf(context, input)
+  const eventId = eventIdOf(input.args[1])
+  const found = await showParked(target, eventId)
+  if (!found) throw notParked(service, eventId)
+  const { event, behind, value } = found
+  let decoded: ProjectedEvent | null = null
+  if (values) {
+    const { registry } = readDeployment(context.environment, system, { registry: true })
+    decoded = await createEventDecoder(registryOf(registry), system).decode(value)
+  }
+  const content = decoded && { op: decoded.op, before: decoded.before, after: decoded.after, payload: decoded.payload }
+  return {
+    summary: '',
+    result: { service, event, behind, values: content },
+    text: [...shownLines(event, behind), ...(content ? ['', JSON.stringify(content, null, 2)] : [])].join('\n'),
+    nextSteps: [
+      ...(values ? [] : [`sluice parked show ${service} ${eventId} --values    shows the row, in captured form`]),
+      `sluice parked retry ${service} ${event.waitsFor ?? eventId} --dry-run`,
+      `sluice trace ${event.correlationId}`,
+    ],
+  }
+}
+
+export const parkedRetry: CommandImplementation = (context, input) => work(context, input, 'retry')
+export const parkedSkip: CommandImplementation = (context, input) => work(context, input, 'skip')
+
+async function work(context: CommandContext, input: CommandInput, command: ParkedCommand): Promise<CommandOutcome> {
+  const options = WorkOptions.parse(input.options)
+  const { service, target, system } = await serviceOf(context, input)
+  const selection = selectionOf(input.args[1], options)
+  assertSelected(command, service, selection, options.all)
+  const plan = await planParkedWork(target, { command, selection })
+  if (plan.selected === 0) {
+    if (selection.eventId !== undefined) throw notParked(service, selection.eventId)
+    return { summary: `no parked event of ${service} matches`, result: { service, ...plan }, text: '' }
+  }
+  const called = ['sluice parked', command, service, ...input.args.slice(1), ...flagsOf(options)].join(' ')
+  if (options.dryRun) {
+    return {
+      summary: `nothing was changed: ${planText(command, plan)}`,
+      result: { service, dryRun: true, ...plan },
+      text: '',
+      nextSteps: [called],
+    }
+  }
+  if (command === 'skip') assertConfirmed(plan, called, options)
+  const { registry } = readDeployment(context.environment, system, { registry: true })
+  const phase = context.progress.phase(`${command} in ${service}`)
+  const outcome = await workOnParked(
+    {
+      system,
+      service,
+      target,
+      decoder: createEventDecoder(registryOf(registry), system),
+      signal: context.signal,
+      onProgress: (done) => phase.update(`${formatCount(done)} of ${formatCount(plan.selected + plan.others)} events`),
+    },
+    { command, selection, requestedBy: userInfo().username, reason: options.reason ?? null },
+  )
+  const { applied, skipped, refused, waiting, left } = outcome
+  phase.done(`${formatCount(applied + skipped)} events left the parking lot`)
+  const counts = [
+    ...(skipped > 0 ? [`${formatCount(skipped)} skipped`] : []),
+    `${formatCount(applied)} applied`,
+    ...(refused > 0 ? [`${formatCount(refused)} refused again`] : []),
+    ...(waiting > 0 ? [`${formatCount(waiting)} still waiting`] : []),
+    ...(left > 0 ? [`${formatCount(left)} left for another call`] : []),
+  ].join(', ')
+  const again = [...(left > 0 ? [called] : []), `sluice parked list ${service}`]
+  if (refused === 0) return { summary: counts, result: { service, ...outcome }, text: '', nextSteps: again }
+  const [first] = outcome.refusals
+  return {
+    summary: counts,
+    result: { service, ...outcome },
+    text: '',
+    verdict: new SluiceError('PARKED_AGAIN', {
+      what: `${service} refused ${formatCount(refused)} events again`,
+      why: `${counts}; the first, ${first?.eventId ?? ''}: ${first?.message ?? ''}`,
+      ways: [`sluice parked show ${service} ${first?.eventId ?? ''}`, `sluice parked list ${service}`],
+    }),
+  }
+}
+
+async function serviceOf(
+  context: CommandContext,
+  { args }: CommandInput,
+): Promise<{
+  readonly system: Awaited<ReturnType<CommandContext['system']>>
+  readonly service: string
+  readonly target: Parameters<typeof listParked>[0]
+}> {
   const system = await context.system()
   const service = requireService(system, args[0] ?? '')
   const deployment = readDeployment(context.environment, system, { services: [service] })
-  const parked = await listParked(deployment.services[service]!)
+  return { system, service, target: deployment.services[service]! }
+}
+
+function selectionOf(eventId: string | undefined, options: z.output<typeof SelectionOptions>): ParkedSelection {
+  const { key, topic, error } = options
   return {
-    summary: parked.length === 0 ? `${service} has no parked event` : '',
-    result: { service, parked },
-    text:
-      parked.length === 0
-        ? ''
-        : renderTable(
-            [
-              { title: 'position', align: 'right' },
-              { title: 'event' },
-              { title: 'type' },
-              { title: 'aggregate' },
-              { title: 'why' },
-              { title: 'waits for' },
-            ],
-            parked.map((p) => [p.position, p.eventId, p.eventType, p.aggregateId, p.message, p.waitsFor]),
-          ),
-    nextSteps: parked.length === 0 ? [] : [`sluice trace ${parked[0]!.correlationId}`, `${formatCount(parked.length)} in all`],
+    ...(eventId === undefined ? {} : { eventId: eventIdOf(eventId) }),
+    ...(key === undefined ? {} : { aggregate: aggregateOf(key) }),
+    ...(topic === undefined ? {} : { topic }),
+    ...(error === undefined ? {} : { error }),
   }
+}
+
+function eventIdOf(text: string | undefined): string {
+  if (text !== undefined && z.uuid().safeParse(text).success) return text.toLowerCase()
+  throw usage('an event is named by its id', `"${text ?? ''}" is not one`, 'sluice parked list <service>    shows the ids')
+}
+
+/** `Type/id`, where the id is the aggregate's id or the text of its key. */
+function aggregateOf(text: string): { readonly type: string; readonly id: string } {
+  const at = text.indexOf('/')
+  if (at > 0 && at < text.length - 1) return { type: text.slice(0, at), id: aggregateName([text.slice(at + 1)]).id }
+  throw usage('a key is written as aggregate type and key', `"${text}" is not of that form`, '--key Customer/4711')
+}
+
+function placeOf(text: string): ParkedPlace {
+  const match = /^(\d{1,5}):(\d{1,19})$/.exec(text)
+  if (match) return { lane: Number(match[1]), position: BigInt(match[2]!) }
+  throw usage('--after takes lane and position', `"${text}" is not of that form`, '--after 1:4711')
+}
+
+function placeText({ lane, position }: ParkedPlace): string {
+  return `${lane}:${position}`
+}
+
+function assertSelected(command: ParkedCommand, service: string, selection: ParkedSelection, isAll: boolean): void {
+  const isNamed = Object.keys(selection).length > 0
+  if (isNamed !== isAll) return
+  throw usage(
+    `which parked events to ${command}?`,
+    isAll ? '--all and a selection exclude each other' : 'no event, key, topic or error was named',
+    `sluice parked ${command} ${service} ${command === 'retry' ? '--all' : '<event-id> --reason <text>'}`,
+  )
+}
+
+function assertConfirmed(plan: ParkedPlan, called: string, { yes, reason }: z.output<typeof WorkOptions>): void {
+  if (yes && reason !== undefined) return
+  throw new SluiceError('CONFIRMATION_NEEDED', {
+    what: 'no event was skipped',
+    why: `${planText('skip', plan)}; a skipped event never takes effect, and the service differs from its source until its row changes again`,
+    ways: [`${called}${reason === undefined ? " --reason '<why>'" : ''}${yes ? '' : ' --yes'}`],
+  })
+}
+
+function planText(command: ParkedCommand, { selected, others, left }: ParkedPlan): string {
+  const behind = others > 0 ? `, and ${formatCount(others)} that wait with them would be tried` : ''
+  const rest = left > 0 ? `; ${formatCount(left)} of them in another call` : ''
+  return `${formatCount(selected)} ${selected === 1 ? 'event' : 'events'} would be ${command === 'skip' ? 'given up' : 'tried again'}${behind}${rest}`
+}
+
+function flagsOf({ key, topic, error, all, reason }: z.output<typeof WorkOptions>): readonly string[] {
+  const named = { key, topic, error, reason }
+  const flags = Object.entries(named).flatMap(([name, value]) => (value === undefined ? [] : [`--${name} '${value}'`]))
+  return all ? [...flags, '--all'] : flags
+}
+
+function usage(what: string, why: string, way: string): SluiceError {
+  return new SluiceError('USAGE', { what, why, ways: [way] })
+}
+
+function notParked(service: string, eventId: string): SluiceError {
+  return new SluiceError('EVENT_NOT_PARKED', {
+    what: `event ${eventId} is not parked in ${service}`,
+    why: 'the parking lot has no event of that id: it was applied, skipped or closed before, or never parked',
+    ways: [`sluice parked list ${service}`],
+  })
+}
+
+const LIST_COLUMNS: readonly Column[] = [
+  { title: 'position', align: 'right' },
+  { title: 'event' },
+  { title: 'type' },
+  { title: 'aggregate' },
+  { title: 'why' },
+  { title: 'behind', align: 'right' },
+]
+
+/** The last column counts who waits behind a first one, or names what a waiting one waits for. */
+function listRow(item: ParkedEvent & { readonly behind?: number }): readonly Cell[] {
+  const { behind } = item
+  const waits = behind === undefined ? item.waitsFor : behind >= BEHIND_MAX ? `${formatCount(BEHIND_MAX)}+` : behind
+  return [item.position, item.eventId, item.eventType, `${item.aggregateType}/${item.aggregateId}`, item.message, waits]
+}
+
+function shownLines(event: ParkedEvent, behind: readonly string[]): readonly string[] {
+  const lines: readonly (readonly [string, string | null])[] = [
+    ['event', event.eventId],
+    ['type', event.eventType],
+    ['aggregate', `${event.aggregateType}/${event.aggregateId}`],
+    ['position', `${event.lane}:${event.position}`],
+    ['message', `${event.topic}, partition ${event.partition}, offset ${event.offset}`],
+    ['correlation', event.correlationId],
+    ['why', event.message],
+    ['projection', event.projection === '' ? null : event.projection],
+    ['parked', `${event.parkedAt.toISOString()}, ${event.attempts === 1 ? '1 attempt' : `${event.attempts} attempts`}`],
+    ['waits for', event.waitsFor],
+    ['behind it', behind.length === 0 ? null : formatCount(behind.length)],
+  ]
+  const width = Math.max(...lines.map(([name]) => name.length)) + 2
+  return lines.flatMap(([name, text]) => (text === null ? [] : [`${name.padEnd(width)}${text}`]))
 }

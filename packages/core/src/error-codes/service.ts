@@ -27,5 +27,18 @@ export const serviceErrors = {
     retry: 'never',
     meaning: 'The service refused an event; it is parked, and the later events of its key queue behind it.',
   },
+  EVENT_NOT_PARKED: { number: 'SLU-5021', exit: 2, retry: 'never', meaning: 'An event that a command names is not parked.' },
+  PARKED_AGAIN: {
+    number: 'SLU-5022',
+    exit: 4,
+    retry: 'never',
+    meaning: 'Parked events were tried again and refused again; they are parked as before.',
+  },
+  TOO_MANY_PARKED: {
+    number: 'SLU-5023',
+    exit: 3,
+    retry: 'backoff',
+    meaning: 'A service refuses most events of an aggregate type; the lane stands still instead of parking them all.',
+  },
   MIGRATION_FAILED: { number: 'SLU-5030', exit: 3, retry: 'never', meaning: 'A migration failed and was rolled back.' },
 } as const satisfies Record<string, ErrorCode>

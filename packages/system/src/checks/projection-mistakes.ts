@@ -12,6 +12,8 @@ export const PROJECTOR_TABLES: ReadonlySet<string> = new Set([
   'projector_positions',
   'consumed_offsets',
   'parked_events',
+  'parked_event_commands',
+  'parked_event_results',
   'projector_barriers',
   'processing_batches',
   'service_processing_log',

@@ -1,0 +1,37 @@
+/** Which parked events a person means. */
+
+/** All that is given must hold; nothing given means all. */
+export interface ParkedSelection {
+  readonly eventId?: string
+  /** Events that touch this aggregate. */
+  readonly aggregate?: { readonly type: string; readonly id: string }
+  readonly topic?: string
+  /** SQLSTATE or code of Sluice. */
+  readonly error?: string
+}
+
+/** Condition over `public.parked_events AS p`, with parameters from `$1` on. */
+export interface SelectionSql {
+  readonly condition: string
+  readonly values: readonly string[]
+}
+
+export function selectionSql(selection: ParkedSelection): SelectionSql {
+  const conditions: string[] = []
+  const values: string[] = []
+  const parameter = (value: string): string => `$${values.push(value)}`
+  const { eventId, aggregate, topic, error } = selection
+  if (eventId !== undefined) conditions.push(`p.event_id = ${parameter(eventId)}::uuid`)
+  if (aggregate) {
+    const type = parameter(aggregate.type)
+    const id = parameter(aggregate.id)
+    conditions.push(`p.aggregate_type = ${type} AND (p.aggregate_id = ${id}::uuid OR p.other_aggregate_id = ${id}::uuid)`)
+  }
+  if (topic !== undefined) conditions.push(`p.topic = ${parameter(topic)}`)
+  // An event that only waits has no error of its own.
+  if (error !== undefined) {
+    const code = parameter(error)
+    conditions.push(`p.projection <> '' AND (p.sqlstate = ${code} OR p.error_code = ${code})`)
+  }
+  return { condition: conditions.length === 0 ? 'true' : conditions.map((c) => `(${c})`).join(' AND '), values }
+}
