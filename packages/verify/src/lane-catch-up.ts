@@ -40,6 +40,8 @@ export class LaneCatchUp {
   readonly #options: CatchUpOptions
   readonly #pipeline: Client
   readonly #reader: EventReader
+  /** The question that was asked last. Several wait at once, and a connection takes one statement after the other. */
+  #asked: Promise<unknown> = Promise.resolve()
 
   /** @param pipeline Connection to the pipeline database; the caller closes it, and the reader. */
   constructor(options: CatchUpOptions, pipeline: Client, reader: EventReader) {
@@ -50,7 +52,9 @@ export class LaneCatchUp {
 
   progress(lane: LaneDefinition): Promise<LaneProgress> {
     const { targets, system } = this.#options
-    return laneProgress(this.#pipeline, targets.pipeline, system.name, lane.name)
+    const answer = this.#asked.then(() => laneProgress(this.#pipeline, targets.pipeline, system.name, lane.name))
+    this.#asked = answer.catch(() => undefined)
+    return answer
   }
 
   /**
