@@ -10,11 +10,6 @@ export type LaneId = number & { readonly __brand: 'LaneId' }
 /** Number of an event in its lane, from 1 on; 0 stands before the first event. */
 export type PositionNumber = bigint & { readonly __brand: 'PositionNumber' }
 
-export interface Position {
-  readonly lane: LaneId
-  readonly number: PositionNumber
-}
-
 export const BEFORE_FIRST = 0n as PositionNumber
 
 export function laneId(value: number): LaneId {
@@ -26,9 +21,4 @@ export function positionNumber(value: bigint | string | number): PositionNumber 
   const number = BigInt(value)
   if (number < 0n) throw new RangeError(`not a position: ${value}`)
   return number as PositionNumber
-}
-
-/** Text form `1:42`: lane, then number. */
-export function formatPosition(position: Position): string {
-  return `${position.lane}:${position.number}`
 }
