@@ -10,7 +10,8 @@ export const EXIT_MEANING: Readonly<Record<ErrorCode['exit'], string>> = {
 }
 
 export const RETRY_MEANING: Readonly<Record<ErrorCode['retry'], string>> = {
-  never: 'A running process stops with it; its position stays where it is.',
+  never:
+    'The engine (reader, relay or projector) stops with it, its position stays where it is, and others in the process go on.',
   backoff: 'A running process tries again with growing delays.',
   restart: 'A running process closes what it holds and begins again from its stored position.',
 }

@@ -3,7 +3,7 @@
  *
  * `exit` is the process's exit code: 1 unexpected, 2 usage or configuration, 3 environment, 4 the verdict is no,
  * 5 refused until confirmed.
- * `retry` is what a running process does: `never` stops at once with the error, `backoff` tries the same again with
+ * `retry` is what a running engine does: `never` stops it at once with the error, `backoff` tries the same again with
  * growing delays, `restart` closes what it holds and begins again from its stored position.
  */
 export interface ErrorCode {

@@ -1,0 +1,12 @@
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { createMetrics } from './metrics.ts'
+
+const PAGE = new URL('../../../docs/operations.md', import.meta.url)
+
+test('the page on operations names every metric, and none that there is not', async () => {
+  const text = await createMetrics({ role: 'all', version: '0', revision: '0' }).render()
+  const declared = [...text.matchAll(/^# TYPE (\S+)/gm)].map((match) => match[1])
+  const named = [...readFileSync(PAGE, 'utf8').matchAll(/`(sluice_[a-z_]+)`/g)].map((match) => match[1])
+  expect([...new Set(named)].toSorted()).toEqual(declared.toSorted())
+})
