@@ -14,6 +14,7 @@ const SESSION_SETTINGS = [
   ['bytea_output', 'hex'],
   ['extra_float_digits', '1'],
   ['xmloption', 'content'],
+  ['lc_monetary', 'C'],
   ['client_min_messages', 'warning'],
 ] as const
 

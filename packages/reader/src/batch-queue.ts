@@ -11,7 +11,7 @@
  *     them in the transaction that stores them.
  */
 import { type EpochMicros, type EventDraft, LSN_ZERO, type Lsn, epochMicros } from '@sluice/core'
-import type { AppendPart, ParkedMessage } from '@sluice/store'
+import type { AppendPart, ParkedMessage, UnknownMessageRecord } from '@sluice/store'
 import type { Straggler } from './loaded-part.ts'
 
 export interface BatchLimits {
@@ -117,16 +117,16 @@ export class BatchQueue {
   }
 
   /** @param walStart Its place in the WAL, which names it where it stands between commits. */
-  park(message: Buffer, walStart: Lsn): void {
-    const bytes = message.length + PARKED_OVERHEAD_BYTES
+  park(message: UnknownMessageRecord, walStart: Lsn): void {
+    const bytes = (message.message?.length ?? 0) + PARKED_OVERHEAD_BYTES
     const open = this.#open
     this.#bytes += bytes
     if (open) {
-      open.parked.push({ lsn: open.commitLsn, place: open.parkedCount, message })
+      open.parked.push({ lsn: open.commitLsn, place: open.parkedCount, ...message })
       open.parkedCount += 1
       open.bytes += bytes
     } else {
-      this.#ready.push({ part: null, bytes, stragglers: [], parked: [{ lsn: walStart, place: 0, message }] })
+      this.#ready.push({ part: null, bytes, stragglers: [], parked: [{ lsn: walStart, place: 0, ...message }] })
     }
   }
 

@@ -95,6 +95,10 @@ test('whatever the sizes and whenever it is taken, every event leaves once, in o
   )
 })
 
+function raw(message: Buffer) {
+  return { kind: message[0]!, bytes: message.length, message }
+}
+
 test('one event that fills a batch alone does not stop the stream: the next one is what lets it leave', () => {
   const queue = new BatchQueue({ batchEventsMax: 10, batchBytesMax: 1000 })
   queue.openCommit(lsnOf(1n), AT)
@@ -108,10 +112,10 @@ test('one event that fills a batch alone does not stop the stream: the next one 
 test('a message of an unknown kind leaves with its commit, also where the commit has nothing else', () => {
   const queue = new BatchQueue({ batchEventsMax: 10, batchBytesMax: 1000 })
   queue.openCommit(lsnOf(1n), AT)
-  queue.park(Buffer.from('?1'), lsnOf(99n))
-  queue.park(Buffer.from('?2'), lsnOf(99n))
+  queue.park(raw(Buffer.from('?1')), lsnOf(99n))
+  queue.park(raw(Buffer.from('?2')), lsnOf(99n))
   expect(queue.closeCommit(lsnOf(2n), [])).toBe(true)
-  queue.park(Buffer.from('?3'), lsnOf(3n))
+  queue.park(raw(Buffer.from('?3')), lsnOf(3n))
   expect(queue.take()).toMatchObject({
     parts: [{ events: [], isLast: true, commit: { endLsn: 2n } }],
     parked: [
@@ -127,10 +131,10 @@ test('a message of an unknown kind leaves with its commit, also where the commit
 test('messages of an unknown kind that fill a batch leave before their commit is complete, and go on counting', () => {
   const queue = new BatchQueue({ batchEventsMax: 10, batchBytesMax: 300 })
   queue.openCommit(lsnOf(1n), AT)
-  queue.park(Buffer.alloc(300), lsnOf(99n))
+  queue.park(raw(Buffer.alloc(300)), lsnOf(99n))
   expect(queue.take()).toMatchObject({ parts: [{ events: [], isLast: false }], parked: [{ place: 0 }] })
   expect(queue.isInsideCommit).toBe(true)
-  queue.park(Buffer.alloc(1), lsnOf(99n))
+  queue.park(raw(Buffer.alloc(1)), lsnOf(99n))
   expect(queue.closeCommit(lsnOf(2n), [])).toBe(true)
   expect(queue.take()).toMatchObject({ parts: [{ events: [], isLast: true }], parked: [{ lsn: 1n, place: 1 }] })
   expect([queue.bytes, queue.isFull, queue.isInsideCommit]).toEqual([0, false, false])

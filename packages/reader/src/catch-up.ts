@@ -21,7 +21,7 @@ import { type ReplicationStream, openReplicationStream } from './replication-str
 import { STOP_GRACE_MS, abortOf, settleWithin } from './settle-within.ts'
 import { WHOLE_TRANSACTIONS } from './stream-protocol.ts'
 import { TransactionAssembler } from './transaction-assembler.ts'
-import { tellParked } from './unknown-message.ts'
+import { hasPrivateColumns, tellParked } from './unknown-message.ts'
 
 /** Messages that are held at most, beside what is in the socket's buffer. */
 const HELD_BYTES_MAX = 1024 * 1024
@@ -86,6 +86,7 @@ class CatchUp {
       onContextRefused: (problem, commitLsn) => {
         session.onProgress({ kind: 'context-refused', problem, commitLsn })
       },
+      keepsUnknown: !hasPrivateColumns(session.lane),
       onUnknown: tellParked(session),
     })
   }

@@ -76,7 +76,10 @@ class SlotStream implements ReplicationStream {
 
   constructor(options: ReplicationStreamOptions) {
     this.#options = options
-    this.#service = new LogicalReplicationService(sessionConfig(options.target, { applicationName: options.applicationName }), {
+    const config = sessionConfig(options.target, { applicationName: options.applicationName })
+    // Nothing on the search path, as in the load's session: names of tables and types in values have their schema.
+    const withoutPath = { ...config, options: `${config.options ?? ''} -c search_path=` }
+    this.#service = new LogicalReplicationService(withoutPath, {
       acknowledge: { auto: false, timeoutSeconds: 0 },
       flowControl: { enabled: false },
     })

@@ -23,7 +23,7 @@ import { StreamIntake } from './stream-intake.ts'
 import { type StreamProtocol, WHOLE_TRANSACTIONS, streamingProtocol } from './stream-protocol.ts'
 import { TransactionAssembler } from './transaction-assembler.ts'
 import { TransactionSpool } from './transaction-spool.ts'
-import { tellParked } from './unknown-message.ts'
+import { hasPrivateColumns, tellParked } from './unknown-message.ts'
 
 /** @throws SluiceError with what ended the stream or the store */
 export async function streamChanges(session: LaneSession, signal: AbortSignal): Promise<void> {
@@ -91,6 +91,7 @@ class StreamReading {
         session.logger.warn({ problem, commitLsn }, 'a context message can not be used and is left out')
         onProgress({ kind: 'context-refused', problem, commitLsn })
       },
+      keepsUnknown: !hasPrivateColumns(session.lane),
       onUnknown: tellParked(session),
     })
     this.#intake = new StreamIntake({

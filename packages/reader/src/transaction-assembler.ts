@@ -37,6 +37,7 @@ import type {
   UnknownMessage,
   UpdateMessage,
 } from '@sluice/pgoutput'
+import type { UnknownMessageRecord } from '@sluice/store'
 import type { LoadedPart, Straggler } from './loaded-part.ts'
 import { OWN_PREFIX } from './own-prefix.ts'
 import type { Binding, RelationBinder, TableBinding } from './relation-binding.ts'
@@ -51,7 +52,7 @@ export interface CommitSink {
   add(event: EventDraft, bytes: number): void
   closeCommit(endLsn: Lsn, stragglers: readonly Straggler[]): boolean
   /** Records a message that nobody understands, in a commit or between commits. */
-  park(message: Buffer, walStart: Lsn): void
+  park(message: UnknownMessageRecord, walStart: Lsn): void
 }
 
 export interface AssemblerOptions {
@@ -64,8 +65,10 @@ export interface AssemblerOptions {
   /** A commit without anything for this lane ended. */
   readonly onEmptyCommit: (endLsn: Lsn) => void
   readonly onContextRefused: (problem: string, commitLsn: Lsn) => void
+  /** False if a message of an unknown kind may hold what must not be stored in the clear. */
+  readonly keepsUnknown: boolean
   /** A message of an unknown kind was parked under this LSN. */
-  readonly onUnknown: (message: Buffer, lsn: Lsn) => void
+  readonly onUnknown: (message: UnknownMessageRecord, lsn: Lsn) => void
 }
 
 export class TransactionAssembler {
@@ -213,8 +216,10 @@ export class TransactionAssembler {
   }
 
   #unknown({ bytes }: UnknownMessage, walStart: Lsn): void {
-    this.#options.sink.park(bytes, walStart)
-    this.#options.onUnknown(bytes, this.#isInCommit ? this.#commitLsn : walStart)
+    const { sink, keepsUnknown, onUnknown } = this.#options
+    const message = { kind: bytes[0] ?? 0, bytes: bytes.length, message: keepsUnknown ? bytes : null }
+    sink.park(message, walStart)
+    onUnknown(message, this.#isInCommit ? this.#commitLsn : walStart)
   }
 
   /** A row that is not loaded took a key inside the loaded part: the snapshot has its newest form, not this change. */

@@ -170,7 +170,8 @@ export async function openReaderFixture(label: string, ddl: string = SHOP_DDL): 
       const until = parseLsn(rows[0]!.lsn)
       const durable = async (): Promise<Lsn> => durableLsnOf(await getLane(pipeline, SYSTEM.name, lane.name))
       for (;;) {
-        const moved = Promise.race([reader.next('stored'), reader.next('keepalive'), reader.next('feedback')])
+        const ended = reader.done.then(() => Promise.reject(new Error('the reader ended')))
+        const moved = Promise.race([reader.next('stored'), reader.next('keepalive'), reader.next('feedback'), ended])
         moved.catch(() => undefined)
         if ((await findDurable(durable)) >= until) return
         await moved

@@ -1,16 +1,24 @@
 /**
- * Messages of the replication protocol whose kind Sluice does not know: kept raw, so that nothing is lost and the slot goes on.
+ * Messages of the replication protocol whose kind Sluice does not know: recorded, so that nothing passes in silence and the slot
+ * goes on.
  */
 import { type LaneId, type Lsn, formatLsn } from '@sluice/core'
 import type { ClientBase } from 'pg'
 
-export interface ParkedMessage {
+export interface UnknownMessageRecord {
+  /** First byte. */
+  readonly kind: number
+  /** Length of the whole message. */
+  readonly bytes: number
+  /** The whole message; null where it may hold values of private columns. */
+  readonly message: Buffer | null
+}
+
+export interface ParkedMessage extends UnknownMessageRecord {
   /** The commit record of its transaction; its own place in the WAL where it stood between transactions. */
   readonly lsn: Lsn
   /** Place among the parked messages of its transaction, from 0. */
   readonly place: number
-  /** The whole message, its kind first. */
-  readonly message: Buffer
 }
 
 /**
@@ -20,9 +28,17 @@ export interface ParkedMessage {
 export async function parkMessages(client: ClientBase, lane: LaneId, messages: readonly ParkedMessage[]): Promise<void> {
   if (messages.length === 0) return
   await client.query(
-    `INSERT INTO parked_messages (lane, lsn, place, message)
-     SELECT $1, p.lsn, p.place, p.message FROM unnest($2::pg_lsn[], $3::integer[], $4::bytea[]) AS p (lsn, place, message)
+    `INSERT INTO parked_messages (lane, lsn, place, kind, bytes, message)
+     SELECT $1, p.lsn, p.place, p.kind, p.bytes, p.message
+     FROM unnest($2::pg_lsn[], $3::integer[], $4::smallint[], $5::integer[], $6::bytea[]) AS p (lsn, place, kind, bytes, message)
      ON CONFLICT (lane, lsn, place) DO NOTHING`,
-    [lane, messages.map((m) => formatLsn(m.lsn)), messages.map((m) => m.place), messages.map((m) => m.message)],
+    [
+      lane,
+      messages.map((m) => formatLsn(m.lsn)),
+      messages.map((m) => m.place),
+      messages.map((m) => m.kind),
+      messages.map((m) => m.bytes),
+      messages.map((m) => m.message),
+    ],
   )
 }
