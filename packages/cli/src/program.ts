@@ -2,7 +2,7 @@
  * The command tree: names, arguments, options, help. Implementations are loaded when their command runs, so that
  * `--help` is fast and a command pays for its own libraries only.
  */
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Help, InvalidArgumentError, Option } from 'commander'
 import type { CommandImplementation, CommandInput, GlobalOptions } from './command.ts'
 import { addHelp } from './help-text.ts'
 
@@ -23,6 +23,12 @@ interface Leaf {
 const DATA_EXITS = [0, 1, 2, 3, 130] as const
 const VERDICT_EXITS = [0, 1, 2, 3, 4, 130] as const
 
+const SETTINGS_HELP = `
+Settings:
+  Servers are named by the environment: SLUICE_MONOLITH_URL, SLUICE_PIPELINE_URL, SLUICE_<SERVICE>_URL,
+  KAFKA_BROKERS, SCHEMA_REGISTRY_URL; each may come from a file, as SLUICE_MONOLITH_URL_FILE.
+  For servers to try things on: sluice dev up, then eval "$(sluice dev env)".`
+
 export function buildProgram(version: string, dispatch: Dispatch): Command {
   const program = new Command('sluice')
     .description('Splits a PostgreSQL monolith into one database per service while it is in use.')
@@ -40,7 +46,9 @@ export function buildProgram(version: string, dispatch: Dispatch): Command {
     )
     .helpCommand(false)
     .showSuggestionAfterError(true)
+    .configureHelp({ showGlobalOptions: true, optionDescription: describeOption })
   addHelp(program, { examples: ['sluice demo', 'sluice --system ./shop/system.ts doctor'], exits: [0, 1, 2, 3, 4, 5, 130] })
+  program.addHelpText('after', SETTINGS_HELP)
 
   const leaf = (command: Command, options: Leaf): Command =>
     command.action(async (...parameters: unknown[]) => {
@@ -58,6 +66,11 @@ export function buildProgram(version: string, dispatch: Dispatch): Command {
   addWatch(program, leaf)
   addReference(program, leaf)
   return program
+}
+
+/** That a switch is off unless it is given needs no saying. */
+function describeOption(option: Option): string {
+  return new Help().optionDescription(option).replace(/ \(default: false\)$/, '')
 }
 
 type AddLeaf = (command: Command, options: Leaf) => Command
