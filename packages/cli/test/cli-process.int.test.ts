@@ -124,12 +124,20 @@ describe('a running process', () => {
   test('goes on trying while a server is away: alive, not ready, and says why; SIGTERM stops it cleanly', async () => {
     const child = start(['run', 'reader', 'monolith'], env)
     const port = await logged(child, 'healthPort')
-    child.stderr.resume()
     const base = `http://127.0.0.1:${String(port)}`
     expect((await fetch(`${base}/livez`)).status).toBe(200)
-    const ready = await fetch(`${base}/readyz`)
-    expect(ready.status).toBe(503)
-    expect(await (await fetch(`${base}/metrics`)).text()).toContain('sluice_build_info')
+    expect((await fetch(`${base}/readyz`)).status).toBe(503)
+    await logged(child, 'waitMs')
+    child.stderr.resume()
+    // However often it is begun again: without progress it is not ready.
+    for (let i = 0; i < 20; i += 1) {
+      const ready = await fetch(`${base}/readyz`)
+      expect(ready.status).toBe(503)
+      expect(await ready.json()).toMatchObject({ mode: 'failing', reason: expect.stringContaining('SLU-2001') as string })
+    }
+    const metrics = await (await fetch(`${base}/metrics`)).text()
+    expect(metrics).toContain('sluice_health_status{component="engine",check="reader.monolith",status="warning"} 1')
+    expect(metrics).toContain('sluice_reader_connected{lane="monolith"} 0')
     const probe = await run(['health', '--health-port', String(port)])
     expect(probe.code).toBe(4)
     expect((await run(['health', '--live', '--health-port', String(port)])).code).toBe(0)
