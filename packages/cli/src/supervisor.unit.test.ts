@@ -70,9 +70,12 @@ describe('the supervisor', () => {
       },
     })
     const running = supervisor.run(stop.signal)
-    running.catch(() => undefined)
+    let isOver = false
+    running.catch(() => {
+      isOver = true
+    })
     await failed.promise
-    expect(neighbourStopped).toBe(false)
+    expect({ isOver, neighbourStopped }).toEqual({ isOver: false, neighbourStopped: false })
     expect(supervisor.states.get('relay monolith')?.state).toBe('running')
     expect(supervisor.checks()).toContainEqual(
       expect.objectContaining({ name: 'engine.reader.monolith', status: 'failed', code: 'SLU-2020' }),
