@@ -4,15 +4,14 @@ import { SluiceError, isSluiceError } from '@sluice/core'
 /** Disk full, quota, or file too large. */
 const NO_ROOM = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 
-const WITHOUT_SPOOL =
-  'streamsTransactions: false in the limits of the reader    lets PostgreSQL keep large transactions until they commit'
+const WITHOUT_SPOOL = 'export SLUICE_STREAM_TRANSACTIONS=false    lets PostgreSQL keep large transactions until they commit'
 
 /** The bound in bytes is reached. Nothing is lost: PostgreSQL keeps what was not acknowledged. */
 export function spoolFull(bytes: number, limitBytes: number, folder: string): SluiceError {
   return new SluiceError('SPOOL_FULL', {
     what: `the spool in ${folder} has no room for a transaction in progress`,
     why: `${bytes} bytes would be more than its bound of ${limitBytes}; nothing is lost, PostgreSQL sends it again`,
-    ways: ['spoolBytesMax in the limits of the reader    set it above the largest transaction', WITHOUT_SPOOL],
+    ways: [`export SLUICE_SPOOL_BYTES_MAX=${4 * limitBytes}    set it above the largest transaction`, WITHOUT_SPOOL],
   })
 }
 
@@ -23,7 +22,7 @@ export function toSpoolError(error: unknown, folder: string): SluiceError {
     return new SluiceError('SPOOL_FULL', {
       what: `the spool in ${folder} can not grow`,
       why: `the disk says ${code}; nothing is lost, PostgreSQL sends the transaction again`,
-      ways: [`df -h ${folder}    shows the room; spoolFolder in the limits of the reader names another place`, WITHOUT_SPOOL],
+      ways: [`df -h ${folder}    shows the room; SLUICE_SPOOL_FOLDER names another place`, WITHOUT_SPOOL],
       cause: error,
     })
   }

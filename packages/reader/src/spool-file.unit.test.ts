@@ -91,7 +91,7 @@ test('the bound of the spool is told with a way out before a byte is written ove
     for (let i = 0; i < 2; i += 1) file.append(block)
     expect.unreachable()
   } catch (error) {
-    expect(isSluiceError(error, 'SPOOL_FULL') && error.ways[0]).toMatch(/^spoolBytesMax/)
+    expect(isSluiceError(error, 'SPOOL_FULL') && error.ways[0]).toMatch(/^export SLUICE_SPOOL_BYTES_MAX=\d+/)
   }
   expect(place.bytes).toBeLessThanOrEqual(3 * BLOCK_BYTES)
 })
