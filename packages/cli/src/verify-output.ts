@@ -94,11 +94,11 @@ export function verifyProgress(
           return
         }
         case 'snapshot': {
-          enter('taking the snapshot', `${p.source} at ${p.lsn}`)
+          enter(`taking the snapshot of ${p.source}`, `at ${p.lsn}`)
           return
         }
         case 'waiting': {
-          enter('waiting for the stages to arrive', `${p.lane}: ${p.stage} is at ${p.at} of ${p.goal}`)
+          enter(`waiting for the stages of lane ${p.lane}`, `${p.stage} is at ${p.at} of ${p.goal}`)
           return
         }
         case 'released': {
