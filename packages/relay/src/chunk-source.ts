@@ -5,12 +5,14 @@
  * caller asks for the next chunk while it sends the one before, so two are held.
  */
 import { setImmediate as turn } from 'node:timers/promises'
-import { type LaneId, type PositionNumber, type StoredEvent, isSluiceError, positionNumber } from '@sluice/core'
+import { type LaneId, type PositionNumber, type StoredEvent, positionNumber } from '@sluice/core'
 import type { OutgoingMessage, TopicMessages } from '@sluice/kafka'
 import type { EventReader, StoredCommit } from '@sluice/store'
-import type { MessageRouter } from './message-routing.ts'
+import type { EventParking } from './event-parking.ts'
+import type { MessageRouter, RoutedMessage } from './message-routing.ts'
 import type { RelayLimits } from './relay-limits.ts'
-import { type ChainHead, type TransactionPlan, cutPlan, planTransaction } from './transaction-plan.ts'
+import type { RelayStart } from './relay-start.ts'
+import { type TransactionPlan, cutPlan, planTransaction } from './transaction-plan.ts'
 import { RefusedEvent } from './refused-event.ts'
 
 export interface Chunk {
@@ -19,6 +21,8 @@ export interface Chunk {
   /** The transaction that it belongs to. */
   readonly plan: TransactionPlan
   readonly isLast: boolean
+  /** Events that had been parked and are published after all; the position does not move then. */
+  readonly late: readonly PositionNumber[]
   /** Position of its largest message, to be named where Kafka refuses one. */
   readonly largest: PositionNumber
   readonly startedAtMs: number
@@ -31,6 +35,7 @@ export interface ChunkSourceOptions {
   readonly lane: LaneId
   readonly route: MessageRouter
   readonly limits: RelayLimits
+  readonly parking: EventParking
 }
 
 const COMMITS_READ = 2_000
@@ -38,18 +43,17 @@ const COMMITS_READ = 2_000
 const ENCODED_IN_ONE_GO = 500
 
 /** Chunks from a position on, for ever; ends when the signal aborts. @throws RefusedEvent */
-export async function* chunks(
-  options: ChunkSourceOptions,
-  start: PositionNumber,
-  chain: ChainHead,
-  signal: AbortSignal,
-): AsyncGenerator<Chunk> {
-  let after = start
-  let head = chain
+export async function* chunks(options: ChunkSourceOptions, start: RelayStart, signal: AbortSignal): AsyncGenerator<Chunk> {
+  const { reader, lane, parking } = options
+  let after = start.position
+  let head = start.chain
+  let commitEnd = start.record?.commitEnd ?? true
   while (!signal.aborted) {
-    const commits = await options.reader.commitsAfter(options.lane, after, COMMITS_READ)
+    const late = await lateChunk(options, { after, through: after, commitEnd, chain: head })
+    if (late) yield late
+    const commits = await reader.commitsAfter(lane, after, COMMITS_READ)
     if (commits.length === 0) {
-      await options.reader.waitForEvents(options.lane, after, signal)
+      await reader.waitForEvents(lane, after, parking.lookSignal(signal))
       continue
     }
     for await (const chunk of transactionChunks(
@@ -60,12 +64,25 @@ export async function* chunks(
       yield chunk
       after = chunk.plan.through
       head = chunk.plan.chain
+      commitEnd = chunk.plan.commitEnd
     }
   }
 }
 
+/** Parked events that people asked to try again and that can be published now; null if there are none. */
+async function lateChunk({ reader, route, limits, parking }: ChunkSourceOptions, plan: TransactionPlan): Promise<Chunk | null> {
+  const startedAtMs = performance.now()
+  const timestampMs = Date.now()
+  const answered = await parking.answerRequests(reader, limits.chunkBytesMax, (event) => route(event, timestampMs))
+  if (answered.length === 0) return null
+  const encoded = new EncodedEvents()
+  for (const { event, routed } of answered) encoded.add(event, routed)
+  const late = answered.map(({ event }) => event.position)
+  return { ...chunkOf(plan, encoded, true, startedAtMs), late }
+}
+
 async function* transactionChunks(
-  { reader, lane, route, limits }: ChunkSourceOptions,
+  { reader, lane, route, limits, parking }: ChunkSourceOptions,
   commits: readonly StoredCommit[],
   wanted: TransactionPlan,
 ): AsyncGenerator<Chunk> {
@@ -82,13 +99,13 @@ async function* transactionChunks(
       if (plan.through < end) end = plan.through
       events = events.slice(0, Number(end - position))
     }
-    const encoded = await encodeUpTo(route, events)
+    const encoded = await encodeUpTo(route, parking, events)
     if (encoded.failure !== null) {
       const before = isFirst ? cutPlan(plan, commits, positionNumber(encoded.failure.position - 1n)) : null
       if (before === null) throw encoded.failure
       // Everything before the event that fails is published; the next transaction begins with its commit.
       plan = before
-      yield chunkOf(plan, await encodeUpTo(route, events.slice(0, Number(before.through - position))), true, startedAtMs)
+      yield chunkOf(plan, await encodeUpTo(route, parking, events.slice(0, Number(before.through - position))), true, startedAtMs)
       return
     }
     yield chunkOf(plan, encoded, end === plan.through, startedAtMs)
@@ -102,51 +119,57 @@ function smallestPlan(plan: TransactionPlan, commits: readonly StoredCommit[]): 
   return first && first.last <= plan.through ? (cutPlan(plan, commits, first.last) ?? plan) : plan
 }
 
-interface EncodedEvents {
-  readonly topics: readonly TopicMessages[]
-  readonly events: number
-  readonly largest: PositionNumber
-  readonly committedAtMicros: bigint
-  readonly failure: RefusedEvent | null
+/** Messages of a chunk, by topic. */
+class EncodedEvents {
+  readonly #byTopic = new Map<string, OutgoingMessage[]>()
+  #largestBytes = -1
+  largest = positionNumber(0)
+  events = 0
+  committedAtMicros = 0n
+  /** The first event that can neither be published nor parked. */
+  failure: RefusedEvent | null = null
+
+  get topics(): readonly TopicMessages[] {
+    return [...this.#byTopic].map(([topic, messages]) => ({ topic, messages }))
+  }
+
+  add(event: StoredEvent, { topic, message }: RoutedMessage): void {
+    const list = this.#byTopic.get(topic)
+    if (list) list.push(message)
+    else this.#byTopic.set(topic, [message])
+    const bytes = message.value?.length ?? 0
+    if (bytes > this.#largestBytes) {
+      this.#largestBytes = bytes
+      this.largest = event.position
+    }
+    this.events += 1
+    this.committedAtMicros = event.committedAt
+  }
 }
 
-async function encodeUpTo(route: MessageRouter, events: readonly StoredEvent[]): Promise<EncodedEvents> {
-  const byTopic = new Map<string, OutgoingMessage[]>()
+async function encodeUpTo(route: MessageRouter, parking: EventParking, events: readonly StoredEvent[]): Promise<EncodedEvents> {
+  const encoded = new EncodedEvents()
   // Kafka's retention counts from a record's time: with the commit's, events that waited through a long outage would be removed on
   // arrival. The commit's time is in the value.
   const timestampMs = Date.now()
-  let largest = positionNumber(0)
-  let largestBytes = -1
   let count = 0
-  let failure: RefusedEvent | null = null
   for (const event of events) {
     try {
-      const { topic, message } = route(event, timestampMs)
-      const list = byTopic.get(topic)
-      if (list) list.push(message)
-      else byTopic.set(topic, [message])
-      const bytes = message.value?.length ?? 0
-      if (bytes > largestBytes) {
-        largestBytes = bytes
-        largest = event.position
-      }
+      const routed = parking.tryEvent(event, (e) => route(e, timestampMs))
+      if (routed) encoded.add(event, routed)
     } catch (error) {
-      if (!isSluiceError(error)) throw error
-      failure = new RefusedEvent(event.position, error)
+      if (!(error instanceof RefusedEvent)) throw error
+      encoded.failure = error
       break
     }
     if (++count % ENCODED_IN_ONE_GO === 0) await turn()
   }
-  return {
-    topics: [...byTopic].map(([topic, messages]) => ({ topic, messages })),
-    events: count,
-    largest,
-    committedAtMicros: events[count - 1]?.committedAt ?? 0n,
-    failure,
-  }
+  // Before the transaction that passes them over can be committed.
+  await parking.store()
+  return encoded
 }
 
 function chunkOf(plan: TransactionPlan, encoded: EncodedEvents, isLast: boolean, startedAtMs: number): Chunk {
   const { topics, events, largest, committedAtMicros } = encoded
-  return { topics, events, plan, isLast, largest, startedAtMs, committedAtMicros }
+  return { topics, events, plan, isLast, late: [], largest, startedAtMs, committedAtMicros }
 }

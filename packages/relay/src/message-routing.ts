@@ -1,5 +1,5 @@
 /** From a stored event to its topic, partition and message. */
-import { SluiceError, type StoredEvent } from '@sluice/core'
+import { SluiceError, type StoredEvent, isSluiceError } from '@sluice/core'
 import { type EventEncoder, createEventEncoder, schemasOfLane } from '@sluice/avro'
 import type { SchemaRegistry } from '@sluice/avro'
 import { type KafkaAdmin, type OutgoingMessage, partitionOf } from '@sluice/kafka'
@@ -11,14 +11,20 @@ export interface RoutedMessage {
   readonly message: OutgoingMessage
 }
 
-/** @throws SluiceError SLU-4203 if the event fits no topic or schema */
+/** @throws SluiceError SLU-4203 if the event fits no topic or schema, SLU-4004 if it is larger than its topic takes */
 export type MessageRouter = (event: StoredEvent, timestampMs: number) => RoutedMessage
 
 interface Route {
   readonly topic: TopicDefinition
   readonly partitions: number
+  /** Bytes of a record batch; Infinity where Kafka does not tell. */
+  readonly bytesMax: number
   readonly encode: EventEncoder
 }
+
+/** Head of a batch and of its record; length numbers of a header. */
+const BATCH_OVERHEAD_BYTES = 90
+const HEADER_OVERHEAD_BYTES = 6
 
 /** How event data of an application's own event begins. */
 const OWN_EVENT = '{"op":"e"'
@@ -40,7 +46,12 @@ export async function createMessageRouter(
     const schema = schemas.get(topic.name)
     if (schema === undefined) throw new Error(`topic ${topic.name} has no schema`)
     const id = await registry.ensure(schema.subject, schema.schema)
-    routes.set(topic.name, { topic, partitions: await admin.partitionCount(topic.name), encode: createEventEncoder(schema, id) })
+    routes.set(topic.name, {
+      topic,
+      partitions: await admin.partitionCount(topic.name),
+      bytesMax: await messageBytesMax(admin, topic.name),
+      encode: createEventEncoder(schema, id),
+    })
   }
   const byAggregate = new Map(lane.tables.map((t) => [t.aggregateType, routes.get(t.topic.name)]))
   const ownEvents = lane.outbox ? routes.get(lane.outbox.topic.name) : undefined
@@ -49,17 +60,45 @@ export async function createMessageRouter(
     const route = event.eventData.startsWith(OWN_EVENT) ? ownEvents : byAggregate.get(event.aggregateType)
     if (route === undefined) throw unroutable(event, system, lane)
     const key = Buffer.from(event.aggregateKey ?? event.aggregateId, 'utf8')
-    return {
-      topic: route.topic.name,
-      message: {
-        partition: partitionOf(key, route.partitions),
-        key,
-        value: route.encode(event),
-        headers: messageHeaders(event, route.topic.headers, source),
-        timestampMs,
-      },
+    const message: OutgoingMessage = {
+      partition: partitionOf(key, route.partitions),
+      key,
+      value: route.encode(event),
+      headers: messageHeaders(event, route.topic.headers, source),
+      timestampMs,
     }
+    const bytes = batchBytes(message)
+    if (bytes > route.bytesMax) throw tooLarge(event, route, bytes)
+    return { topic: route.topic.name, message }
   }
+}
+
+/** A relay may lack the privilege to read a topic's settings: then Kafka itself refuses what is too large. */
+async function messageBytesMax(admin: KafkaAdmin, topic: string): Promise<number> {
+  try {
+    const { 'max.message.bytes': text } = await admin.topicConfig(topic)
+    return text === undefined ? Infinity : Number(text)
+  } catch (error) {
+    if (isSluiceError(error, 'KAFKA_FAILED')) return Infinity
+    throw error
+  }
+}
+
+/** At least what a batch of this message alone takes. https://kafka.apache.org/documentation/#recordbatch */
+function batchBytes({ key, value, headers }: OutgoingMessage): number {
+  let bytes = BATCH_OVERHEAD_BYTES + key.length + (value?.length ?? 0)
+  for (const [name, text] of Object.entries(headers)) bytes += name.length + text.length + HEADER_OVERHEAD_BYTES
+  return bytes
+}
+
+function tooLarge(event: StoredEvent, { topic }: Route, bytes: number): SluiceError {
+  return new SluiceError('MESSAGE_TOO_LARGE', {
+    what: `event ${event.eventId} (position ${event.lane}:${event.position}) does not fit into topic ${topic.name}`,
+    why: `it takes ${bytes} bytes, more than the topic's max.message.bytes`,
+    ways: [
+      `kafka-configs.sh --alter --topic ${topic.name} --add-config max.message.bytes=${2 ** Math.ceil(Math.log2(bytes + 1))}    then start the relay again and retry`,
+    ],
+  })
 }
 
 function unroutable(event: StoredEvent, system: SystemDefinition, lane: LaneDefinition): SluiceError {

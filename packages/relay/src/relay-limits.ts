@@ -7,6 +7,12 @@ export interface RelayLimits {
    * split is larger. Two of these are held: one is sent while the next is read. @default 3 MiB
    */
   readonly chunkBytesMax: number
+  /** Events that may be parked, with those that queue behind them; at the next one that is refused the relay stops. @default 10000 */
+  readonly parkedMax: number
 }
 
-export const DEFAULT_RELAY_LIMITS: RelayLimits = { transactionEventsMax: 10_000, chunkBytesMax: 3 * 1024 * 1024 }
+export const DEFAULT_RELAY_LIMITS: RelayLimits = {
+  transactionEventsMax: 10_000,
+  chunkBytesMax: 3 * 1024 * 1024,
+  parkedMax: 10_000,
+}

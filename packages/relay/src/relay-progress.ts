@@ -14,7 +14,9 @@ export type RelayEvent =
       /** Commit time of the newest event, microseconds since 1970. */
       readonly committedAtMicros: bigint
     }
-  /** An event that Kafka or its schema refuses; the relay stands there. */
+  /** An event that Kafka or its schema refuses is parked, and the later ones of its key queue behind it. */
+  | { readonly kind: 'parked'; readonly position: PositionNumber; readonly code: string }
+  /** An event that Kafka refuses, or one too many to park; the relay stands there. */
   | { readonly kind: 'refused'; readonly position: PositionNumber; readonly code: string }
 
 export type OnRelayProgress = (event: RelayEvent) => void

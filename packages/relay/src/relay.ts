@@ -6,7 +6,7 @@
  *
  * R1  Every transaction holds one control record, with the position that its events reach.
  * R2  What is published comes from committed control records only; the store's copy is written after Kafka's commit.
- * R3  An event that can't be published stops the relay before it; nothing is skipped.
+ * R3  An event that can't be published is parked, with those of its key behind it; where it can't be parked the relay stops before it.
  * R4  Held are two chunks: the one that is sent and the one that is read.
  */
 import { setTimeout as delay } from 'node:timers/promises'
@@ -28,6 +28,7 @@ import {
 import { type LaneDefinition, type SystemDefinition, controlTopicName } from '@sluice/system'
 import type { Pool, PoolClient } from 'pg'
 import { chunks } from './chunk-source.ts'
+import { EventParking } from './event-parking.ts'
 import { LanePublisher } from './lane-publisher.ts'
 import { RefusedEvent } from './refused-event.ts'
 import { createMessageRouter } from './message-routing.ts'
@@ -55,7 +56,7 @@ export interface Relay {
    * Publishes until the signal aborts; then ends its transaction and resolves.
    *
    * @throws SluiceError: SLU-4101 when a newer relay took over, SLU-4102, SLU-4104, SLU-4105 at start; SLU-4203 and SLU-4004 for an
-   *   event that can't be published; SLU-4001, SLU-4003, SLU-4201, SLU-2xxx where a start anew may help
+   *   event that can be neither published nor parked; SLU-4001, SLU-4003, SLU-4201, SLU-2xxx where a start anew may help
    */
   run(signal: AbortSignal): Promise<void>
 }
@@ -117,10 +118,25 @@ async function publishLane(options: RelayOptions, tools: RelayTools, signal: Abo
     const route = await createMessageRouter(system, lane, registry, admin)
     logger.info({ position: String(start.position), clusterId }, 'the relay publishes')
     options.onProgress?.({ kind: 'started', position: start.position })
+    const parking = await EventParking.open(
+      {
+        pool: tools.pool,
+        target: options.pipeline,
+        lane: facts.lane.lane,
+        definition: lane,
+        parkedMax: limits.parkedMax,
+        onParked: (position, reason) => {
+          logger.warn({ code: reason.number, position: String(position), why: reason.why }, 'an event is parked')
+          options.onProgress?.({ kind: 'parked', position, code: reason.number })
+        },
+      },
+      start,
+    )
     const publisher = new LanePublisher(
       {
         producer: tools.producer,
         progress: new ProgressWriter(tools.pool, options.pipeline),
+        parking,
         controlTopic: controlTopicName(system.name, lane.name),
         lane: facts.lane,
         clusterId,
@@ -133,7 +149,7 @@ async function publishLane(options: RelayOptions, tools: RelayTools, signal: Abo
       options,
       tools,
       publisher,
-      chunks({ reader: tools.reader, lane: facts.lane.lane, route, limits }, start.position, start.chain, signal),
+      chunks({ reader: tools.reader, lane: facts.lane.lane, route, limits, parking }, start, signal),
     )
   } finally {
     await admin.close()

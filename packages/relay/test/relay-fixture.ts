@@ -167,7 +167,7 @@ export class RelayFixture {
     const onProgress = (event: RelayEvent): void => {
       events.push(event)
       options.onProgress?.(event)
-      if (event.kind !== 'refused' && event.position >= position) stop.abort()
+      if ((event.kind === 'started' || event.kind === 'published') && event.position >= position) stop.abort()
     }
     await this.relay({ ...options, onProgress }).run(stop.signal)
     return events
@@ -236,27 +236,40 @@ export function order(id: string, note?: string): string {
   return JSON.stringify({ op: 'c', after: orderRow(id, note) })
 }
 
-/** A port whose producer runs a hook before each step of a transaction: a place to fail at. */
+/**
+ * A port whose producer runs a hook before each step of a transaction: a place to die at, after which its relay does nothing more. `control`
+ * is a record that goes by itself.
+ */
 export function hooked(kafka: KafkaPort, hook: (step: 'send' | 'control' | 'commit' | 'committed') => void): KafkaPort {
   return {
     ...kafka,
     transactionalProducer: async (id) => {
       const producer = await kafka.transactionalProducer(id)
+      let isDead = false
+      const at = (step: Parameters<typeof hook>[0]): void => {
+        try {
+          hook(step)
+        } catch (error) {
+          isDead = true
+          throw error
+        }
+      }
       return {
         close: () => producer.close(),
         begin: async () => {
           const transaction = await producer.begin()
-          let sends = 0
           return {
-            abort: () => Promise.reject(new Error('killed')),
+            abort: async () => {
+              if (!isDead) await transaction.abort()
+            },
             send: async (topics) => {
-              hook(sends++ === 0 ? 'send' : 'control')
+              at(topics.every(({ topic }) => topic.endsWith('.control')) ? 'control' : 'send')
               return transaction.send(topics)
             },
             commit: async () => {
-              hook('commit')
+              at('commit')
               await transaction.commit()
-              hook('committed')
+              at('committed')
             },
           }
         },

@@ -57,11 +57,7 @@ describe('a lane of three commits', () => {
     })
     expect(records[0]?.previous).toBe(0n)
     records.slice(1).forEach((r, i) => expect(r.previous).toBe(records[i]?.position))
-    for (const end of last?.partitions ?? []) {
-      const inPartition = (await fixture.messages(end.topic)).filter((m) => m.partition === end.partition)
-      expect(BigInt(inPartition.length)).toBe(end.events)
-      expect(inPartition.at(-1)?.offset).toBe(end.end - 1n)
-    }
+    await expectEndsAsInKafka(fixture)
   })
 
   test('the default headers, and no more', async () => {
@@ -106,21 +102,27 @@ test('a topic with CloudEvents has its binary mode', async () => {
   await fixture.close()
 })
 
-describe.each(['send', 'control', 'commit', 'committed'] as const)('a relay that dies at "%s"', (at) => {
-  test('leaves nothing twice and nothing out', async () => {
+describe.each([
+  ['in one request', 1, ['send', 'commit', 'committed']],
+  ['in several, the control record last', 2, ['send', 'control', 'commit', 'committed']],
+] as const)('a relay that dies while it publishes commits %s', (_how, rows, steps) => {
+  test.each(steps)('leaves nothing twice and nothing out, killed at "%s"', async (at) => {
     const fixture = await RelayFixture.open()
-    for (let n = 0; n < 6; n++) await fixture.commit([{ aggregateKey: String(n % 2), eventData: order(String(n)) }])
+    for (let n = 0; n < 6; n++) {
+      const key = { aggregateKey: String(n % 2) }
+      await fixture.commit(Array.from({ length: rows }, (_, row) => ({ ...key, eventData: order(String(n * rows + row)) })))
+    }
     let deaths = 0
     const kafka = hooked(fixture.kafka, (step) => {
-      if (step === at && deaths++ % 2 === 0) throw new Error('killed')
+      if (step === at && deaths++ % 3 === 0) throw new Error('killed')
     })
-    const limits = { transactionEventsMax: 1 }
+    // A chunk holds one event, and a transaction one commit.
+    const limits = { transactionEventsMax: rows, chunkBytesMax: 1 }
     const attempts = await untilPublished(() => fixture.publishAll({ kafka, limits }))
     expect(attempts).toBeGreaterThan(1)
     const events = await fixture.published()
-    expect(events.map((e) => e.position).sort()).toEqual([1n, 2n, 3n, 4n, 5n, 6n])
-    const last = (await fixture.controlRecords()).at(-1)
-    expect(last?.partitions.reduce((sum, p) => sum + p.events, 0n)).toBe(6n)
+    expect(events.map((e) => Number(e.position)).sort((a, b) => a - b)).toEqual(Array.from({ length: 6 * rows }, (_, i) => i + 1))
+    await expectEndsAsInKafka(fixture)
     await fixture.close()
   })
 })
@@ -173,13 +175,16 @@ test('a relay that is killed inside a large commit goes on inside it', async () 
   await fixture.close()
 })
 
-test('a row that its schema does not hold stops the relay there: all before it is published, the event is named', async () => {
+test('where an event can not be parked either, the relay stops there: all before it is published, the event is named', async () => {
   const fixture = await RelayFixture.open()
   await fixture.commit([{ eventData: order('1') }])
   await fixture.commit([{ eventData: '{"op":"c","after":{"id":"secret-value"}}' }])
   await fixture.commit([{ eventData: order('3') }])
   const refused: RelayEvent[] = []
-  const failed = fixture.publishAll({ onProgress: (e) => e.kind === 'refused' && refused.push(e) })
+  const failed = fixture.publishAll({
+    limits: { parkedMax: 0 },
+    onProgress: (e) => e.kind === 'refused' && refused.push(e),
+  })
   const error = await failed.catch((e: unknown) => e)
   expect(error).toBeInstanceOf(SluiceError)
   expect(error).toMatchObject({ code: 'EVENT_NOT_ENCODABLE', why: 'column id: the stored text is no long' })
@@ -270,6 +275,16 @@ test('how fast a small transaction and a backlog are published', async () => {
   expect(60_000 / seconds).toBeGreaterThan(5_000)
   await fixture.close()
 })
+
+/** The last control record against what a consumer finds in the partitions. */
+async function expectEndsAsInKafka(fixture: RelayFixture): Promise<void> {
+  const partitions = (await fixture.controlRecords()).at(-1)?.partitions ?? []
+  expect(partitions.length).toBeGreaterThan(0)
+  for (const { topic, partition, end, events } of partitions) {
+    const found = (await fixture.messages(topic)).filter((m) => m.partition === partition)
+    expect([found.length, found.at(-1)?.offset]).toEqual([Number(events), end - 1n])
+  }
+}
 
 /** Starts again after each death, as the supervisor does. @returns attempts */
 async function untilPublished(run: () => Promise<unknown>): Promise<number> {

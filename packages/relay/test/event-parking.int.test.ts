@@ -1,0 +1,195 @@
+/** Promise 7 on the way out: an event that can not be published holds back its own key and nobody else. */
+import { randomUUID } from 'node:crypto'
+import type { EventDraft, Uuid } from '@sluice/core'
+import type { KafkaPort } from '@sluice/kafka'
+import type { RelayEvent } from '@sluice/relay'
+import { relayParked, requestRelayParked } from '@sluice/store'
+import { expect, test } from 'vitest'
+import { RelayFixture, hooked, order } from './relay-fixture.ts'
+
+const LONG = 'secret'.repeat(1_000)
+
+interface Aggregates {
+  readonly a: Uuid
+  readonly b: Uuid
+}
+
+function aggregates(): Aggregates {
+  return { a: randomUUID() as Uuid, b: randomUUID() as Uuid }
+}
+
+function change(aggregateId: Uuid, note?: string): Partial<EventDraft> {
+  return { aggregateId, eventData: order('1', note) }
+}
+
+/** A Kafka whose topics take messages of at most 3,000 bytes. */
+function narrow(kafka: KafkaPort): KafkaPort {
+  return {
+    ...kafka,
+    admin: async () => ({ ...(await kafka.admin()), topicConfig: async () => ({ 'max.message.bytes': '3000' }) }),
+  }
+}
+
+async function parkedIn(fixture: RelayFixture): Promise<readonly (readonly [bigint, bigint | null, string | null])[]> {
+  const { lane } = await fixture.record()
+  const rows = await relayParked(fixture.client, lane, { limit: 100 })
+  return rows.map((row) => [row.position, row.waitsFor, row.errorCode])
+}
+
+async function ask(
+  fixture: RelayFixture,
+  command: 'retry' | 'skip',
+  eventId?: string,
+): Promise<{ selected: number; others: number }> {
+  const { lane } = await fixture.record()
+  const selection = eventId === undefined ? {} : { eventId }
+  return requestRelayParked(fixture.client, lane, { command, selection, requestedBy: 'test', reason: null, isDryRun: false })
+}
+
+async function positions(fixture: RelayFixture): Promise<readonly bigint[]> {
+  return (await fixture.published()).map((e) => e.position).sort((x, y) => (x < y ? -1 : 1))
+}
+
+/** Runs a relay until something was published after all. */
+async function publishLate(fixture: RelayFixture, kafka: KafkaPort = fixture.kafka): Promise<void> {
+  const stop = new AbortController()
+  const onProgress = (event: RelayEvent): void => {
+    if (event.kind === 'published') stop.abort()
+  }
+  await fixture.relay({ kafka, onProgress }).run(stop.signal)
+}
+
+/** Two keys; the first event of one is too large, and one more of each follows. */
+async function withParked(): Promise<{ fixture: RelayFixture } & Aggregates> {
+  const fixture = await RelayFixture.open()
+  const { a, b } = aggregates()
+  await fixture.commit([change(a, LONG), change(b)])
+  await fixture.commit([change(a), change(b)])
+  await fixture.publishAll({ kafka: narrow(fixture.kafka) })
+  return { fixture, a, b }
+}
+
+test('it is parked with its error, its key queues behind it, over a restart too, and everything else is published', async () => {
+  const { fixture, a, b } = await withParked()
+  await fixture.commit([change(a), change(b)])
+  await fixture.publishAll({ kafka: narrow(fixture.kafka) })
+  expect(await positions(fixture)).toEqual([2n, 4n, 6n])
+  expect((await fixture.controlRecords()).at(-1)).toMatchObject({ position: 6n })
+  expect(await parkedIn(fixture)).toEqual([
+    [1n, null, 'SLU-4004'],
+    [3n, 1n, null],
+    [5n, 3n, null],
+  ])
+  const { rows } = await fixture.client.query<{ status: string; attempts: number }>(
+    'SELECT status, attempts FROM event_outbox ORDER BY position',
+  )
+  expect(rows.map((row) => [row.status, row.attempts])).toEqual([
+    ['failed', 1],
+    ['published', 1],
+    ['pending', 0],
+    ['published', 1],
+    ['pending', 0],
+    ['published', 1],
+  ])
+  const texts = await fixture.client.query('SELECT k::text FROM relay_parked_events k')
+  expect(JSON.stringify(texts.rows)).not.toContain('secret')
+  await fixture.close()
+})
+
+test('a row that its schema does not hold is parked with names only', async () => {
+  const fixture = await RelayFixture.open()
+  await fixture.commit([{ eventData: '{"op":"c","after":{"id":"secret-value"}}' }, {}])
+  await fixture.publishAll()
+  expect(await positions(fixture)).toEqual([2n])
+  expect(await parkedIn(fixture)).toEqual([[1n, null, 'SLU-4203']])
+  const texts = await fixture.client.query('SELECT k::text FROM relay_parked_events k')
+  expect(JSON.stringify(texts.rows)).not.toContain('secret-value')
+  await fixture.close()
+})
+
+test('a retry publishes the first and then those behind it, in order, and the counts of the control record hold them', async () => {
+  const { fixture, a } = await withParked()
+  const [first] = await relayParked(fixture.client, (await fixture.record()).lane, { limit: 1 })
+  expect(await ask(fixture, 'retry', first!.eventId)).toEqual({ selected: 1, others: 1 })
+  await publishLate(fixture)
+  const ofKey = (await fixture.published()).filter((e) => e.aggregateId === a)
+  expect(ofKey.map((e) => e.position)).toEqual([1n, 3n])
+  expect(await parkedIn(fixture)).toEqual([])
+  const last = (await fixture.controlRecords()).at(-1)
+  expect(last).toMatchObject({ position: 4n, previous: 4n, late: [1n, 3n] })
+  expect(last!.partitions.reduce((sum, p) => sum + p.events, 0n)).toBe(4n)
+  const { rows } = await fixture.client.query('SELECT position, result, command_id FROM relay_parked_results ORDER BY position')
+  expect(rows).toEqual([
+    { position: '1', result: 'published', command_id: '1' },
+    { position: '3', result: 'published', command_id: '1' },
+  ])
+  await fixture.close()
+})
+
+test('what is refused again stays parked with one attempt more, and its key goes on waiting', async () => {
+  const { fixture, a } = await withParked()
+  await ask(fixture, 'retry')
+  await fixture.commit([change(a)])
+  await fixture.publishAll({ kafka: narrow(fixture.kafka) })
+  const { lane } = await fixture.record()
+  const parked = await relayParked(fixture.client, lane, { limit: 10 })
+  expect(parked.map((p) => [p.position, p.waitsFor, p.attempts, p.requested])).toEqual([
+    [1n, null, 2, null],
+    [3n, 1n, 0, null],
+    [5n, 3n, 0, null],
+  ])
+  await fixture.close()
+})
+
+test('killed after the commit of a retry and before it is noted, nothing is published twice', async () => {
+  const { fixture } = await withParked()
+  await ask(fixture, 'retry')
+  const killed = hooked(fixture.kafka, (step) => {
+    if (step === 'committed') throw new Error('killed')
+  })
+  await expect(publishLate(fixture, killed)).rejects.toThrow('killed')
+  expect(await parkedIn(fixture)).toHaveLength(2)
+  await fixture.commit([{}])
+  await fixture.publishAll()
+  expect(await positions(fixture)).toEqual([1n, 2n, 3n, 4n, 5n])
+  expect(await parkedIn(fixture)).toEqual([])
+  await fixture.close()
+})
+
+test('killed before the commit that passes it over, it is tried again and not parked for a transaction that never was', async () => {
+  const fixture = await RelayFixture.open()
+  const { a, b } = aggregates()
+  await fixture.commit([change(a, LONG), change(b)])
+  const killed = hooked(narrow(fixture.kafka), (step) => {
+    if (step === 'commit') throw new Error('killed')
+  })
+  await expect(fixture.publishAll({ kafka: killed })).rejects.toThrow('killed')
+  await fixture.publishAll()
+  expect(await positions(fixture)).toEqual([1n, 2n])
+  expect(await parkedIn(fixture)).toEqual([])
+  await fixture.close()
+})
+
+test('a skipped event is never published; those behind it are', async () => {
+  const { fixture } = await withParked()
+  const [first] = await relayParked(fixture.client, (await fixture.record()).lane, { limit: 1 })
+  await ask(fixture, 'skip', first!.eventId)
+  await publishLate(fixture)
+  expect(await positions(fixture)).toEqual([2n, 3n, 4n])
+  expect(await parkedIn(fixture)).toEqual([])
+  await fixture.close()
+})
+
+test('a truncate closes what is parked of its table', async () => {
+  const { fixture, a } = await withParked()
+  await fixture.commit([{ eventData: '{"op":"t"}', eventType: 'OrderTruncated' }, change(a)])
+  await fixture.publishAll({ kafka: narrow(fixture.kafka) })
+  expect(await positions(fixture)).toEqual([2n, 4n, 5n, 6n])
+  expect(await parkedIn(fixture)).toEqual([])
+  const { rows } = await fixture.client.query('SELECT position, result FROM relay_parked_results ORDER BY position')
+  expect(rows).toEqual([
+    { position: '1', result: 'closed' },
+    { position: '3', result: 'closed' },
+  ])
+  await fixture.close()
+})
