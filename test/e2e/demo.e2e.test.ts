@@ -1,6 +1,47 @@
 /** `npm run demo`, small: the report that the documentation promises, equal sides, and nothing left running. */
-import { expect, test } from 'vitest'
-import { runSluice } from '../harness/sluice-process.ts'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterEach, expect, test } from 'vitest'
+import { SluiceProcess, runSluice } from '../harness/sluice-process.ts'
+import { waitUntil } from '../harness/wait-until.ts'
+
+const LIMIT_MS = 180_000
+
+const folders: string[] = []
+const started: SluiceProcess[] = []
+
+afterEach(async () => {
+  for (const child of started.splice(0)) await child.stop()
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
+})
+
+/** A folder for temporary files of one demo, so that what it leaves can be seen. Servers may run as another user. */
+function temporaryFolder(): string {
+  const folder = mkdtempSync(path.join(tmpdir(), 'sluice-test-'))
+  chmodSync(folder, 0o711)
+  folders.push(folder)
+  return folder
+}
+
+function startDemo(args: readonly string[], temporary: string): SluiceProcess {
+  const child = new SluiceProcess(['demo', ...args], { NO_COLOR: '1', TMPDIR: temporary })
+  started.push(child)
+  return child
+}
+
+/** Waits for a line of talk. */
+function said(child: SluiceProcess, pattern: RegExp): Promise<RegExpExecArray> {
+  return waitUntil(String(pattern), LIMIT_MS, async () => {
+    if (!child.isRunning) throw new Error(`the demo ended: ${child.stderr}`)
+    return pattern.exec(child.stderr)
+  })
+}
+
+/** Run folders of servers and demos that are still there. */
+function runsIn(temporary: string): readonly string[] {
+  return readdirSync(temporary, { recursive: true, encoding: 'utf8' }).filter((name) => /^sluice-\d+\/run-[^/]+$/.test(name))
+}
 
 interface DemoReport {
   readonly system: string
@@ -47,6 +88,44 @@ test('the demo splits the monolith under a workload and ends equal', async () =>
       expect(table.sourceRows, `${service}.${table.table} has rows`).toBeGreaterThan(0)
     }
   }
+})
+
+test('a kept demo shows its report, can be looked at, and ends with its verdict on Ctrl-C, leaving nothing', async () => {
+  const temporary = temporaryFolder()
+  const demo = startDemo(['--keep', '--rows', '300', '--json'], temporary)
+  const [, settings = ''] = await said(demo, /^ {2}set -a; \. (\S+); set \+a$/m)
+  await said(demo, /^Ctrl-C ends it/m)
+  const envelope = JSON.parse(demo.stdout) as { readonly ok: boolean; readonly result: DemoReport }
+  expect(envelope).toMatchObject({ ok: true, result: { equal: true } })
+
+  const env = Object.fromEntries([...readFileSync(settings, 'utf8').matchAll(/^(\w+)='(.*)'$/gm)].map((m) => [m[1]!, m[2]!]))
+  expect(env).toMatchObject({ SLUICE_SYSTEM: 'medcontracthub' })
+  const events = await runSluice(['--settings', settings, 'events', '--limit', '3', '--json'], {})
+  expect(events.code, events.stderr).toBe(0)
+  const listed = JSON.parse(events.stdout) as { result: { events: { correlationId: string }[] } }
+  expect(listed.result.events).toHaveLength(3)
+  const trace = await runSluice(['trace', listed.result.events[0]!.correlationId, '--json'], env)
+  expect(trace.code, trace.stderr).toBe(0)
+  const status = await runSluice(['--settings', settings, 'status', '--json'], {})
+  expect(status.code, status.stderr).toBe(0)
+  const { lanes } = (JSON.parse(status.stdout) as { result: { lanes: { store: { value: { position: string } } }[] } }).result
+  expect(lanes.reduce((sum, lane) => sum + Number(lane.store.value.position), 0)).toBe(envelope.result.events.stored)
+
+  demo.kill('SIGINT')
+  expect(await demo.exit).toEqual({ code: 0, signal: null })
+  expect(demo.stderr).not.toMatch(/Warning/)
+  expect(existsSync(settings)).toBe(false)
+  expect(runsIn(temporary)).toEqual([])
+})
+
+test('kill -9 of the demo: its servers end, and logs and settings go with them', async () => {
+  const temporary = temporaryFolder()
+  const demo = startDemo(['--keep', '--rows', '100'], temporary)
+  await said(demo, /^\. migrating/m)
+  expect(runsIn(temporary)).toHaveLength(1)
+  demo.kill('SIGKILL')
+  await demo.exit
+  await waitUntil('nothing to be left', LIMIT_MS, async () => runsIn(temporary).length === 0)
 })
 
 test('a command that was misspelt: exit 2, with the right one', async () => {
