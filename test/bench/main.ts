@@ -3,7 +3,7 @@
  *
  *   --json            one JSON object a scenario, a line each
  *   --only NAME,...   reader, backlog, latency, load, transaction
- *   --rows N          rows of reader and backlog; default 300,000
+ *   --rows N          rows of reader and backlog (default 300,000), and of transaction (500,000)
  */
 import { parseArgs } from 'node:util'
 import { startTestServers } from '../harness/test-servers.ts'
@@ -21,15 +21,15 @@ const LATENCY_ROWS_PER_SECOND = 500
 const LATENCY_SECONDS = 30
 
 const { values } = parseArgs({
-  options: { json: { type: 'boolean', default: false }, only: { type: 'string' }, rows: { type: 'string', default: '300000' } },
+  options: { json: { type: 'boolean', default: false }, only: { type: 'string' }, rows: { type: 'string' } },
 })
-const rows = Number(values.rows)
+const rows = Number(values.rows ?? 300_000)
 const scenarios: Readonly<Record<string, (system: TestSystem) => Promise<BenchResult>>> = {
   reader: (system) => readerAlone(system, rows),
   backlog: (system) => backlog(system, rows),
   latency: (system) => latency(system, LATENCY_ROWS_PER_SECOND, LATENCY_SECONDS),
   load: (system) => initialLoad(system, 1_000_000),
-  transaction: (system) => largeTransaction(system, 500_000),
+  transaction: (system) => largeTransaction(system, Number(values.rows ?? 500_000)),
 }
 const wanted = values.only?.split(',') ?? Object.keys(scenarios)
 const unknown = wanted.filter((name) => !Object.hasOwn(scenarios, name))
