@@ -8,7 +8,7 @@ import { type HealthCheck, type Logger, isSluiceError, toSluiceError } from '@sl
 import { connect, toPostgresError } from '@sluice/postgres'
 import type { OnDatabase, Sample } from './samples/sample.ts'
 
-const INTERVAL_MS = 5_000
+const INTERVAL_MS = 10_000
 const STATEMENT_TIMEOUT_MS = 5_000
 
 export interface StageSampler {
