@@ -22,7 +22,7 @@ export interface ControlRecord {
   readonly lane: LaneId
   readonly laneName: string
   readonly epoch: Uuid
-  /** Every event up to this position is in the topics. */
+  /** Every event up to this position is in the topics, or parked at the relay. */
   readonly position: PositionNumber
   /** Position of the record before this one. Less than the last one read where compaction removed records between. */
   readonly previous: PositionNumber
@@ -33,6 +33,11 @@ export interface ControlRecord {
   readonly head: string
   /** All partitions of the lane that ever got an event. */
   readonly partitions: readonly PartitionEnd[]
+  /**
+   * Events at or below `previous` that this transaction published: they had been parked. In the counts of `partitions` they are from
+   * here on.
+   */
+  readonly late?: readonly PositionNumber[]
   /** Kafka's own cluster id, so that a store never meets another cluster's topics unawares. */
   readonly clusterId: string
 }
@@ -47,7 +52,8 @@ export function parseControlRecord(text: string): ControlRecord {
   try {
     const raw = JSON.parse(text) as Record<string, unknown>
     const partitions = raw['partitions']
-    if (!Array.isArray(partitions)) throw new TypeError('partitions is not a list')
+    const late = raw['late'] ?? []
+    if (!Array.isArray(partitions) || !Array.isArray(late)) throw new TypeError('partitions or late is not a list')
     return {
       lane: laneId(Number(raw['lane'])),
       laneName: textOf(raw, 'laneName'),
@@ -64,6 +70,7 @@ export function parseControlRecord(text: string): ControlRecord {
         end: offsetOf(textOf(p, 'end')),
         events: BigInt(textOf(p, 'events')),
       })),
+      ...(late.length === 0 ? {} : { late: late.map((position) => positionNumber(String(position))) }),
     }
   } catch (cause) {
     throw new SluiceError('CONTROL_RECORD_INVALID', {

@@ -27,8 +27,8 @@ const SOCKET_FAULTS = new Set([
 
 /** Classes and codes that pass by themselves: connection, rollback, resources, shutdown, lock not available. */
 const TRANSIENT = [/^08/, /^40/, /^53/, /^55P03$/, /^57P0[1-5]$/, /^57014$/, /^58/]
-/** Data exceptions, constraint violations, and a value that a type or trigger refuses. */
-const PERMANENT = [/^22/, /^23/, /^44/, /^P0001$/]
+/** Data exceptions, constraint violations, a value too large for its index, and what a type or trigger refuses. */
+const PERMANENT = [/^22/, /^23/, /^44/, /^54000$/, /^P000[1-4]$/]
 
 export function sqlStateOf(error: unknown): string | undefined {
   return error instanceof pg.DatabaseError ? error.code : undefined
@@ -107,7 +107,9 @@ function describe(error: unknown, state: string | undefined, target: PostgresTar
   if (isConnectionFault(error)) {
     const isLost =
       error instanceof Error &&
-      /terminated|ECONNRESET|EPIPE|connection error|closed/.test(`${error.message} ${String('code' in error ? error.code : '')}`)
+      /terminated|terminating|ECONNRESET|EPIPE|connection error|closed/.test(
+        `${error.message} ${String('code' in error ? error.code : '')}`,
+      )
     return [
       isLost ? 'POSTGRES_CONNECTION_LOST' : 'POSTGRES_UNREACHABLE',
       {
@@ -145,7 +147,7 @@ function connectionText(error: unknown): string {
 /** A data error's message holds values (`invalid input syntax for type integer: "…"`): only names are told. */
 function dataErrorText(error: unknown, state: string): string {
   if (!(error instanceof pg.DatabaseError)) return `SQLSTATE ${state}`
-  if (!/^(22|23|44|P0001)/.test(state)) return `SQLSTATE ${state}: ${error.message}`
+  if (!/^(22|23|44|54000|P000[1-4])/.test(state)) return `SQLSTATE ${state}: ${error.message}`
   const { table, column, constraint } = refusedBy(error)
   const names = [table && `table ${table}`, column && `column ${column}`, constraint && `constraint ${constraint}`].filter(
     Boolean,

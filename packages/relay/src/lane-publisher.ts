@@ -21,6 +21,7 @@ import {
 import type { KafkaTransaction, SentBatch, TopicMessages, TransactionalProducer } from '@sluice/kafka'
 import type { LaneRecord } from '@sluice/store'
 import type { Chunk } from './chunk-source.ts'
+import type { EventParking } from './event-parking.ts'
 import { expectedBatches, landedAsExpected } from './expected-batches.ts'
 import type { ProgressWriter } from './progress-writer.ts'
 import { advanceEnds } from './published-ends.ts'
@@ -31,6 +32,7 @@ import { RefusedEvent } from './refused-event.ts'
 export interface LanePublisherOptions {
   readonly producer: TransactionalProducer
   readonly progress: ProgressWriter
+  readonly parking: EventParking
   readonly controlTopic: string
   readonly lane: LaneRecord
   readonly clusterId: string
@@ -119,15 +121,17 @@ export class LanePublisher {
   }
 
   async #commit(open: OpenTransaction, chunk: Chunk, ends: readonly PartitionEnd[]): Promise<void> {
+    const { lane, progress, parking, clusterId, onProgress } = this.#options
     await open.kafka.commit()
-    const { lane, progress, clusterId, onProgress } = this.#options
+    await parking.published(chunk.late)
     const position = chunk.plan.through
     const first = positionNumber(this.#position + 1n)
     this.#open = null
     this.#ends = ends
     this.#position = position
     const elapsedMs = performance.now() - open.startedAtMs
-    progress.add({ lane: lane.lane, first, last: position, clusterId, serviceName: 'relay', elapsedMs })
+    // What was parked is published without moving the position.
+    if (position >= first) progress.add({ lane: lane.lane, first, last: position, clusterId, serviceName: 'relay', elapsedMs })
     const { committedAtMicros } = chunk
     onProgress?.({ kind: 'published', events: open.events, position, elapsedMs, committedAtMicros })
   }
@@ -139,7 +143,7 @@ export class LanePublisher {
     return { topic: controlTopic, messages: [{ partition: 0, key, value, headers: {}, timestampMs: Date.now() }] }
   }
 
-  #controlRecord({ plan }: Chunk, partitions: readonly PartitionEnd[]): ControlRecord {
+  #controlRecord({ plan, late }: Chunk, partitions: readonly PartitionEnd[]): ControlRecord {
     const { lane, clusterId } = this.#options
     return {
       lane: lane.lane,
@@ -152,6 +156,7 @@ export class LanePublisher {
       head: plan.chain.head,
       partitions,
       clusterId,
+      ...(late.length === 0 ? {} : { late }),
     }
   }
 }

@@ -40,7 +40,7 @@ async function ask(
   fixture: RelayFixture,
   command: 'retry' | 'skip',
   eventId?: string,
-): Promise<{ selected: number; others: number }> {
+): Promise<{ readonly selected: number; readonly others: number }> {
   const { lane } = await fixture.record()
   const selection = eventId === undefined ? {} : { eventId }
   return requestRelayParked(fixture.client, lane, { command, selection, requestedBy: 'test', reason: null, isDryRun: false })
@@ -110,7 +110,7 @@ test('a row that its schema does not hold is parked with names only', async () =
 test('a retry publishes the first and then those behind it, in order, and the counts of the control record hold them', async () => {
   const { fixture, a } = await withParked()
   const [first] = await relayParked(fixture.client, (await fixture.record()).lane, { limit: 1 })
-  expect(await ask(fixture, 'retry', first!.eventId)).toEqual({ selected: 1, others: 1 })
+  expect(await ask(fixture, 'retry', first!.eventId)).toMatchObject({ selected: 1, others: 1 })
   await publishLate(fixture)
   const ofKey = (await fixture.published()).filter((e) => e.aggregateId === a)
   expect(ofKey.map((e) => e.position)).toEqual([1n, 3n])

@@ -8,6 +8,7 @@ export { type EventReaderOptions, createEventReader } from './stored-event-reade
 export * from './aggregate-topics.ts'
 export * from './load-state.ts'
 export * from './parked-messages.ts'
+export * from './relay-parking.ts'
 export * from './relay-state.ts'
 export * from './straggler-keys.ts'
 export { type ChainBreak, type ChainReport } from './chain-report.ts'

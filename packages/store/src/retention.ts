@@ -25,7 +25,8 @@ export interface DroppedEvents {
 const LOG_ROWS = 10_000
 
 /**
- * Drops whole partitions of a lane whose events all lie below `below` and are published.
+ * Drops whole partitions of a lane whose events all lie below `below` and are published: what is parked at the relay is kept, with
+ * all that came after it.
  *
  * @throws SluiceError SLU-3103 if the link that closes the stretch is missing: then nothing is dropped.
  */
@@ -67,6 +68,7 @@ async function markPartitions(client: ClientBase, lane: LaneId, below: PositionN
     `UPDATE event_partitions SET drop_begun_at = now()
      WHERE lane = $1 AND drop_begun_at IS NULL AND last_position < $2
        AND last_position <= (SELECT position FROM relay_progress WHERE lane = $1)
+       AND NOT EXISTS (SELECT FROM relay_parked_events k WHERE k.lane = $1 AND k.position <= event_partitions.last_position)
      RETURNING last_position::text AS last`,
     [lane, String(below)],
   )
