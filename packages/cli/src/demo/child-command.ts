@@ -8,6 +8,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { SluiceError } from '@sluice/core'
 import { NODE_FLAGS } from '../node-flags.ts'
+import { loggedErrors } from './logged-errors.ts'
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url))
 const STOP_TIMEOUT_MS = 25_000
@@ -56,6 +57,11 @@ export class ChildCommand {
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_TIMEOUT_MS)
     await this.#ended
     clearTimeout(timer)
+  }
+
+  /** Errors of its engines, each with the child's name. */
+  errors(): readonly string[] {
+    return loggedErrors(readFileSync(this.logFile, 'utf8')).map((error) => `${this.name}: ${error}`)
   }
 
   /** The end of its log. */

@@ -9,6 +9,7 @@
  */
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { SluiceError, isSluiceError } from '@sluice/core'
 import medcontracthub from '@sluice/medcontracthub'
 import type { SystemDefinition } from '@sluice/system'
 import type { CommandContext } from '../command.ts'
@@ -52,9 +53,18 @@ export async function runDemo(context: CommandContext, options: DemoRun): Promis
     if (!options.isKept) return outcome
     isStaying = true
     return { ...outcome, stay: () => Promise.race([stayUntilSignal(context, place), ...failures]).finally(cleanUp) }
+  } catch (error) {
+    throw withErrorsOf(children, error)
   } finally {
     if (!isStaying) await cleanUp()
   }
+}
+
+/** A stage that does not move says why in its log: other engines of its process go on, so that it does not end. */
+function withErrorsOf(children: readonly ChildCommand[], error: unknown): unknown {
+  if (!isSluiceError(error, 'BARRIER_NOT_REACHED')) return error
+  const why = [error.why, ...children.flatMap((child) => child.errors())].join('\n')
+  return new SluiceError(error.code, { what: error.what, why, ways: error.ways, cause: error })
 }
 
 /** Every stage as a process of its own. */
