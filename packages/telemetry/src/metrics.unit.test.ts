@@ -7,6 +7,7 @@ const PAGE = new URL('../../../docs/operations.md', import.meta.url)
 test('the page on operations names every metric, and none that there is not', async () => {
   const text = await createMetrics({ role: 'all', version: '0', revision: '0' }).render()
   const declared = [...text.matchAll(/^# TYPE (\S+)/gm)].map((match) => match[1])
-  const named = [...readFileSync(PAGE, 'utf8').matchAll(/`(sluice_[a-z_]+)`/g)].map((match) => match[1])
+  const rows = readFileSync(PAGE, 'utf8').match(/^\| `sluice_.*$/gm) ?? []
+  const named = rows.flatMap((row) => [...row.matchAll(/`(sluice_[a-z_]+)`/g)].map((match) => match[1]))
   expect([...new Set(named)].toSorted()).toEqual(declared.toSorted())
 })
