@@ -3,49 +3,9 @@
  * column, on every way a value takes, and looked for in everything that Sluice keeps.
  */
 import { expect, test } from 'vitest'
+import { insertPerson, person, secretsOf } from './planted-people.ts'
 import { plantedInDatabase, plantedInText, plantedInTopics } from './planted-values.ts'
 import { PrivatePipeline } from './private-pipeline.ts'
-
-/** Text that a TOAST value is made of: longer than a page keeps in line. */
-const LONG = ' and so on'.repeat(400)
-
-interface Person {
-  readonly code: string
-  readonly account: number
-  readonly name: string
-  readonly bio: string
-  readonly card: string
-  readonly email: string
-  readonly iban: string
-  readonly city: string
-}
-
-function person(tag: string, account: number, city = `CLEAR-city-${tag}`): Person {
-  const planted = (what: string): string => `PLANTED-${what}-${tag}`
-  return {
-    code: planted('code'),
-    account,
-    name: planted('name'),
-    bio: planted('bio'),
-    card: `${planted('card')}-1234`,
-    email: planted('email'),
-    iban: planted('iban'),
-    city,
-  }
-}
-
-const secretsOf = ({ code, name, bio, card, email, iban }: Person): readonly string[] => [code, name, bio, card, email, iban]
-
-async function insertPerson(
-  client: { query(text: string, values: readonly unknown[]): Promise<unknown> },
-  p: Person,
-): Promise<void> {
-  await client.query(
-    `INSERT INTO people (code, account, full_name, born, salary, bio, card, email, iban, city)
-     VALUES ($1, $2, $3, '1911-03-17', 98765.43, $4, $5, $6, $7, $8)`,
-    [p.code, p.account, p.name, p.bio + LONG, p.card, p.email, p.iban, p.city],
-  )
-}
 
 test('planted values of private columns are found nowhere behind the reader, and clear ones are found', async () => {
   await using pipeline = await PrivatePipeline.open('privacy_capture')

@@ -5,10 +5,12 @@
  *   SLUICE_MONOLITH_URL  SLUICE_PIPELINE_URL  SLUICE_<SERVICE>_URL  KAFKA_BROKERS  SCHEMA_REGISTRY_URL
  *   KAFKA_SSL  KAFKA_SSL_CA_FILE  KAFKA_SASL_MECHANISM  KAFKA_SASL_USERNAME  KAFKA_SASL_PASSWORD
  *   SCHEMA_REGISTRY_USERNAME  SCHEMA_REGISTRY_PASSWORD
+ *   SLUICE_MASTER_KEY  SLUICE_KEYS_URL (the pipeline database, as a role that reads keys only)
  */
 import { readFileSync } from 'node:fs'
 import { SluiceError } from '@sluice/core'
 import { type PostgresTarget, postgresTarget } from '@sluice/postgres'
+import { type KeyAccess, type MasterKeys, parseMasterKeys } from '@sluice/privacy'
 import type { SystemDefinition } from '@sluice/system'
 import { z } from 'zod'
 
@@ -32,6 +34,9 @@ export interface DeploymentNeeds {
   readonly services?: readonly string[]
   readonly kafka?: boolean
   readonly registry?: boolean
+  /** Keys of private columns, where they are set: who needs them says so. */
+  readonly masterKeys?: boolean
+  readonly keys?: boolean
 }
 
 const SASL_MECHANISMS = ['plain', 'scram-sha-256', 'scram-sha-512'] as const
@@ -77,6 +82,8 @@ export interface Deployment {
   readonly services: Readonly<Record<string, PostgresTarget>>
   readonly kafka: KafkaSettings
   readonly registry: RegistrySettings
+  readonly masterKeys: MasterKeys | null
+  readonly keys: KeyAccess | null
 }
 
 /** What was asked for; asking for something that was not is a mistake in the command. */
@@ -101,6 +108,8 @@ export function readDeployment<const Needs extends DeploymentNeeds>(
   )
   if (needs.kafka) deployment.kafka = kafkaSettings(reader)
   if (needs.registry) deployment.registry = registrySettings(reader)
+  if (needs.masterKeys) deployment.masterKeys = reader.masterKeys()
+  if (needs.keys) deployment.keys = reader.keyAccess()
   reader.assertComplete()
   // Every field that was needed is set: assertComplete throws otherwise.
   return deployment as PartialDeployment & { readonly [K in keyof Needs & keyof Deployment]: Deployment[K] }
@@ -167,6 +176,26 @@ class SettingReader {
       }
     }
     return { name: target, config: {}, database: '', display: '' }
+  }
+
+  /** Null if they are not set. */
+  masterKeys(): MasterKeys | null {
+    const text = this.#text('SLUICE_MASTER_KEY')
+    if (typeof text !== 'string') return null
+    try {
+      return parseMasterKeys(text, 'SLUICE_MASTER_KEY')
+    } catch (error) {
+      if (!(error instanceof SluiceError)) throw error
+      this.#invalid.push(error)
+      return null
+    }
+  }
+
+  /** Null if no master key is set: then there is nothing to open keys with. */
+  keyAccess(): KeyAccess | null {
+    const master = this.masterKeys()
+    if (!master) return null
+    return { master, target: this.database(this.#text('SLUICE_KEYS_URL') === undefined ? 'pipeline' : 'keys') }
   }
 
   setting<Name extends SettingName>(name: Name, isRequired: boolean): z.output<(typeof settings)[Name]> | undefined {

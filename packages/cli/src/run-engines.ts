@@ -129,6 +129,8 @@ function needsOf(plan: EnginePlan): DeploymentNeeds {
     services: [...new Set(services)],
     kafka: usesKafka,
     registry: usesKafka,
+    masterKeys: plan.readers.length > 0,
+    keys: plan.projectors.length > 0,
   }
 }
 
@@ -166,7 +168,8 @@ function readerEngine(
     name: `reader ${lane.name}`,
     create: async (signs) => {
       const onProgress = both(count, readerSigns(signs))
-      return createReader({ system, lane, source, pipeline, logger: own, onProgress })
+      const masterKeys = given(deployment.masterKeys)
+      return createReader({ system, lane, source, pipeline, masterKeys, logger: own, onProgress })
     },
   }
 }
@@ -211,7 +214,8 @@ function projectorEngine(
     create: async (signs) => {
       const onProgress = both(count, projectorSigns(signs))
       const decoder = createEventDecoder(registry, system)
-      return createProjector({ system, service, target, kafka, decoder, logger: own, onProgress })
+      const keys = given(deployment.keys)
+      return createProjector({ system, service, target, kafka, decoder, keys, logger: own, onProgress })
     },
   }
 }

@@ -5,7 +5,7 @@ import type { CapturedTable, PrivacyRule } from '@sluice/system'
 import type pg from 'pg'
 import { openCheckpointKey, sealCheckpointKey } from './checkpoint-key.ts'
 import { type ColumnCapture, columnCapture } from './column-capture.ts'
-import { type MasterKeys, masterKeyMissing } from './master-keys.ts'
+import { type MasterKeys, requireMasterKeys } from './master-keys.ts'
 import { hasTokens, sealTexts } from './seal-texts.ts'
 import { SubjectKeys } from './subject-keys.ts'
 import { type SystemKeys, readSystemKeys } from './system-secret.ts'
@@ -34,11 +34,11 @@ export class Capture {
 
   /** @throws SluiceError SLU-8001, SLU-8002, SLU-2001 to SLU-2003 */
   static async open(options: CaptureOptions): Promise<Capture> {
-    const { system, tables, pipeline, master, applicationName } = options
+    const { system, tables, pipeline, applicationName } = options
     const has = (kind: PrivacyRule['kind']): boolean =>
       tables.some((table) => Object.values(table.privacy).some((rule) => rule.kind === kind))
     if (!has('hash') && !has('encrypt')) return new Capture(pipeline, null, null, null)
-    if (!master) throw masterKeyMissing(`columns of system "${system}" are hashed or encrypted`)
+    const master = requireMasterKeys(options.master, `columns of system "${system}" are hashed or encrypted`)
     const client = await connect(pipeline, { applicationName })
     try {
       const keys = await readSystemKeys(client, system, master, { mayMake: true })

@@ -9,9 +9,13 @@
 import { type Operation, type RowText, SluiceError } from '@sluice/core'
 import { type CapturedTable, type ServiceDefinition, qualifiedName } from '@sluice/system'
 import type { ClientBase } from 'pg'
+import { erasedInPipeline } from './erasure.ts'
 import { type KeyAccess, KeyConnection } from './key-access.ts'
+import type { MasterKeys } from './master-keys.ts'
 import { type CapturedValue, openValue, parseCapturedValue } from './sealed-value.ts'
+import { eraseInService, erasedInService } from './service-erasure.ts'
 import { SubjectKeys } from './subject-keys.ts'
+import { readSystemKeys } from './system-secret.ts'
 
 interface GrantedColumn {
   readonly name: string
@@ -30,12 +34,18 @@ export interface RowEvent {
 
 export class GrantedColumns {
   readonly #system: string
+  readonly #service: string
+  readonly #definition: ServiceDefinition
+  readonly #master: MasterKeys
   readonly #byAggregate: ReadonlyMap<string, readonly GrantedColumn[]>
   readonly #keys: SubjectKeys
   readonly #connection: KeyConnection
 
   constructor(system: string, service: string, definition: ServiceDefinition, access: KeyAccess) {
     this.#system = system
+    this.#service = service
+    this.#definition = definition
+    this.#master = access.master
     const columns = (definition.decrypt ?? []).flatMap(({ table, columns: granted }) =>
       Object.entries(granted).map(([name, placeholder]) => ({
         aggregateType: table.aggregateType,
@@ -86,6 +96,26 @@ export class GrantedColumns {
     })
   }
 
+  /**
+   * Gives the service database the erasures that the pipeline database has and it lacks: a copy of it that is older than an
+   * erasure has clear values again. To be called before the service is used.
+   *
+   * @throws SluiceError SLU-8010 if the pipeline database is the older copy: then destroyed keys are back
+   */
+  async applyErasures(client: ClientBase): Promise<number> {
+    const [keys, inPipeline] = await this.#connection.use(async (keyClient) => [
+      await readSystemKeys(keyClient, this.#system, this.#master, { mayMake: false }),
+      await erasedInPipeline(keyClient, this.#system),
+    ])
+    const inService = await erasedInService(client, this.#system)
+    const back = [...inService].filter((id) => !inPipeline.has(id))
+    if (back.length > 0) throw erasuresMissing(this.#service, back.length)
+    const missing = [...inPipeline].filter((id) => !inService.has(id))
+    if (keys === null || missing.length === 0) return 0
+    await eraseInService(client, this.#definition, keys, missing)
+    return missing.length
+  }
+
   async close(): Promise<void> {
     await this.#connection.close()
   }
@@ -102,6 +132,14 @@ export class GrantedColumns {
       }
     }
   }
+}
+
+function erasuresMissing(service: string, count: number): SluiceError {
+  return new SluiceError('ERASURES_MISSING', {
+    what: 'the pipeline database is older than an erasure',
+    why: `service "${service}" remembers ${count} erased subjects whose keys the pipeline database has`,
+    ways: ['sluice erase --recorded    destroys those keys again, then start the projector'],
+  })
 }
 
 function revealed(

@@ -76,9 +76,10 @@ export function masterKeyOf(wrapped: string): string {
   return wrapped.slice(0, Math.max(0, wrapped.indexOf('.')))
 }
 
-/** What is said where a definition needs keys and none were given. */
-export function masterKeyMissing(why: string): SluiceError {
-  return new SluiceError('MASTER_KEY_MISSING', { what: 'SLUICE_MASTER_KEY is not set', why, ways: [WAY] })
+/** @param why What needs them. @throws SluiceError SLU-8001 if none were given */
+export function requireMasterKeys(master: MasterKeys | null, why: string): MasterKeys {
+  if (master) return master
+  throw new SluiceError('MASTER_KEY_MISSING', { what: 'SLUICE_MASTER_KEY is not set', why, ways: [WAY] })
 }
 
 function invalid(origin: string, why: string): SluiceError {

@@ -1,6 +1,5 @@
 /** Events as the service's projections may see them: granted columns in the clear, the others in their captured form. */
-import { SluiceError } from '@sluice/core'
-import { GrantedColumns, type KeyAccess } from '@sluice/privacy'
+import { GrantedColumns, type KeyAccess, requireMasterKeys } from '@sluice/privacy'
 import type { SystemDefinition } from '@sluice/system'
 import type { ClientBase } from 'pg'
 import type { BatchEvent } from './batch.ts'
@@ -10,12 +9,8 @@ import type { ProjectionPlan } from './projection-plan.ts'
 export function grantedColumnsOf(system: SystemDefinition, service: string, keys: KeyAccess | null): GrantedColumns | null {
   const definition = system.services[service]
   if (!definition?.decrypt || definition.decrypt.length === 0) return null
-  if (keys) return new GrantedColumns(system.name, service, definition, keys)
-  throw new SluiceError('MASTER_KEY_MISSING', {
-    what: 'SLUICE_MASTER_KEY is not set',
-    why: `service "${service}" is granted encrypted columns`,
-    ways: ['give the projector the master key that the reader has, in SLUICE_MASTER_KEY or SLUICE_MASTER_KEY_FILE'],
-  })
+  const master = requireMasterKeys(keys?.master ?? null, `service "${service}" is granted encrypted columns`)
+  return keys && new GrantedColumns(system.name, service, definition, { ...keys, master })
 }
 
 /** @param client The transaction in which the events take effect; what was parked keeps the captured form. */

@@ -65,6 +65,7 @@ async function runProjector(options: ProjectorOptions, signal: AbortSignal): Pro
   const onProgress = options.onProgress ?? (() => undefined)
   const granted = grantedColumnsOf(system, service, options.keys ?? null)
   const plan = await readPlan(system, service, target, granted)
+  if (granted) await applyErasures(granted, target, logger)
   const session = new ConsumerSession({
     service,
     groupId: consumerGroupOf(system, service),
@@ -138,6 +139,19 @@ async function readPlan(
       ways: ['sluice provision'],
       cause: error,
     })
+  } finally {
+    await client.end()
+  }
+}
+
+/** Before the service is opened to events: an older copy of it would have clear values of erased subjects. */
+async function applyErasures(granted: GrantedColumns, target: PostgresTarget, logger: Logger): Promise<void> {
+  const client = await connect(target, { applicationName: 'sluice projector' })
+  try {
+    const subjects = await granted.applyErasures(client)
+    if (subjects > 0) logger.warn({ subjects }, 'the database lacked erasures, which were applied again')
+  } catch (error) {
+    throw toPostgresError(error, target)
   } finally {
     await client.end()
   }

@@ -111,7 +111,7 @@ async function work(context: CommandContext, input: CommandInput, command: Parke
     }
   }
   if (command === 'skip') assertConfirmed(plan, called, options)
-  const { registry } = readDeployment(context.environment, system, { registry: true })
+  const { registry, keys } = readDeployment(context.environment, system, { registry: true, keys: true })
   const phase = context.progress.phase(`${command} in ${service}`)
   const outcome = await workOnParked(
     {
@@ -119,6 +119,7 @@ async function work(context: CommandContext, input: CommandInput, command: Parke
       service,
       target,
       decoder: createEventDecoder(registryOf(registry), system),
+      keys,
       signal: context.signal,
       onProgress: (done) => phase.update(`${formatCount(done)} of ${formatCount(plan.selected + plan.others)} events`),
     },
