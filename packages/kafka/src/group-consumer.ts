@@ -21,6 +21,8 @@ export interface GroupConsumerOptions {
   readonly groupId: string
   readonly topics: readonly string[]
   readonly assignment: 'single' | 'shared'
+  /** @default none */
+  readonly everyMember?: readonly string[]
 }
 
 export interface GroupConsumerLimits extends FetchLimits {
@@ -47,6 +49,8 @@ class KafkajsGroupConsumer implements GroupConsumer {
   readonly #consumer: Consumer
   #handlers: ConsumerHandlers | undefined
   #loop: FetchLoop | undefined
+  /** Partitions of `everyMember`. */
+  #forEveryMember: readonly TopicPartition[] = []
   #memberId = ''
   #assigned: readonly TopicPartition[] = []
   #ownedSinceMs = 0
@@ -81,7 +85,7 @@ class KafkajsGroupConsumer implements GroupConsumer {
 
   async run(handlers: ConsumerHandlers): Promise<void> {
     this.#handlers = handlers
-    const { topics, groupId } = this.#options
+    const { topics, groupId, everyMember = [] } = this.#options
     this.#consumer.on(this.#consumer.events.GROUP_JOIN, (event) => {
       this.#onJoin(event)
     })
@@ -91,7 +95,10 @@ class KafkajsGroupConsumer implements GroupConsumer {
     try {
       const cluster = lowLevelCluster(kafkajsClient(this.#connection, RETRY))
       await cluster.connect()
-      await cluster.addMultipleTargetTopics([...topics])
+      await cluster.addMultipleTargetTopics([...topics, ...everyMember])
+      this.#forEveryMember = everyMember.flatMap((topic) =>
+        cluster.findTopicPartitionMetadata(topic).map(({ partitionId }) => ({ topic, partition: partitionId })),
+      )
       this.#loop = new FetchLoop(cluster, this.#limits, {
         onFetched: (fetched) => {
           if (fetched.messages.length > 0) handlers.onBatch(fetched)
@@ -146,9 +153,10 @@ class KafkajsGroupConsumer implements GroupConsumer {
     this.#joiningSince = undefined
     if (this.#isClosed) return
     this.#consumer.pause(this.#options.topics.map((topic) => ({ topic })))
-    const now = Object.entries(payload.memberAssignment).flatMap(([topic, partitions]) =>
+    const shared = Object.entries(payload.memberAssignment).flatMap(([topic, partitions]) =>
       partitions.map((partition) => ({ topic, partition })),
     )
+    const now = shared.length > 0 ? [...shared, ...this.#forEveryMember] : []
     const isSame = payload.memberId === this.#memberId && sameKeys(now, this.#assigned)
     this.#memberId = payload.memberId
     if (isSame) return

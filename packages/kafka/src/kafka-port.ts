@@ -76,7 +76,8 @@ export interface ConsumerHandlers {
 
 /**
  * Member of a consumer group in which ONE member is assigned every partition and the others stand by, or, with
- * `assignment: 'shared'`, all share. Never commits offsets to the group by itself.
+ * `assignment: 'shared'`, all share those of `topics`, and each that has some reads every partition of `everyMember` too. Never
+ * commits offsets to the group by itself.
  */
 export interface GroupConsumer {
   run(handlers: ConsumerHandlers): Promise<void>
@@ -123,6 +124,8 @@ export interface KafkaPort {
     readonly groupId: string
     readonly topics: readonly string[]
     readonly assignment: 'single' | 'shared'
+    /** Topics that the group does not share out: each member with a partition of `topics` reads them whole. @default none */
+    readonly everyMember?: readonly string[]
   }): Promise<GroupConsumer>
   /**
    * Reads committed records of one partition from an offset to its present end, without a group; ends there. Rejects with

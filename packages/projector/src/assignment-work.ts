@@ -11,6 +11,7 @@ import type { Batch } from './batch.ts'
 import { type BatchOutcome, applyBatch } from './batch-transaction.ts'
 import type { Assignment, ConsumerSession } from './consumer-session.ts'
 import type { EventDecoder } from '@sluice/avro'
+import type { LaneSubscription } from './frame-assembler.ts'
 import { decodeFrames } from './frame-decoder.ts'
 import { assertStillInKafka } from './missing-events.ts'
 import { ParkingBreaker } from './parking-breaker.ts'
@@ -19,12 +20,14 @@ import type { ProjectorLimits } from './projector-limits.ts'
 import type { OnProjectorProgress } from './projector-progress.ts'
 import type { ServiceConnection } from './service-connection.ts'
 import type { ServicePosition } from './service-position.ts'
+import { advanceLane } from './shared-work.ts'
 
 export interface AssignmentWorkOptions {
   readonly assignment: Assignment
   readonly session: ConsumerSession
   readonly connection: ServiceConnection
   readonly plan: ProjectionPlan
+  readonly subscriptions: readonly LaneSubscription[]
   readonly target: PostgresTarget
   readonly kafka: KafkaPort
   readonly decoder: EventDecoder
@@ -81,7 +84,8 @@ export class AssignmentWork {
   async #look(signal: AbortSignal): Promise<void> {
     const { limits, assignment, kafka, plan, onProgress } = this.#options
     const before = this.#barriers
-    this.#barriers = (await this.#onDatabase(signal, (client) => answerBarriers(client))) ?? []
+    await this.#advance(signal)
+    this.#barriers = (await this.#onDatabase(signal, (client) => answerBarriers(client, this.#position))) ?? []
     for (const { lane, applied, isReached } of this.#barriers) {
       const known = before.find((b) => b.lane === lane)
       if (isReached && !(known?.isReached && known.applied === applied)) onProgress({ kind: 'standing', lane, at: applied })
@@ -164,6 +168,7 @@ export class AssignmentWork {
       this.#queueOf(batch.laneName).unshift(outcome.rest)
       this.#nextLookAt = 0
     }
+    await this.#advance(signal)
     this.#tell(outcome)
     this.#mirror()
   }
@@ -222,8 +227,25 @@ export class AssignmentWork {
     } catch (error) {
       if (isSluiceError(error, 'TOO_MANY_PARKED')) return error
       // The other projector moved on while this one had not yet heard that its partitions are gone.
-      if (isSluiceError(error, 'OFFSETS_MOVED') && !this.#isCurrent) return null
+      if (isSluiceError(error, 'OFFSETS_MOVED') && (await this.#isRevoked(signal))) return null
       throw error
+    }
+  }
+
+  /** Where members share the work, one may claim a partition a moment before the other hears that it is gone. */
+  async #isRevoked(signal: AbortSignal): Promise<boolean> {
+    if (this.#position.owner === null) return !this.#isCurrent
+    const { session, limits } = this.#options
+    const late = AbortSignal.any([signal, AbortSignal.timeout(limits.revocationMs)])
+    while (this.#isCurrent && !late.aborted) await Promise.race([session.changed, pause(limits.idlePollMs, late)])
+    return !this.#isCurrent
+  }
+
+  /** Of shared work, lets the lanes follow what all members have applied. */
+  async #advance(signal: AbortSignal): Promise<void> {
+    if (this.#position.owner === null) return
+    for (const subscription of this.#options.subscriptions) {
+      await this.#onDatabase(signal, (client) => advanceLane(client, subscription))
     }
   }
 

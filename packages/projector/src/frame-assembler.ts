@@ -4,7 +4,9 @@
  * Control records say for each position the end of every partition of the lane. A frame is complete when all partitions that the
  * service consumes were received up to that end. Frames are taken in order, whole; several small ones at once.
  *
- * F1  A frame is taken only if each partition gave exactly as many events as the control record counts: less is SLU-5011.
+ * F1  A frame is taken only if each partition gave exactly as many events as the control record counts: less is SLU-5011. A
+ *     partition that was applied beyond the frame before gives nothing to it, and is counted by the first record that it is not
+ *     beyond.
  * F2  What is held stays below `bufferBytesMax` but for the frame that is being completed: partitions that run ahead are paused,
  *     those that the next frame needs never are.
  * F3  A taken batch ends where a source commit ends, unless that commit alone is larger than a batch may be.
@@ -32,8 +34,11 @@ export interface LaneSubscription {
 }
 
 export interface PartitionStart {
+  /** Where it is fetched from. */
   readonly next: Offset
   readonly events: bigint
+  /** Everything below was applied; less than `next` where retention removed what comes after. @default next */
+  readonly consumed?: Offset
 }
 
 /** Complete frames of one lane, not decoded yet. */
@@ -67,6 +72,8 @@ export interface FrameAssemblerOptions {
   /** What the service knows of its lanes, by name. */
   readonly lanes: ReadonlyMap<string, LaneIdentity>
   readonly limits: AssemblerLimits
+  /** Partitions of the service that other members work on, by `partitionName`. @default none */
+  readonly elsewhere?: ReadonlySet<string>
 }
 
 type AssemblerLimits = Pick<ProjectorLimits, 'bufferBytesMax' | 'batchEventsMax' | 'batchBytesMax'>
@@ -77,12 +84,14 @@ export class FrameAssembler {
   readonly #lanes: readonly Lane[]
   readonly #laneOfTopic: ReadonlyMap<string, Lane>
   readonly #data: ReadonlyMap<string, PartitionBuffer>
+  readonly #elsewhere: ReadonlySet<string>
   #turn = 0
 
   constructor(options: FrameAssemblerOptions) {
     const { service, subscriptions, start, lanes } = options
     this.#service = service
     this.#limits = options.limits
+    this.#elsewhere = options.elsewhere ?? new Set()
     const control = new Set(subscriptions.map((s) => s.controlTopic))
     this.#lanes = subscriptions.map((subscription) => {
       const place = { topic: subscription.controlTopic, partition: 0 }
@@ -190,7 +199,7 @@ export class FrameAssembler {
   }
 
   #ends(lane: Lane, record: ControlRecord): readonly PartitionEnd[] {
-    return record.partitions.filter((p) => lane.subscription.topics.includes(p.topic))
+    return record.partitions.filter((p) => lane.subscription.topics.includes(p.topic) && !this.#elsewhere.has(partitionName(p)))
   }
 
   #neededBy(lane: Lane): readonly PartitionBuffer[] {
@@ -240,7 +249,7 @@ export class FrameAssembler {
     let bytes = 0
     const parts = this.#ends(lane, last.record).flatMap((end) => {
       const buffer = this.#data.get(partitionName(end))
-      if (!buffer) return []
+      if (!buffer || end.end < buffer.consumedNext) return []
       const met = buffer.takenEvents
       const messages = buffer.take(end.end)
       if (buffer.takenEvents !== end.events) throw countDiffers(this.#service, end, met, messages.length)

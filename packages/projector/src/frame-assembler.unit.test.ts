@@ -19,6 +19,7 @@ function assembler(
     [0, 0, 0],
     [1, 0, 0],
   ],
+  elsewhere: readonly string[] = [],
 ): FrameAssembler {
   const places = start.map(([partition, next, events]) => ({
     topic: 'data',
@@ -32,6 +33,7 @@ function assembler(
     start: new Map<string, (typeof places)[number]>(places.map((p) => [partitionName(p), p satisfies PartitionStart])),
     lanes: new Map(),
     limits: { ...LIMITS, ...limits },
+    elsewhere: new Set(elsewhere),
   })
 }
 
@@ -103,6 +105,54 @@ test('F1: more events than the relay counted is an error: someone else writes to
   data(target, 0, [0, 1])
   control(target, 0, { position: 1, ends: [[0, 2, 1]] })
   expect(() => target.take(false)).toThrow(/someone else writes/)
+})
+
+test('what another member works on is not waited for; a partition that nobody knows of is', () => {
+  const target = assembler({}, [[0, 0, 0]], [partitionName({ topic: 'data', partition: 1 })])
+  const ends: Record['ends'] = [
+    [0, 2, 2],
+    [1, 5, 5],
+  ]
+  control(target, 0, { position: 7, ends })
+  data(target, 0, [0, 1])
+  expect(target.take(false)).toMatchObject({ events: 2, parts: [{ partition: 0 }] })
+  control(target, 2, { position: 9, ends: [...ends, [2, 2, 2]] })
+  expect(target.take(true)).toBeNull()
+})
+
+test('F1: a partition that is ahead of a frame gives nothing to it, and is counted by the next that it is not ahead of', () => {
+  const ahead = (events: number): FrameAssembler => {
+    const target = assembler({}, [
+      [0, 0, 0],
+      [1, 6, 6],
+    ])
+    control(target, 0, {
+      position: 4,
+      ends: [
+        [0, 2, 2],
+        [1, 2, 2],
+      ],
+    })
+    control(target, 2, {
+      position: 10,
+      ends: [
+        [0, 3, 3],
+        [1, 7, events],
+      ],
+    })
+    data(target, 0, [0, 1])
+    return target
+  }
+  const target = ahead(7)
+  expect(target.take(false)).toMatchObject({ events: 2, record: { position: 4n } })
+  data(target, 0, [2])
+  data(target, 1, [6])
+  expect(target.take(false)).toMatchObject({ events: 2, record: { position: 10n } })
+  const lacking = ahead(8)
+  expect(lacking.take(false)?.events).toBe(2)
+  data(lacking, 0, [2])
+  data(lacking, 1, [6])
+  expect(() => lacking.take(false)).toThrow(/no longer there|can not go on/)
 })
 
 test('a tombstone moves the offset and counts for nothing', () => {

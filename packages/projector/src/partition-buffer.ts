@@ -11,6 +11,8 @@ export class PartitionBuffer implements TopicPartition {
   readonly partition: number
   /** Everything below was received. */
   receivedNext: Offset
+  /** Everything below was applied before this buffer began. */
+  readonly consumedNext: Offset
   /** Events taken since the lane's epoch began: compared with the count in the control records. */
   takenEvents: bigint
   isPaused = false
@@ -18,7 +20,8 @@ export class PartitionBuffer implements TopicPartition {
   #messages: BufferedMessage[] = []
   #head = 0
 
-  constructor(place: TopicPartition, start: { readonly next: Offset; readonly events: bigint }) {
+  constructor(place: TopicPartition, start: { readonly next: Offset; readonly events: bigint; readonly consumed?: Offset }) {
+    this.consumedNext = start.consumed ?? start.next
     this.topic = place.topic
     this.partition = place.partition
     this.receivedNext = start.next

@@ -49,12 +49,19 @@ export interface TargetPlan {
 /** Where the events of one captured table go. */
 export interface TableRoute {
   readonly source: CapturedTable
+  /**
+   * True if its events are in order within a key only: other members work on its other partitions. Then nothing that touches
+   * more than one key can be applied.
+   */
+  readonly isOrderedByKeyOnly: boolean
   readonly targets: readonly TargetPlan[]
   readonly handlers: readonly EventHandler[]
 }
 
 export interface ProjectionPlan {
   readonly service: string
+  /** True if members may share the work. */
+  readonly isIndependent: boolean
   readonly catalog: TargetCatalog
   /** Opens the encrypted columns that the service is granted; null without a grant. */
   readonly granted: GrantedColumns | null
@@ -80,11 +87,13 @@ export function planProjections(
 ): ProjectionPlan {
   const handlers = projectionsOf(system, service).flatMap((p) => (p.kind === 'handler' ? [p] : []))
   const mappings = mappingsOf(system, service)
+  const isIndependent = system.services[service]?.independent ?? false
   const sources = new Set(lanesOf(system).flatMap((lane) => lane.tables))
   const tables = [...sources].flatMap((source): TableRoute[] => {
     const targets = targetsOf(system.services[service]!, source, mappings, catalog)
     const called = handlers.filter((h) => h.tables.includes(source))
-    return targets.length + called.length === 0 ? [] : [{ source, targets, handlers: called }]
+    const isOrderedByKeyOnly = isIndependent && source.topic.partitions > 1
+    return targets.length + called.length === 0 ? [] : [{ source, isOrderedByKeyOnly, targets, handlers: called }]
   })
   const byAggregate = new Map(tables.map((table) => [table.source.aggregateType, { kind: 'table', table } as const]))
   const ownTypes = new Set(handlers.flatMap((h) => h.eventTypes))
@@ -93,6 +102,7 @@ export function planProjections(
   )
   return {
     service,
+    isIndependent,
     catalog,
     granted,
     tables,

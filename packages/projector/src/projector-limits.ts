@@ -18,6 +18,8 @@ export interface ProjectorLimits extends BreakerLimits {
   readonly missingCheckMs: number
   /** Longest delay between two attempts while the service database is away. @default 5,000 ms */
   readonly retryDelayMsMax: number
+  /** How long a member whose partition another has claimed waits to hear of it from Kafka, before it fails. @default 10,000 ms */
+  readonly revocationMs: number
   /** Longest delay between two attempts of a lane that stands still because too many events are refused. @default 30,000 ms */
   readonly breakerDelayMsMax: number
   /** How long a running transaction may go on after a stop was asked for. @default 10,000 ms */
@@ -35,6 +37,7 @@ export const DEFAULT_PROJECTOR_LIMITS: ProjectorLimits = {
   barrierPollMs: 20,
   missingCheckMs: 5_000,
   retryDelayMsMax: 5_000,
+  revocationMs: 10_000,
   breakerDelayMsMax: 30_000,
   stopGraceMs: 10_000,
   refusedMin: 100,

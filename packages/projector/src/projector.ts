@@ -2,6 +2,7 @@
  * The projector of one service: Kafka to rows (promise 6).
  *
  * States: standby → active: complete frames are decoded while the database applies those before → standby …
+ * Of an independent service every member with partitions is active, for those alone (decision 0010).
  * A barrier holds a lane while the others go on. While the service database is away the same batch is tried again; Kafka's
  * buffers stay bounded meanwhile.
  *
@@ -9,14 +10,17 @@
  * P2  What is known of the service's position comes from its database or from a commit of this process.
  * P3  Killed anywhere, nothing is lost: the database says where to go on, and Kafka still has the rest.
  */
-import { type Logger, SluiceError, type TopicPartition, isSluiceError } from '@sluice/core'
+import { randomUUID } from 'node:crypto'
+import { type Logger, SluiceError, type TopicPartition, isSluiceError, parseUuid } from '@sluice/core'
 import type { KafkaPort } from '@sluice/kafka'
 import { type PostgresTarget, connect, sqlStateOf, toPostgresError } from '@sluice/postgres'
 import type { GrantedColumns, KeyAccess } from '@sluice/privacy'
 import { type SystemDefinition, controlTopicName, subscriptionsOf } from '@sluice/system'
+import type { ClientBase } from 'pg'
 import { AssignmentWork } from './assignment-work.ts'
-import { ConsumerSession } from './consumer-session.ts'
+import { ConsumerSession, type ConsumerSessionOptions } from './consumer-session.ts'
 import type { EventDecoder } from '@sluice/avro'
+import { assertIndependent } from './independence-check.ts'
 import type { LaneSubscription } from './frame-assembler.ts'
 import { grantedColumnsOf } from './granted-rows.ts'
 import { type ProjectionPlan, mappingsOf, planProjections } from './projection-plan.ts'
@@ -24,6 +28,7 @@ import { DEFAULT_PROJECTOR_LIMITS, type ProjectorLimits } from './projector-limi
 import type { OnProjectorProgress } from './projector-progress.ts'
 import { ServiceConnection } from './service-connection.ts'
 import { type ServicePosition, ensurePartitions, readServicePosition } from './service-position.ts'
+import { claimPartitions } from './shared-work.ts'
 import { readTargetCatalog } from './target-catalog.ts'
 
 export interface ProjectorOptions {
@@ -44,7 +49,7 @@ export interface Projector {
   /**
    * Works until the signal aborts; a transaction that runs is finished first, within `stopGraceMs`.
    *
-   * @throws SluiceError SLU-20xx, SLU-40xx, SLU-5001, SLU-5002, SLU-5010, SLU-5011
+   * @throws SluiceError SLU-20xx, SLU-40xx, SLU-5001, SLU-5002, SLU-5003, SLU-5010, SLU-5011
    */
   run(signal: AbortSignal): Promise<void>
 }
@@ -66,13 +71,15 @@ async function runProjector(options: ProjectorOptions, signal: AbortSignal): Pro
   const granted = grantedColumnsOf(system, service, options.keys ?? null)
   const plan = await readPlan(system, service, target, granted)
   if (granted) await applyErasures(granted, target, logger)
+  const subscriptions = laneSubscriptions(system, service)
   const session = new ConsumerSession({
     service,
     groupId: consumerGroupOf(system, service),
-    subscriptions: laneSubscriptions(system, service),
+    subscriptions,
     kafka,
     limits,
-    takeOver: (partitions) => takeOver(target, partitions),
+    isShared: plan.isIndependent,
+    takeOver: plan.isIndependent ? claim(target) : (partitions) => takeOver(target, partitions),
   })
   const connection = new ServiceConnection(target, `sluice projector ${service}`)
   const stop = stopWithin(connection, limits.stopGraceMs, signal)
@@ -88,6 +95,7 @@ async function runProjector(options: ProjectorOptions, signal: AbortSignal): Pro
           session,
           connection,
           plan,
+          subscriptions,
           target,
           kafka,
           decoder: options.decoder,
@@ -130,7 +138,9 @@ async function readPlan(
     await client.query(
       'SELECT FROM public.projector_positions, public.consumed_offsets, public.parked_events, public.parked_event_results LIMIT 0',
     )
-    return planProjections(system, service, await readTargetCatalog(client, service, mappings), granted)
+    const catalog = await readTargetCatalog(client, service, mappings)
+    if (system.services[service]?.independent === true) await assertIndependent(client, service, mappings, catalog)
+    return planProjections(system, service, catalog, granted)
   } catch (error) {
     if (sqlStateOf(error) !== '42P01') throw toPostgresError(error, target)
     throw new SluiceError('SERVICE_NOT_PROVISIONED', {
@@ -159,10 +169,21 @@ async function applyErasures(granted: GrantedColumns, target: PostgresTarget, lo
 
 /** Reads the position on a connection of its own: the other one may be busy with the last transaction of the assignment before. */
 async function takeOver(target: PostgresTarget, partitions: readonly TopicPartition[]): Promise<ServicePosition> {
+  return onceConnected(target, async (client) => {
+    await ensurePartitions(client, partitions)
+    return readServicePosition(client, { waitForRunning: true })
+  })
+}
+
+/** A claim of its own for each assignment: what an older one of this process began can not commit either. */
+function claim(target: PostgresTarget): ConsumerSessionOptions['takeOver'] {
+  return (own, all) => onceConnected(target, (client) => claimPartitions(client, parseUuid(randomUUID()), own, all))
+}
+
+async function onceConnected<Result>(target: PostgresTarget, work: (client: ClientBase) => Promise<Result>): Promise<Result> {
   const client = await connect(target, { applicationName: 'sluice projector' })
   try {
-    await ensurePartitions(client, partitions)
-    return await readServicePosition(client, { waitForRunning: true })
+    return await work(client)
   } catch (error) {
     throw isSluiceError(error) ? error : toPostgresError(error, target)
   } finally {

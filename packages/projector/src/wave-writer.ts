@@ -88,6 +88,7 @@ export class WaveWriter {
   }
 
   async #changeKey(table: TableRoute, before: RowText, row: RowText): Promise<void> {
+    if (table.isOrderedByKeyOnly) throw beyondOneKey(table, 'a change of key')
     const available = new Set(Object.keys(row).filter((c) => row[c] !== undefined))
     const oldKey = table.source.key.map((c) => textArray([before[c] ?? null]))
     for (const { target } of this.#parentsFirst(table.targets.map((target) => ({ target })))) {
@@ -116,6 +117,8 @@ export class WaveWriter {
   }
 
   async #truncate(tables: readonly TableRoute[]): Promise<void> {
+    const unordered = tables.find((table) => table.isOrderedByKeyOnly)
+    if (unordered) throw beyondOneKey(unordered, 'a truncate')
     const targets = this.#parentsFirst(tables.flatMap((table) => table.targets.map((target) => ({ target })))).reverse()
     for (const { target } of targets) {
       if (target.isShared) {
@@ -205,6 +208,18 @@ function isComplete(row: RowText, columns: readonly string[]): boolean {
 
 function projectionOf(target: TargetPlan): string {
   return target.mappings[0]!.mapping.name
+}
+
+/** Other keys of the table may be ahead of the event or behind it, so there is no state that it could be applied to. */
+function beyondOneKey({ source, targets }: TableRoute, change: string): RefusedError {
+  return new RefusedError({
+    projection: targets[0] ? projectionOf(targets[0]) : '',
+    sqlState: null,
+    table: targets[0]?.name ?? null,
+    column: null,
+    constraint: null,
+    message: `${change} of ${source.schema}.${source.name} touches more than one key, and the service is declared independent: its events are in order within a key only`,
+  })
 }
 
 function rowsMissing(mapping: MappingPlan, expected: number, written: number): RefusedError {

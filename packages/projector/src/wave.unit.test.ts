@@ -8,7 +8,12 @@ import { planWaves } from './wave.ts'
 
 const source = table('t', { aggregate: 'T', key: ['k'], topic: topic('t'), columns: { k: text(), v: text(), w: text() } })
 const target = { name: 'public.t' } as TargetPlan
-const route = (handlers: readonly EventHandler[] = []): TableRoute => ({ source, targets: [target], handlers })
+const route = (handlers: readonly EventHandler[] = []): TableRoute => ({
+  source,
+  isOrderedByKeyOnly: false,
+  targets: [target],
+  handlers,
+})
 const plain = route()
 
 let position = 0n

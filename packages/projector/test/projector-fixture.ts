@@ -2,7 +2,7 @@
 import { silentLogger } from '@sluice/core'
 import { createTestDatabase } from '@sluice/infra'
 import { type PostgresTarget, connect, postgresTarget } from '@sluice/postgres'
-import { controlTopicName, lanesOf, topicsOf } from '@sluice/system'
+import { type ServiceDefinition, controlTopicName, lanesOf, topicsOf } from '@sluice/system'
 import type { Client } from 'pg'
 import {
   type ParkedEvent,
@@ -25,7 +25,7 @@ import { TestLane, jsonDecoder } from './test-lane.ts'
 export const GROUP = consumerGroupOf(shop, SERVICE)
 
 /** What a projector reads from, where it is not the fake. */
-type ProjectorSource = Pick<ProjectorOptions, 'system' | 'kafka' | 'decoder'>
+type ProjectorSource = Pick<ProjectorOptions, 'system' | 'service' | 'kafka' | 'decoder'>
 
 /** A projector that runs until `stop`. */
 export interface RunningProjector {
@@ -63,12 +63,13 @@ export class Shop {
     this.lane = newLane(this.kafka)
   }
 
-  static async open(): Promise<Shop> {
+  /** @param service Whose own tables the database gets. */
+  static async open(service: ServiceDefinition = shop.services[SERVICE]!): Promise<Shop> {
     const url = process.env['SLUICE_TEST_SERVICES_URL']
     if (url === undefined) throw new Error('SLUICE_TEST_SERVICES_URL is not set: run by the integration project of vitest')
     const database = await createTestDatabase(url, 'projector test')
     const target = postgresTarget(SERVICE, database.url)
-    await migrateService(target, shop.services[SERVICE]!)
+    await migrateService(target, service)
     return new Shop(target, await connect(target, { applicationName: 'projector test' }), () => database.drop())
   }
 
@@ -155,8 +156,9 @@ export class Shop {
   }
 
   /** Every row that the service holds because of events, as text: for comparisons. */
-  async contents(): Promise<Record<string, readonly string[]>> {
-    const tables = ['clients', 'favourites', 'orders', 'order_counts', 'links', 'processed_events', 'parked_events']
+  async contents(
+    tables = ['clients', 'favourites', 'orders', 'order_counts', 'links', 'processed_events', 'parked_events'],
+  ): Promise<Record<string, readonly string[]>> {
     const contents: Record<string, readonly string[]> = {}
     for (const table of tables) {
       const columns =

@@ -1,126 +1,12 @@
 /** The projector over real Kafka and a real schema registry: what the fake can not prove. */
 import { randomUUID } from 'node:crypto'
-import { createEventDecoder, createEventEncoder, createSchemaRegistry, deriveSchemas } from '@sluice/avro'
-import {
-  type EventData,
-  type StoredEvent,
-  formatControlRecord,
-  formatEventData,
-  parseLsn,
-  positionNumber,
-  silentLogger,
-} from '@sluice/core'
-import { type KafkaPort, type KafkaTransaction, createKafka } from '@sluice/kafka'
-import { MONOLITH_LANE, type ProjectedEvent, controlTopicName, lanesOf, topicsOf } from '@sluice/system'
+import { createEventDecoder } from '@sluice/avro'
 import { expect, test } from 'vitest'
-import { FakeKafka } from './fake-kafka.ts'
 import { Shop } from './projector-fixture.ts'
+import { Publisher } from './publisher.ts'
 import { customer, order } from './shop-rows.ts'
-import { type ShopSystem, defineShop } from './shop-system.ts'
-import { TestLane, type TestMessage, created, deleted, updated } from './test-lane.ts'
-
-function environment(name: string): string {
-  const value = process.env[name]
-  if (value === undefined) throw new Error(`${name} is not set: run by the integration project of vitest`)
-  return value
-}
-
-/** Publishes a test lane as the relay does: events and control record in one Kafka transaction. */
-class Publisher {
-  readonly kafka: KafkaPort
-  readonly lane: TestLane
-  readonly registry = createSchemaRegistry({ url: environment('SLUICE_TEST_REGISTRY_URL') })
-  readonly shop: ShopSystem
-  readonly #encoders = new Map<string, (event: StoredEvent) => Buffer>()
-  #clusterId = ''
-
-  constructor(shop: ShopSystem) {
-    this.shop = shop
-    this.kafka = createKafka({
-      brokers: environment('SLUICE_TEST_KAFKA_BROKERS').split(','),
-      clientId: 'projector-test',
-      logger: silentLogger,
-    })
-    const topics = topicsOf(lanesOf(shop.system)[0]!)
-    const name = shop.system.name
-    this.lane = new TestLane(new FakeKafka(topics), { system: name, laneName: MONOLITH_LANE, ownTopic: `${name}.events` })
-  }
-
-  async open(): Promise<void> {
-    const admin = await this.kafka.admin()
-    const { name } = this.shop.system
-    const topics = [...topicsOf(lanesOf(this.shop.system)[0]!), { name: controlTopicName(name, MONOLITH_LANE), partitions: 1 }]
-    await admin.createTopics(topics.map((t) => ({ name: t.name, partitions: t.partitions, replicationFactor: 1, config: {} })))
-    this.#clusterId = (await admin.cluster()).clusterId
-    await admin.close()
-    for (const schema of deriveSchemas(this.shop.system)) {
-      this.#encoders.set(schema.topic, createEventEncoder(schema, await this.registry.ensure(schema.subject, schema.schema)))
-    }
-  }
-
-  /** Publishes what was written to the lane; first in a transaction that is aborted, so that offsets get gaps. */
-  async publish(): Promise<void> {
-    const messages = this.lane.take()
-    const producer = await this.kafka.transactionalProducer(`${this.shop.system.name}-relay`)
-    const aborted = await producer.begin()
-    await this.#send(aborted, messages)
-    await aborted.abort()
-    const transaction = await producer.begin()
-    const offsets = await this.#send(transaction, messages)
-    const record = this.lane.record(messages, offsets, { clusterId: this.#clusterId })
-    const value = Buffer.from(formatControlRecord(record))
-    const control = { partition: 0, key: Buffer.from(MONOLITH_LANE), value, headers: {}, timestampMs: Date.now() }
-    await transaction.send([{ topic: controlTopicName(this.shop.system.name, MONOLITH_LANE), messages: [control] }])
-    await transaction.commit()
-    await producer.close()
-  }
-
-  /** Returns the offset of each message. */
-  async #send(transaction: KafkaTransaction, messages: readonly TestMessage[]): Promise<readonly bigint[]> {
-    const byTopic = Map.groupBy(messages, (m) => m.topic)
-    const sent = await transaction.send(
-      [...byTopic].map(([topic, group]) => ({
-        topic,
-        messages: group.map(({ partition, event }) => ({
-          partition,
-          key: Buffer.from(event.aggregateKey ?? event.aggregateId),
-          value: this.#encoders.get(topic)!(stored(event)),
-          headers: {},
-          timestampMs: Date.now(),
-        })),
-      })),
-    )
-    const next = new Map(sent.map((s) => [`${s.topic}/${s.partition}`, s.baseOffset as bigint]))
-    return messages.map(({ topic, partition }) => {
-      const offset = next.get(`${topic}/${partition}`)!
-      next.set(`${topic}/${partition}`, offset + 1n)
-      return offset
-    })
-  }
-}
-
-function stored(event: ProjectedEvent): StoredEvent {
-  const { op, before, after } = event
-  return {
-    eventId: event.eventId as StoredEvent['eventId'],
-    eventType: event.eventType,
-    aggregateType: event.aggregateType,
-    aggregateId: event.aggregateId as StoredEvent['aggregateId'],
-    aggregateKey: event.aggregateKey,
-    eventData: formatEventData({ op, ...(before ? { before } : {}), ...(after ? { after } : {}) } as EventData),
-    ordinal: 0,
-    correlationId: event.context.correlationId ?? '',
-    causationId: null,
-    userId: null,
-    traceparent: null,
-    migrationId: null,
-    lane: event.lane as StoredEvent['lane'],
-    position: positionNumber(event.position),
-    eventVersion: event.version,
-    commitLsn: parseLsn(event.commitLsn),
-    committedAt: event.committedAtMicros as StoredEvent['committedAt'],
-  }
-}
+import { defineShop } from './shop-system.ts'
+import { created, deleted, updated } from './test-lane.ts'
 
 test(
   'rows travel through real topics and Avro; a standby takes over where the active one stopped',
@@ -129,7 +15,7 @@ test(
     await using service = await Shop.open()
     const definition = defineShop(`shop_${randomUUID().slice(0, 8)}`)
     const { customers, orders } = definition
-    const publisher = new Publisher(definition)
+    const publisher = new Publisher(definition.system)
     await publisher.open()
     const { lane } = publisher
     const source = {

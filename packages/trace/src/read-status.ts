@@ -190,5 +190,6 @@ async function serviceStatus(
       lagSeconds: isKnown ? await ageAfter(client, record.lane, position, 'committed') : null,
     })
   }
-  return { service, projector: { value: { lanes, parked: projector.value.parked, isHeld: projector.value.isHeld }, error: null } }
+  const { parked, isHeld, members } = projector.value
+  return { service, projector: { value: { lanes, parked, isHeld, members }, error: null } }
 }

@@ -60,14 +60,15 @@ function relayCheck({ lane, relay }: LaneStatus): HealthCheck {
 function serviceChecks({ service, projector }: ServiceStatus): HealthCheck[] {
   const name = `${service}.projector`
   if (projector.value === null) return [failed(name, projector.error)]
-  const { lanes, parked, isHeld } = projector.value
+  const { lanes, parked, isHeld, members } = projector.value
   const held = isHeld ? ', held by a verification' : ''
+  const shared = members > 0 ? `, shared by ${members}` : ''
   const lags = lanes.map((lane): HealthCheck => {
     const at = `applied up to ${lane.position} of lane ${lane.lane}`
     if (lane.lagSeconds === null)
       return { name, status: 'skipped', summary: `${at}; the store did not answer, so the lag is not known` }
     const status = lagStatus(lane.lagSeconds)
-    const summary = `${at}, ${lane.lagEvents ?? 0n} events, ${whole(lane.lagSeconds)} s behind${held}`
+    const summary = `${at}, ${lane.lagEvents ?? 0n} events, ${whole(lane.lagSeconds)} s behind${shared}${held}`
     return { name, status, summary, ...(status === 'ok' ? {} : { fix: [`sluice run projector ${service}`] }) }
   })
   const parkedCheck: HealthCheck =

@@ -87,6 +87,8 @@ export interface ProjectorStatus {
   readonly parked: number
   /** Held by a verification. */
   readonly isHeld: boolean
+  /** Projectors that share the partitions of an independent service; 0 where one works through everything. */
+  readonly members: number
 }
 
 export interface ServiceStatus {

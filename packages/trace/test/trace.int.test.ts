@@ -249,7 +249,12 @@ test('status says how far each stage is, and what is missing is a check that fai
   expect(monolith.readerLag!.bytes).toBeGreaterThan(0n)
   expect(monolith.relay.value).toMatchObject({ position: 2n, from: 'store', pendingEvents: 1n })
   const projector = status.services.find((s) => s.service === 'shop')!.projector.value!
-  expect(projector).toMatchObject({ parked: 1, isHeld: false, lanes: [{ lane: 'monolith', position: 2n, lagEvents: 1n }] })
+  expect(projector).toMatchObject({
+    parked: 1,
+    isHeld: false,
+    members: 0,
+    lanes: [{ lane: 'monolith', position: 2n, lagEvents: 1n }],
+  })
   const failed = status.checks.filter((c) => c.status !== 'ok').map((c) => c.name)
   expect(failed).toEqual(expect.arrayContaining(['monolith.slot', 'shop.parked']))
 })

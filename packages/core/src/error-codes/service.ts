@@ -9,6 +9,12 @@ export const serviceErrors = {
     meaning: "A service database lacks Sluice's tables or those of its own migrations.",
   },
   SERVICE_UNKNOWN: { number: 'SLU-5002', exit: 2, retry: 'never', meaning: 'The system has no service of that name.' },
+  SERVICE_NOT_INDEPENDENT: {
+    number: 'SLU-5003',
+    exit: 2,
+    retry: 'never',
+    meaning: 'A service is declared independent, and its tables have constraints that reach over keys.',
+  },
   OFFSETS_MOVED: {
     number: 'SLU-5010',
     exit: 1,

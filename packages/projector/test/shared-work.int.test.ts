@@ -1,0 +1,327 @@
+/** Decision 0010: the projectors of an independent service share its partitions, over real Kafka and PostgreSQL. */
+import { randomUUID } from 'node:crypto'
+import { createEventDecoder } from '@sluice/avro'
+import { isSluiceError } from '@sluice/core'
+import { connect } from '@sluice/postgres'
+import kafkajs from 'kafkajs'
+import { expect, test } from 'vitest'
+import { readProjectorState } from '../src/index.ts'
+import { type RunningProjector, Shop } from './projector-fixture.ts'
+import { Publisher } from './publisher.ts'
+import { TALLY_SERVICE, type TallySystem, defineTally } from './tally-system.ts'
+import { created, truncated, updated } from './test-lane.ts'
+
+const KEYS = 60
+const PARTITIONS = 6
+
+/** A lane in real topics and the database of its independent service. */
+class Tally implements AsyncDisposable {
+  readonly definition: TallySystem
+  readonly publisher: Publisher
+  readonly service: Shop
+  readonly members: RunningProjector[] = []
+  /** Members that a test lets fail. */
+  readonly failing = new Set<RunningProjector>()
+  #turn = 0
+
+  private constructor(definition: TallySystem, publisher: Publisher, service: Shop) {
+    this.definition = definition
+    this.publisher = publisher
+    this.service = service
+  }
+
+  static async open(): Promise<Tally> {
+    const definition = defineTally(`tally_${randomUUID().slice(0, 8)}`)
+    const publisher = new Publisher(definition.system)
+    await publisher.open()
+    return new Tally(definition, publisher, await Shop.open(definition.system.services[TALLY_SERVICE]))
+  }
+
+  get position(): bigint {
+    return this.publisher.lane.position
+  }
+
+  member(limits: Parameters<Shop['start']>[0] = {}): RunningProjector {
+    const { system } = this.definition
+    const { kafka, registry } = this.publisher
+    const source = { system, service: TALLY_SERVICE, kafka, decoder: createEventDecoder(registry, system) }
+    const member = this.service.start({ idlePollMs: 20, ...limits }, source)
+    this.members.push(member)
+    return member
+  }
+
+  /** Members that have exactly all partitions between them, each at least one. */
+  async shared(...members: readonly RunningProjector[]): Promise<void> {
+    await expect
+      .poll(
+        async () => {
+          const { rows } = await this.service.client.query<{ partitions: number; owners: number }>(
+            `SELECT count(*) FILTER (WHERE owner IS NOT NULL)::integer AS partitions, count(DISTINCT owner)::integer AS owners
+             FROM consumed_offsets WHERE lane_name IS NOT NULL`,
+          )
+          return rows[0]
+        },
+        { timeout: 15_000 },
+      )
+      .toEqual({ partitions: PARTITIONS, owners: members.length })
+  }
+
+  /** Every key of both tables gets its next turn, so many times; all of it in one publication. */
+  async turns(times = 1): Promise<void> {
+    const { accounts, visits } = this.definition
+    for (let i = 0; i < times; i++) {
+      this.#turn += 1
+      for (const table of [accounts, visits]) {
+        for (let id = 1; id <= KEYS; id++) {
+          const row = { id: String(id), turn: String(this.#turn) }
+          this.publisher.lane.write(this.#turn === 1 ? created(table, row) : updated(table, row))
+        }
+      }
+    }
+    await this.publisher.publish()
+  }
+
+  async applied(through = this.position): Promise<void> {
+    const members = this.members.filter((m) => !this.failing.has(m))
+    const failed = Promise.race(members.map((m) => m.ended.then(() => new Promise<never>(() => undefined))))
+    const reached = expect.poll(async () => (await this.laneApplied()) >= through, { timeout: 15_000 }).toBe(true)
+    await Promise.race([reached, failed])
+  }
+
+  /** Waits until so many sessions of the service database, or more, stand at a lock. */
+  async waitingForLocks(count: number): Promise<void> {
+    const waiting = async (): Promise<unknown> => {
+      const { rows } = await this.service.client.query<{ n: number }>(
+        `SELECT count(*)::integer AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`,
+      )
+      return rows[0]?.n
+    }
+    await expect.poll(waiting, { timeout: 15_000 }).toBeGreaterThanOrEqual(count)
+  }
+
+  async laneApplied(): Promise<bigint> {
+    return (await readProjectorState(this.service.target)).lanes.get('monolith')?.applied ?? 0n
+  }
+
+  /** Promise 6 for what was published: each event once, in the order of its key, none parked. */
+  async expectWhole(): Promise<void> {
+    const { service } = this
+    expect(await service.rows('SELECT count(*) AS events FROM processed_events')).toEqual([{ events: String(this.position) }])
+    const sums = { applied: 0n, duplicates: 0n, parked: 0n }
+    for (const p of this.members.flatMap((m) => m.progress)) {
+      if (p.kind !== 'applied') continue
+      sums.applied += BigInt(p.applied)
+      sums.duplicates += BigInt(p.duplicates)
+      sums.parked += BigInt(p.parked)
+    }
+    expect(sums).toEqual({ applied: this.position, duplicates: 0n, parked: 0n })
+    for (const table of ['accounts', 'visits']) {
+      expect(await service.rows(`SELECT count(*)::integer AS keys, min(turn) AS low, max(turn) AS high FROM ${table}`)).toEqual([
+        { keys: KEYS, low: String(this.#turn), high: String(this.#turn) },
+      ])
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.service[Symbol.asyncDispose]()
+  }
+}
+
+async function failure(projector: RunningProjector): Promise<unknown> {
+  return projector.ended.then(
+    () => null,
+    (error: unknown) => error,
+  )
+}
+
+test('three members share the partitions; one leaves and one comes in the middle; each event takes effect once, in the order of its key', async () => {
+  await using tally = await Tally.open()
+  const members = [tally.member(), tally.member(), tally.member()]
+  await tally.shared(...members)
+  const publishing = (async () => {
+    for (let i = 0; i < 25; i++) await tally.turns(4)
+  })()
+  await tally.applied(1_000n)
+  await members[0]!.stop()
+  await tally.applied(4_000n)
+  const late = tally.member()
+  await publishing
+  await tally.applied()
+  await tally.shared(members[1]!, members[2]!, late)
+  await tally.turns()
+  await tally.applied()
+  await tally.expectWhole()
+  for (const member of [members[1]!, members[2]!, late]) expect(member.progress.some((p) => p.kind === 'applied')).toBe(true)
+})
+
+test('a lane is as far as the least of its partitions, also of those that nobody works on', async () => {
+  await using tally = await Tally.open()
+  const first = tally.member()
+  await tally.shared(first)
+  await tally.turns()
+  await tally.applied()
+  const before = tally.position
+  // A partition whose owner is gone without a word: its group never gave it to another.
+  await tally.service.client.query(
+    `UPDATE consumed_offsets SET owner = gen_random_uuid() WHERE partition = 3 AND lane_name IS NOT NULL`,
+  )
+  await first.stop().catch(() => undefined)
+  await tally.service.client.query(
+    `UPDATE consumed_offsets SET applied_position = applied_position + 500 WHERE partition <> 3 AND lane_name IS NOT NULL`,
+  )
+  expect(await tally.laneApplied()).toBe(before)
+})
+
+test('a member whose partitions another has claimed commits nothing more, though nobody told it', async () => {
+  await using tally = await Tally.open()
+  const member = tally.member({ revocationMs: 300 })
+  tally.failing.add(member)
+  await tally.shared(member)
+  await tally.turns()
+  await tally.applied()
+  const applied = await tally.service.contents(['accounts', 'visits', 'processed_events'])
+  await tally.service.client.query('UPDATE consumed_offsets SET owner = gen_random_uuid() WHERE lane_name IS NOT NULL')
+  await tally.turns()
+  const error = await failure(member)
+  expect(isSluiceError(error, 'OFFSETS_MOVED'), String(error)).toBe(true)
+  expect(await tally.service.contents(['accounts', 'visits', 'processed_events'])).toEqual(applied)
+  // Whoever owns them now goes on without a gap.
+  tally.member()
+  await tally.applied()
+  await tally.expectWhole()
+})
+
+test('a member takes over a partition only when the transaction that runs there has ended', async () => {
+  await using tally = await Tally.open()
+  const first = tally.member()
+  await tally.shared(first)
+  await tally.turns()
+  await tally.applied()
+  const blocker = await connect(tally.service.target, { applicationName: 'blocker' })
+  await blocker.query('BEGIN; LOCK TABLE accounts IN EXCLUSIVE MODE')
+  await tally.turns()
+  await tally.waitingForLocks(1)
+  const second = tally.member()
+  // The claim waits behind the transaction that is stuck.
+  await tally.waitingForLocks(2)
+  await blocker.query('COMMIT')
+  await blocker.end()
+  await tally.shared(first, second)
+  await tally.turns()
+  await tally.applied()
+  await tally.expectWhole()
+})
+
+test('a barrier holds every member; the lane stands only when all its partitions do', async () => {
+  await using tally = await Tally.open()
+  const members = [tally.member(), tally.member()]
+  await tally.shared(...members)
+  await tally.turns()
+  await tally.applied()
+  const stopAt = tally.position + 77n
+  await tally.service.client.query(
+    `INSERT INTO projector_barriers (lane, requested_by, stop_at, expires_at) VALUES (1, 'test', $1, clock_timestamp() + interval '60 s')`,
+    [stopAt.toString()],
+  )
+  await tally.turns(3)
+  const standing = async (): Promise<unknown> => (await readProjectorState(tally.service.target)).barriers[0]?.standingAt
+  await expect.poll(standing, { timeout: 15_000 }).toBe(stopAt)
+  expect(
+    await tally.service.rows('SELECT DISTINCT applied_position AS at FROM consumed_offsets WHERE lane_name IS NOT NULL'),
+  ).toEqual([{ at: stopAt.toString() }])
+  expect(await tally.service.rows('SELECT count(*) AS events FROM processed_events')).toEqual([{ events: stopAt.toString() }])
+  await tally.service.client.query('DELETE FROM projector_barriers')
+  await tally.applied()
+  await tally.expectWhole()
+})
+
+test('a lane does not stand while a transaction of any member runs in it', async () => {
+  await using tally = await Tally.open()
+  const members = [tally.member(), tally.member()]
+  await tally.shared(...members)
+  await tally.turns()
+  await tally.applied()
+  // Whoever has the partition of this key is stuck in its transaction; the other finishes, and answers the barrier.
+  const blocker = await connect(tally.service.target, { applicationName: 'blocker' })
+  await blocker.query('BEGIN; SELECT FROM accounts WHERE id = 1 FOR UPDATE')
+  await tally.turns()
+  await tally.waitingForLocks(1)
+  const { client } = tally.service
+  await client.query(
+    `INSERT INTO projector_barriers (lane, requested_by, stop_at, expires_at) VALUES (1, 'test', NULL, clock_timestamp() + interval '60 s')`,
+  )
+  await tally.waitingForLocks(2)
+  const standing = async (): Promise<unknown> => (await readProjectorState(tally.service.target)).barriers[0]?.standingAt
+  expect(await standing()).toBeNull()
+  await blocker.query('COMMIT')
+  await blocker.end()
+  await expect.poll(standing, { timeout: 15_000 }).not.toBeNull()
+  const events = await tally.service.rows('SELECT count(*) FROM processed_events')
+  await tally.turns()
+  await expect.poll(standing).not.toBeNull()
+  expect(await tally.service.rows('SELECT count(*) FROM processed_events')).toEqual(events)
+})
+
+test('events that retention took before they were consumed stop the member that has their partition', async () => {
+  await using tally = await Tally.open()
+  await tally.turns()
+  const { name } = tally.definition.accounts.topic
+  const brokers = process.env['SLUICE_TEST_KAFKA_BROKERS']!.split(',')
+  const admin = new kafkajs.Kafka({ brokers, clientId: 'test', logLevel: kafkajs.logLevel.NOTHING }).admin()
+  await admin.connect()
+  await admin.fetchTopicMetadata({ topics: [name] })
+  await admin.deleteTopicRecords({ topic: name, partitions: [{ partition: 2, offset: '-1' }] })
+  await admin.disconnect()
+  const members = [tally.member(), tally.member()]
+  const error = await Promise.race(members.map(failure))
+  expect(isSluiceError(error, 'EVENTS_MISSING'), String(error)).toBe(true)
+  expect(await tally.laneApplied()).toBe(0n)
+})
+
+test('what touches more than one key can not be applied by members that see only their own: it is parked', async () => {
+  await using tally = await Tally.open()
+  tally.member()
+  await tally.turns()
+  const { accounts } = tally.definition
+  tally.publisher.lane.write(updated(accounts, { id: '1000', turn: '9' }, { id: '1' }))
+  tally.publisher.lane.write(truncated(accounts))
+  await tally.publisher.publish()
+  await tally.applied()
+  expect(await tally.service.rows('SELECT error_message AS why FROM parked_events ORDER BY position')).toEqual([
+    { why: expect.stringContaining('a change of key of public.accounts touches more than one key') as string },
+    { why: expect.stringContaining('a truncate of public.accounts touches more than one key') as string },
+  ])
+  expect(await tally.service.rows('SELECT count(*)::integer AS keys FROM accounts')).toEqual([{ keys: KEYS }])
+})
+
+test('a service whose tables depend on each other is refused, with every constraint that says so', async () => {
+  await using tally = await Tally.open()
+  await tally.service.client.query(
+    `ALTER TABLE visits ADD account bigint REFERENCES accounts (id); CREATE UNIQUE INDEX one_turn ON accounts (turn)`,
+  )
+  const error = await failure(tally.member())
+  expect(isSluiceError(error, 'SERVICE_NOT_INDEPENDENT'), String(error)).toBe(true)
+  expect(String(isSluiceError(error) && error.why)).toMatch(
+    /visits_account_fkey of public\.visits refers to public\.accounts; unique index one_turn of public\.accounts/,
+  )
+})
+
+test('a service that becomes independent goes on where its one projector stopped, and back', async () => {
+  await using tally = await Tally.open()
+  const { system } = tally.definition
+  const whole = { ...system, services: { [TALLY_SERVICE]: { ...system.services[TALLY_SERVICE]!, independent: false } } }
+  const alone = (): RunningProjector => {
+    const { kafka, registry } = tally.publisher
+    const source = { system: whole, service: TALLY_SERVICE, kafka, decoder: createEventDecoder(registry, whole) }
+    const one = tally.service.start({ idlePollMs: 20 }, source)
+    tally.members.push(one)
+    return one
+  }
+  for (const start of [alone, () => tally.member(), alone, () => tally.member()]) {
+    await tally.turns()
+    const one = start()
+    await tally.applied()
+    await one.stop()
+  }
+  await tally.expectWhole()
+})
