@@ -1,6 +1,7 @@
 /** From arguments to an exit code. */
 import { SluiceError } from '@sluice/core'
 import { type Command, CommanderError } from 'commander'
+import { armFaultPoint } from './arm-fault-point.ts'
 import { packageVersion } from './package-version.ts'
 import { buildProgram } from './program.ts'
 import { type Streams, printFailure, runCommand } from './run-command.ts'
@@ -24,6 +25,7 @@ export async function runCli(argv: readonly string[], streams: Streams): Promise
   layOutHelp(program, streams, (text) => complaints.push(text))
   program.hook('preAction', (root) => applyEnvironment(root))
   try {
+    armFaultPoint(process.env)
     await program.parseAsync(argv, { from: 'user' })
   } catch (error) {
     exitCode = await endOfParsing(error, complaints, globals, streams)

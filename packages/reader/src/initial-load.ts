@@ -12,7 +12,7 @@
  * Killed anywhere, the snapshot is lost and the checkpoints are not: the next start takes a new one and goes on.
  */
 import { randomBytes } from 'node:crypto'
-import { type EventDraft, LSN_ZERO, type Uuid } from '@sluice/core'
+import { type EventDraft, LSN_ZERO, type Uuid, faultPoint } from '@sluice/core'
 import {
   type AppendPart,
   type TableLoad,
@@ -145,6 +145,7 @@ class LaneLoad {
     try {
       for (let isLast = false; !isLast && !signal.aborted;) {
         const chunk = await readChunk({ client: this.#snapshot.client, target: source }, table, columns, after, limits)
+        faultPoint('reader.chunk-read')
         await writing
         isLast = chunk.isLast
         const last = chunk.rows.at(-1)
@@ -171,6 +172,7 @@ class LaneLoad {
             if (chunk.isLast) await completeTable(client, load.id)
           })
           .then(() => {
+            faultPoint('reader.chunk-stored')
             onProgress({
               kind: 'chunk',
               table: load.table,

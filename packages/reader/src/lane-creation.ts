@@ -7,7 +7,7 @@
  * slot and makes it anew. A slot of the name without such a row is another's, and is never dropped.
  */
 import { randomUUID } from 'node:crypto'
-import { LSN_ZERO, SluiceError, parseUuid } from '@sluice/core'
+import { LSN_ZERO, SluiceError, faultPoint, parseUuid } from '@sluice/core'
 import { type PostgresTarget, toPostgresError } from '@sluice/postgres'
 import { type LaneRecord, type NewLane, createLane, getLane, planLoad, setPhase } from '@sluice/store'
 import { type LaneDefinition, qualifiedName } from '@sluice/system'
@@ -89,6 +89,7 @@ export async function createLaneSlot(options: LaneCreationOptions, record: LaneR
         timeoutMs: options.slotCreationMs,
         signal: options.signal,
       })
+      faultPoint('reader.slot-made')
       const start = { storedLsn: snapshot.lsn, timeline: identity.timeline }
       await setPhase(store, record, { phase: lane.tables.length === 0 ? 'streaming' : 'loading', start })
       await planTables(options, store, record, lane.tables.map(qualifiedName))

@@ -5,7 +5,7 @@
  * W2  A keepalive position is recorded only when every commit that came before it was written, and none is half written.
  * W3  Stragglers, and messages of an unknown kind, are saved in the transaction of the commit that brought them.
  */
-import { LSN_ZERO, type LaneId, type Lsn } from '@sluice/core'
+import { LSN_ZERO, type LaneId, type Lsn, faultPoint } from '@sluice/core'
 import { type EventAppender, noteStragglers, parkMessages } from '@sluice/store'
 import type { ClientBase } from 'pg'
 import type { Batch, BatchQueue } from './batch-queue.ts'
@@ -90,6 +90,7 @@ export class LaneWriter {
   }
 
   async #write(batch: Batch): Promise<void> {
+    faultPoint('reader.before-append')
     const { appender, onProgress, lane } = this.#options
     const { stragglers, parked } = batch
     const alongside = async (client: ClientBase): Promise<void> => {
@@ -109,7 +110,9 @@ export class LaneWriter {
   async #recordKeepalive(lsn: Lsn): Promise<void> {
     const { appender, onProgress } = this.#options
     if (lsn <= appender.durableLsn) return
+    faultPoint('reader.before-keepalive')
     await appender.recordKeepalive(lsn)
+    faultPoint('reader.after-keepalive')
     this.#keepaliveAt = Date.now()
     onProgress({ kind: 'keepalive', lsn })
   }

@@ -6,7 +6,7 @@
  * `run` may be called again after it ended, and then begins from what is stored. Everything that is missing is made at the
  * first start: the publication, the lane and its slot.
  */
-import { type Logger, isSluiceError } from '@sluice/core'
+import { type Logger, faultPoint, isSluiceError } from '@sluice/core'
 import { type PostgresTarget, connect, toPostgresError } from '@sluice/postgres'
 import { Capture, type MasterKeys } from '@sluice/privacy'
 import {
@@ -180,6 +180,7 @@ async function prepare(
       return { record: await planNewTables(creation, known), snapshot: null, catalog }
     }
     const created = await createLaneSlot(creation, known ?? (await beginLane(creation)))
+    faultPoint('reader.lane-made')
     logger.info({ slot: lane.slotName, lsn: created.snapshot.lsn }, 'slot created')
     return { ...created, catalog }
   } finally {

@@ -8,7 +8,7 @@
  * R2  Feedback goes out on its own timer, whether reading is paused or not.
  * R3  No message is delivered after `onFailed` or `close`.
  */
-import { type Lsn, type SluiceError, formatLsn, parseLsn } from '@sluice/core'
+import { type Lsn, type SluiceError, faultPoint, formatLsn, parseLsn } from '@sluice/core'
 import { type PostgresTarget, quoteIdentifier, quoteLiteral, sessionConfig } from '@sluice/postgres'
 import type pg from 'pg'
 import { LogicalReplicationService } from 'pg-logical-replication'
@@ -202,7 +202,9 @@ class SlotStream implements ReplicationStream {
     const lsn = this.#options.durableLsn()
     this.#repliedAt = Date.now()
     this.#saidLsn = lsn
+    faultPoint('reader.before-feedback')
     this.#wire?.send(statusFrame(lsn, this.#repliedAt, asksReply))
+    faultPoint('reader.after-feedback')
     this.#options.onFeedback(lsn)
   }
 

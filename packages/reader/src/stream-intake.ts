@@ -10,7 +10,7 @@
  * I4  Halted, everything is ignored: what was not handled is not acknowledged, and PostgreSQL sends it again.
  */
 import { setImmediate as otherWork } from 'node:timers/promises'
-import { type Lsn, SluiceError, formatLsn, lsnOf } from '@sluice/core'
+import { type Lsn, SluiceError, faultPoint, formatLsn, lsnOf } from '@sluice/core'
 import { type PgoutputMessage, type StreamCommitMessage, type UnknownMessage, createPgoutputDecoder } from '@sluice/pgoutput'
 import type { BatchQueue } from './batch-queue.ts'
 import type { SpooledTransaction } from './spooled-transaction.ts'
@@ -101,6 +101,7 @@ export class StreamIntake {
         return null
       case 'stream-start':
         spool.start(message)
+        faultPoint('reader.spool-begun')
         return null
       case 'stream-stop':
         spool.stop()
@@ -143,6 +144,7 @@ export class StreamIntake {
   async #replayOne(commit: StreamCommitMessage): Promise<void> {
     const { assembler, spool, onDoubtful } = this.#options
     const transaction = spool.committed(commit.xid)
+    faultPoint('reader.spool-committed')
     if (transaction.isDoubtful) {
       this.#isHalted = true
       onDoubtful(lsnOf(commit.endLsn))

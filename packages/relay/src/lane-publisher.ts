@@ -14,6 +14,7 @@ import {
   type Logger,
   type PartitionEnd,
   type PositionNumber,
+  faultPoint,
   formatControlRecord,
   isSluiceError,
   positionNumber,
@@ -65,6 +66,7 @@ export class LanePublisher {
 
   /** @throws RefusedEvent; SluiceError of the 4xxx range */
   async publish(chunk: Chunk): Promise<void> {
+    faultPoint('relay.before-send')
     try {
       if (this.#open === null && chunk.isLast && (await this.#publishAtOnce(chunk))) return
       await this.#publishInTurn(chunk)
@@ -80,6 +82,7 @@ export class LanePublisher {
     const expected = expectedBatches(this.#ends, chunk.topics)
     const ends = advanceEnds(this.#ends, expected)
     const sent = await open.kafka.send([...chunk.topics, this.#controlMessage(chunk, ends)])
+    faultPoint('relay.after-send')
     if (!landedAsExpected(expected, sent)) {
       this.#options.logger.debug({ expected, sent }, 'messages are not where they were expected; they are sent again')
       await open.kafka.abort()
@@ -94,6 +97,7 @@ export class LanePublisher {
   async #publishInTurn(chunk: Chunk): Promise<void> {
     const open = this.#open ?? (await this.#begin(chunk))
     open.sent.push(...(await open.kafka.send(chunk.topics)))
+    faultPoint('relay.after-send')
     open.events += chunk.events
     if (!chunk.isLast) return
     const ends = advanceEnds(this.#ends, open.sent)
@@ -122,7 +126,9 @@ export class LanePublisher {
 
   async #commit(open: OpenTransaction, chunk: Chunk, ends: readonly PartitionEnd[]): Promise<void> {
     const { lane, progress, parking, clusterId, onProgress } = this.#options
+    faultPoint('relay.before-commit')
     await open.kafka.commit()
+    faultPoint('relay.after-commit')
     await parking.published(chunk.late)
     const position = chunk.plan.through
     const first = positionNumber(this.#position + 1n)

@@ -2,6 +2,7 @@
  * Writes into the store how far the lane is published, behind Kafka and beside its work: never ahead of a commit, at most one
  * write under way, and what is published meanwhile is put together into the next.
  */
+import { faultPoint } from '@sluice/core'
 import { type PostgresTarget, toPostgresError } from '@sluice/postgres'
 import { type PublishedBatch, recordPublished } from '@sluice/store'
 import type { Pool } from 'pg'
@@ -40,6 +41,7 @@ export class ProgressWriter {
         const client = await this.#pool.connect()
         try {
           await recordPublished(client, batch)
+          faultPoint('relay.progress-stored')
         } finally {
           client.release()
         }

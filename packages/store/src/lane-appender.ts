@@ -24,6 +24,7 @@ import {
   type Lsn,
   type PositionNumber,
   SluiceError,
+  faultPoint,
   formatLsn,
   isSluiceError,
 } from '@sluice/core'
@@ -403,7 +404,9 @@ class LaneAppender implements EventAppender {
       values: [...records, ...standing, String(position), String(link), head, formatLsn(storedLsn), this.#serviceName],
     })
     if (rowCount !== 1) throw await this.#laneTaken()
+    faultPoint('reader.before-commit')
     await this.#client.query('COMMIT')
+    faultPoint('reader.after-commit')
     this.#committed = { ...this.#next }
     this.#state = 'idle'
     this.#partitions.keepAhead(position, (error) => {
