@@ -202,6 +202,7 @@ function addWatch(program: Command, leaf: AddLeaf): void {
 function addParked(program: Command, leaf: AddLeaf): void {
   const parked = program.command('parked').description('Events that a service refused, and those that wait behind them.')
   addHelp(parked, { examples: ['sluice parked list analytics'], exits: DATA_EXITS })
+  const ofRelay = (): Option => new Option('--relay', 'of the relay of a lane: name the lane, not a service').default(false)
   const selecting = (command: Command): Command =>
     command
       .option('--key <type/key>', 'events of one aggregate: its type and its id or key')
@@ -209,6 +210,7 @@ function addParked(program: Command, leaf: AddLeaf): void {
       .option('--error <code>', 'events that were refused with this SQLSTATE or code')
 
   const list = selecting(parked.command('list <service>').description('Lists them, and how many wait behind each.'))
+    .addOption(ofRelay())
     .option('--waiting', 'list those that wait, too', false)
     .option('--after <lane:position>', 'the next page')
     .option('--limit <n>', 'how many at most', wholeNumber, 50)
@@ -218,6 +220,7 @@ function addParked(program: Command, leaf: AddLeaf): void {
   const show = parked
     .command('show <service> <event-id>')
     .description('Shows one of them whole.')
+    .addOption(ofRelay())
     .option('--values', 'with the values of its row, in captured form', false)
   leaf(show, { load: async () => (await import('./commands/parked.ts')).parkedShow })
   addHelp(show, { examples: ['sluice parked show analytics 0b0d6e3e-7d4c-5f4e-9f0c-2f6f9c1f7a55'], exits: DATA_EXITS })
@@ -227,6 +230,7 @@ function addParked(program: Command, leaf: AddLeaf): void {
       .command('retry <service> [event-id]')
       .description('Applies the first of each key again, and then those that wait behind it, in order.'),
   )
+    .addOption(ofRelay())
     .option('--all', 'every parked event', false)
     .option('--reason <text>', 'kept with the record')
     .option('--dry-run', 'say what would be tried and change nothing', false)
@@ -239,6 +243,7 @@ function addParked(program: Command, leaf: AddLeaf): void {
   const skip = selecting(
     parked.command('skip <service> [event-id]').description('Gives events up for ever; those that wait behind them go on.'),
   )
+    .addOption(ofRelay())
     .option('--reason <text>', 'kept with the record; needed')
     .option('--dry-run', 'say what would be given up and change nothing', false)
     .option('--yes', 'do it', false)

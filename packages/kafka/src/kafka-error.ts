@@ -19,6 +19,25 @@ const FENCED = new Set(['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED'])
 const UNKNOWN_CODE_FENCED = /Unknown error code 90\b/
 
 const TOO_LARGE = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'])
+/** Refused for what is asked or who asks: it will be refused again. */
+const PERMANENT = new Set([
+  'TOPIC_AUTHORIZATION_FAILED',
+  'GROUP_AUTHORIZATION_FAILED',
+  'CLUSTER_AUTHORIZATION_FAILED',
+  'TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
+  'SASL_AUTHENTICATION_FAILED',
+  'UNSUPPORTED_SASL_MECHANISM',
+  'ILLEGAL_SASL_STATE',
+  'SECURITY_DISABLED',
+  'INVALID_TOPIC_EXCEPTION',
+  'INVALID_CONFIG',
+  'INVALID_REQUIRED_ACKS',
+  'INVALID_TRANSACTION_TIMEOUT',
+  'INVALID_RECORD',
+  'POLICY_VIOLATION',
+  'UNSUPPORTED_VERSION',
+  'UNSUPPORTED_FOR_MESSAGE_FORMAT',
+])
 const UNREACHABLE_NAMES = new Set([
   'KafkaJSConnectionError',
   'KafkaJSConnectionClosedError',
@@ -87,8 +106,9 @@ export function toKafkaError(error: unknown, context: KafkaErrorContext): Sluice
       `kafka-broker-api-versions.sh --bootstrap-server ${brokers}    then start the broker, or: export KAFKA_BROKERS=host:9092`,
     ])
   }
+  const isPermanent = types.some((t) => PERMANENT.has(t)) || chain.some((e) => e.name === 'KafkaJSSASLAuthenticationError')
   return make(
-    'KAFKA_FAILED',
+    isPermanent ? 'KAFKA_REFUSED' : 'KAFKA_FAILED',
     `can not ${context.doing}`,
     `${types.find((t) => t !== '') ?? chain.at(-1)?.name ?? 'error'}: ${reason}`,
     ['sluice doctor    checks broker, topics and privileges'],

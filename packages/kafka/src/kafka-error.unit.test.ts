@@ -13,6 +13,8 @@ test.each([
   ['MESSAGE_TOO_LARGE', 'MESSAGE_TOO_LARGE'],
   ['RECORD_LIST_TOO_LARGE', 'MESSAGE_TOO_LARGE'],
   ['NOT_ENOUGH_REPLICAS', 'KAFKA_FAILED'],
+  ['TOPIC_AUTHORIZATION_FAILED', 'KAFKA_REFUSED'],
+  ['INVALID_RECORD', 'KAFKA_REFUSED'],
 ])('%s is %s, however deep it is wrapped', (type, code) => {
   const wrapped = new Error('retries exceeded', { cause: new Error('wrapped', { cause: protocolError(type) }) })
   expect(toKafkaError(wrapped, context)).toMatchObject({ code })

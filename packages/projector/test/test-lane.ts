@@ -113,6 +113,12 @@ export class TestLane {
     this.#kafka.transact([{ topic, partition: 0, value: Buffer.from(formatControlRecord(record)) }])
   }
 
+  /** Publishes messages whose positions were passed over before, as the relay does with an event that was parked there. */
+  publishLate(messages: readonly TestMessage[]): void {
+    this.#pending.unshift(...messages)
+    this.publish()
+  }
+
   /** What was written and not published yet, for a caller that publishes it elsewhere. */
   take(): readonly TestMessage[] {
     return this.#pending.splice(0)

@@ -79,7 +79,7 @@ async function messageBytesMax(admin: KafkaAdmin, topic: string): Promise<number
     const { 'max.message.bytes': text } = await admin.topicConfig(topic)
     return text === undefined ? Infinity : Number(text)
   } catch (error) {
-    if (isSluiceError(error, 'KAFKA_FAILED')) return Infinity
+    if (isSluiceError(error, 'KAFKA_REFUSED')) return Infinity
     throw error
   }
 }

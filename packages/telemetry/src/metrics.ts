@@ -43,6 +43,7 @@ export interface Metrics {
   readonly outboxOldestEventAgeSeconds: GaugeMetric<'lane'>
   readonly relayPublishedEvents: CounterMetric<'lane'>
   readonly relayPublishErrors: CounterMetric<'lane' | 'error_type'>
+  readonly relayParkedEvents: GaugeMetric<'lane'>
   readonly projectorLagEvents: GaugeMetric<'projector' | 'lane'>
   readonly projectorLagSeconds: GaugeMetric<'projector' | 'lane'>
   /** result: applied, duplicate, skipped, parked */
@@ -91,6 +92,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     outboxOldestEventAgeSeconds: make.gauge('outbox_oldest_event_age_seconds', 'Age of the oldest pending event', ['lane']),
     relayPublishedEvents: make.counter('relay_published_events_total', 'Events published', ['lane']),
     relayPublishErrors: make.counter('relay_publish_errors_total', 'Faults of the relay', ['lane', 'error_type']),
+    relayParkedEvents: make.gauge('relay_parked_events', 'Events that could not be published, and those behind them', ['lane']),
     projectorLagEvents: make.gauge('projector_lag_events', 'Positions published and not applied', ['projector', 'lane']),
     projectorLagSeconds: make.gauge('projector_lag_seconds', 'Since the oldest event not applied was published', [
       'projector',

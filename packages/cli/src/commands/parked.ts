@@ -1,4 +1,4 @@
-/** `sluice parked list|show|retry|skip <service>`: events that a service refused, and what is done with them. */
+/** `sluice parked list|show|retry|skip`: events that a service, or the relay of a lane, refused, and what is done with them. */
 import { userInfo } from 'node:os'
 import { createEventDecoder } from '@sluice/avro'
 import { SluiceError, aggregateName } from '@sluice/core'
@@ -20,6 +20,7 @@ import { z } from 'zod'
 import type { CommandContext, CommandImplementation, CommandInput, CommandOutcome } from '../command.ts'
 import { readDeployment, requireService } from '../deployment.ts'
 import { registryOf } from '../servers.ts'
+import { relayParkedList, relayParkedShow, relayParkedWork } from './relay-parked.ts'
 import { type Cell, type Column, formatCount, renderTable } from '../table.ts'
 
 const SelectionOptions = z.object({
@@ -28,9 +29,15 @@ const SelectionOptions = z.object({
   error: z.string().optional(),
 })
 
-const ListOptions = SelectionOptions.extend({ waiting: z.boolean(), after: z.string().optional(), limit: z.number() })
-const ShowOptions = z.object({ values: z.boolean() })
+const ListOptions = SelectionOptions.extend({
+  relay: z.boolean(),
+  waiting: z.boolean(),
+  after: z.string().optional(),
+  limit: z.number(),
+})
+const ShowOptions = z.object({ relay: z.boolean(), values: z.boolean() })
 const WorkOptions = SelectionOptions.extend({
+  relay: z.boolean(),
   all: z.boolean().default(false),
   dryRun: z.boolean(),
   yes: z.boolean().default(false),
@@ -39,8 +46,12 @@ const WorkOptions = SelectionOptions.extend({
 
 export const parkedList: CommandImplementation = async (context, input) => {
   const options = ListOptions.parse(input.options)
-  const { service, target } = await serviceOf(context, input)
   const selection = selectionOf(undefined, options)
+  if (options.relay) {
+    const after = options.after === undefined ? 0n : placeOf(options.after).position
+    return relayParkedList(context, input.args[0] ?? '', { selection: relaySelection(selection), limit: options.limit, after })
+  }
+  const { service, target } = await serviceOf(context, input)
   const page = {
     selection,
     limit: options.limit,
@@ -64,9 +75,10 @@ export const parkedList: CommandImplementation = async (context, input) => {
 }
 
 export const parkedShow: CommandImplementation = async (context, input) => {
-  const { values } = ShowOptions.parse(input.options)
-  const { service, target, system } = await serviceOf(context, input)
+  const { values, relay } = ShowOptions.parse(input.options)
   const eventId = eventIdOf(input.args[1])
+  if (relay) return relayParkedShow(context, input.args[0] ?? '', eventId, values)
+  const { service, target, system } = await serviceOf(context, input)
   const found = await showParked(target, eventId)
   if (!found) throw notParked(service, eventId)
   const { event, behind, value } = found
@@ -93,15 +105,27 @@ export const parkedSkip: CommandImplementation = (context, input) => work(contex
 
 async function work(context: CommandContext, input: CommandInput, command: ParkedCommand): Promise<CommandOutcome> {
   const options = WorkOptions.parse(input.options)
-  const { service, target, system } = await serviceOf(context, input)
   const selection = selectionOf(input.args[1], options)
-  assertSelected(command, service, selection, options.all)
+  const [name = ''] = input.args
+  assertSelected(command, name, selection, options.all)
+  const called = ['sluice parked', command, name, ...input.args.slice(1), ...flagsOf(options)].join(' ')
+  if (options.relay) {
+    return relayParkedWork(context, name, {
+      command,
+      selection: relaySelection(selection),
+      reason: options.reason ?? null,
+      isDryRun: options.dryRun,
+      confirm: (plan) => {
+        if (command === 'skip') assertConfirmed({ ...plan, left: 0 }, called, options)
+      },
+    })
+  }
+  const { service, target, system } = await serviceOf(context, input)
   const plan = await planParkedWork(target, { command, selection })
   if (plan.selected === 0) {
     if (selection.eventId !== undefined) throw notParked(service, selection.eventId)
     return { summary: `no parked event of ${service} matches`, result: { service, ...plan }, text: '' }
   }
-  const called = ['sluice parked', command, service, ...input.args.slice(1), ...flagsOf(options)].join(' ')
   if (options.dryRun) {
     return {
       summary: `nothing was changed: ${planText(command, plan)}`,
@@ -173,6 +197,12 @@ function selectionOf(eventId: string | undefined, options: z.output<typeof Selec
   }
 }
 
+/** The relay knows topics by aggregate types only. */
+function relaySelection({ topic, ...selection }: ParkedSelection): Omit<ParkedSelection, 'topic'> {
+  if (topic === undefined) return selection
+  throw usage('the relay does not select by topic', `--topic ${topic} was given`, 'select by --key or --error')
+}
+
 function eventIdOf(text: string | undefined): string {
   if (text !== undefined && z.uuid().safeParse(text).success) return text.toLowerCase()
   throw usage('an event is named by its id', `"${text ?? ''}" is not one`, 'sluice parked list <service>    shows the ids')
@@ -220,10 +250,10 @@ function planText(command: ParkedCommand, { selected, others, left }: ParkedPlan
   return `${formatCount(selected)} ${selected === 1 ? 'event' : 'events'} would be ${command === 'skip' ? 'given up' : 'tried again'}${behind}${rest}`
 }
 
-function flagsOf({ key, topic, error, all, reason }: z.output<typeof WorkOptions>): readonly string[] {
+function flagsOf({ relay, key, topic, error, all, reason }: z.output<typeof WorkOptions>): readonly string[] {
   const named = { key, topic, error, reason }
   const flags = Object.entries(named).flatMap(([name, value]) => (value === undefined ? [] : [`--${name} '${value}'`]))
-  return all ? [...flags, '--all'] : flags
+  return [...flags, ...(all ? ['--all'] : []), ...(relay ? ['--relay'] : [])]
 }
 
 function usage(what: string, why: string, way: string): SluiceError {

@@ -120,8 +120,9 @@ test('a projector is behind by positions, since the first record that it has not
 
 test('pending and parked events are counted', async () => {
   const metrics = metricsOf()
-  expect(await sampleOutbox(metrics, 'shop', 'm', target).look(answering({ pending: 1200, age: 61 }))).toMatchObject([
+  expect(await sampleOutbox(metrics, 'shop', 'm', target).look(answering({ pending: 1200, age: 61, parked: 2 }))).toMatchObject([
     { status: 'warning', summary: '1,200 events wait, the oldest for 1 m 01 s' },
+    { status: 'warning', fix: ['sluice parked list m --relay'] },
   ])
   const parked = sampleParked(metrics, 'orders', target)
   expect(await parked.look(answering({ parked: 3 }))).toMatchObject([{ status: 'warning', fix: ['sluice parked list orders'] }])

@@ -11,6 +11,12 @@ export const kafkaErrors = {
     retry: 'never',
     meaning: "An event is larger than its topic's max.message.bytes.",
   },
+  KAFKA_REFUSED: {
+    number: 'SLU-4005',
+    exit: 3,
+    retry: 'never',
+    meaning: 'Kafka refused a request for a reason that does not pass by itself: a privilege, a login, a setting.',
+  },
   RELAY_FENCED: { number: 'SLU-4101', exit: 1, retry: 'never', meaning: 'A newer relay of the same lane took over.' },
   KAFKA_AHEAD: {
     number: 'SLU-4102',
