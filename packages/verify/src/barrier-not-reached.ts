@@ -27,20 +27,24 @@ export function readerBehind({ record }: LaneProgress, goal: Lsn, ms: number): S
   })
 }
 
+export function holdsLost(service: string, attempts: number): SluiceError {
+  return new SluiceError('BARRIER_NOT_REACHED', {
+    what: `the projector of service "${service}" could not be held long enough`,
+    why: `its hold expired before it could be renewed, ${attempts} times`,
+    ways: ['sluice status    shows whether the service database answers slowly', 'sluice verify    again'],
+  })
+}
+
 export interface ServiceStanding {
   readonly service: string
   readonly lane: string
-  /** null if its barrier is gone. */
-  readonly applied: PositionNumber | null
+  readonly applied: PositionNumber
   readonly published: PositionNumber
 }
 
 export function notApplied(at: ServiceStanding, goal: PositionNumber, ms: number): SluiceError {
   const isRelay = at.published < goal
-  const where =
-    at.applied === null
-      ? 'its barrier was removed by someone else'
-      : `it stands at ${at.applied} of lane "${at.lane}", of ${at.published} published, for ${seconds(ms)}`
+  const where = `it stands at ${at.applied} of lane "${at.lane}", of ${at.published} published, for ${seconds(ms)}`
   return new SluiceError('BARRIER_NOT_REACHED', {
     what: `service "${at.service}" did not reach position ${goal}`,
     why: isRelay ? `${where}; the relay has not published up to ${goal}` : where,
@@ -51,7 +55,7 @@ export function notApplied(at: ServiceStanding, goal: PositionNumber, ms: number
 export function movedOn(at: ServiceStanding, goal: PositionNumber): SluiceError {
   return new SluiceError('BARRIER_NOT_REACHED', {
     what: `the projector of service "${at.service}" did not stay at the position to compare at`,
-    why: `its snapshot is of position ${at.applied ?? 0n} of lane "${at.lane}", not ${goal}: the barrier expired before`,
+    why: `its snapshot is of position ${at.applied} of lane "${at.lane}", not ${goal}: it was moved by something that obeys no barrier`,
     ways: ['sluice verify    again', 'sluice status    shows whether the service database answers slowly'],
   })
 }

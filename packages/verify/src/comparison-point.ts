@@ -7,14 +7,16 @@
  *   reached   every projector applied exactly up to P; then the same for the outboxes of services, round by round
  *   open      a snapshot of every service is open; the projectors are released at once
  *
- * P1  A service's snapshot is taken only while its projector stands; its own position in that very snapshot is the proof.
+ * P1  A service's snapshot is taken only while its projector stands; its own position in that very snapshot is the proof, and its
+ *     barrier there that the projector was never let go in between. Where it was, everything is begun again.
  * P2  Whatever happens, the barriers are released; if this process dies they expire.
  */
 import { BEFORE_FIRST, type Lsn, formatLsn, positionNumber, silentLogger } from '@sluice/core'
 import { type PostgresTarget, connect } from '@sluice/postgres'
 import { createEventReader } from '@sluice/store'
 import { type LaneDefinition, subscriptionsOf } from '@sluice/system'
-import { movedOn, notStanding } from './barrier-not-reached.ts'
+import { holdsLost, movedOn, notStanding } from './barrier-not-reached.ts'
+import { HoldLost } from './hold-lost.ts'
 import { type CatchUpOptions, LaneCatchUp, type ReachedLane, settled } from './lane-catch-up.ts'
 import { type PointScope, pointScope, sourceName } from './point-scope.ts'
 import { ProjectorBarrier } from './projector-barrier.ts'
@@ -53,7 +55,15 @@ export async function openComparisonPoint(options: PointOptions): Promise<Compar
   const pipeline = await connect(options.targets.pipeline, { applicationName: 'sluice verify', statementTimeoutMs: 30_000 })
   const reader = createEventReader(options.targets.pipeline, { logger: silentLogger })
   try {
-    return await new PointSeeker(options, new LaneCatchUp(options, pipeline, reader)).seek()
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await new PointSeeker(options, new LaneCatchUp(options, pipeline, reader)).seek()
+      } catch (error) {
+        if (!(error instanceof HoldLost)) throw error
+        if (attempt >= options.limits.holdAttemptsMax) throw holdsLost(error.service, attempt)
+        options.onProgress({ phase: 'warning', message: `${error.message}; everything is begun again` })
+      }
+    }
   } finally {
     await Promise.all([pipeline.end(), reader.close()])
   }
@@ -104,7 +114,7 @@ class PointSeeker {
   async #hold(barriers: readonly ProjectorBarrier[]): Promise<void> {
     const { limits, signal, onProgress } = this.#options
     onProgress({ phase: 'holding', services: barriers.map((b) => b.service) })
-    await settled(barriers.map((barrier) => barrier.place()))
+    await settled(barriers.map((barrier) => barrier.place(signal)))
     await settled(
       barriers.map((barrier) =>
         waitForProgress({
@@ -196,16 +206,23 @@ class PointSeeker {
   }
 }
 
-/** Promise 11: the snapshot itself says which position it is of. */
+/**
+ * Promise 11: the snapshot itself says which position it is of. Where projectors share a lane, no partition may be further.
+ */
 async function proveStanding(session: SnapshotSession, barrier: ProjectorBarrier, lanes: readonly ReachedLane[]): Promise<void> {
-  const rows = await session.query<{ lane: number; applied: string }>(
-    'SELECT lane, applied_position::text AS applied FROM public.projector_positions',
+  await barrier.proveHeld(session)
+  const rows = await session.query<{ lane: number; applied: string; furthest: string }>(
+    `SELECT lane, applied_position::text AS applied,
+       greatest(applied_position, (SELECT max(applied_position) FROM public.consumed_offsets o WHERE o.lane_name = p.lane_name))::text
+         AS furthest
+     FROM public.projector_positions p`,
   )
-  const applied = new Map(rows.map((row) => [row.lane, positionNumber(row.applied)]))
+  const applied = new Map(rows.map((row) => [row.lane, [positionNumber(row.applied), positionNumber(row.furthest)]]))
   for (const { lane, position, definition } of lanes) {
-    const at = applied.get(lane) ?? BEFORE_FIRST
-    if (at !== position) {
-      throw movedOn({ service: barrier.service, lane: definition.name, applied: at, published: at }, position)
+    for (const at of applied.get(lane) ?? [BEFORE_FIRST]) {
+      if (at !== position) {
+        throw movedOn({ service: barrier.service, lane: definition.name, applied: at, published: at }, position)
+      }
     }
   }
 }

@@ -1,5 +1,6 @@
 /** Brings everything of a lane below an LSN through reader, relay and the held projectors, which stand there. */
 import {
+  BEFORE_FIRST,
   HEARTBEAT_PREFIX,
   type LaneId,
   type Lsn,
@@ -121,10 +122,10 @@ export class LaneCatchUp {
       look: async () => ({
         service: barrier.service,
         lane: lane.name,
-        applied: (await barrier.look()).get(id)?.applied ?? null,
+        applied: (await barrier.look()).get(id)?.applied ?? BEFORE_FIRST,
         published: (await this.progress(lane)).published,
       }),
-      isReached: ({ applied }) => applied !== null && applied >= goal,
+      isReached: ({ applied }) => applied >= goal,
       measure: ({ applied, published }) => `${applied}/${published}`,
       tooLate: (standing, ms) => notApplied(standing, goal, ms),
       onMoved: ({ applied }) => {

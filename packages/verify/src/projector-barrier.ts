@@ -6,14 +6,29 @@
  *   released               the rows are gone
  *
  * B1  The rows expire unless this process renews them: a verify that dies holds nobody for longer than `barrierMs`.
- * B2  Two verifications never share a barrier: a row that is another's and has not expired is left alone.
- * B3  That the projector really stands is proven by its position in the snapshot itself, never by this row.
+ * B2  Two verifications never share a barrier: a row that is another's is left alone while it is renewed. The holder may have died;
+ *     whether it has shows when the row should be renewed, so that nobody waits for longer than `barrierMs`.
+ * B3  A row can only be renewed while it is there and has not expired, and its name is never used again: that it is there, in
+ *     the snapshot too, proves that the hold was never lost.
+ * B4  That the projector really stands is proven by its position in the snapshot itself, never by this row.
  */
 import { randomUUID } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import { type LaneId, type PositionNumber, SluiceError, positionNumber } from '@sluice/core'
 import { type PostgresTarget, createPool, sqlStateOf, toPostgresError } from '@sluice/postgres'
 import type { Pool } from 'pg'
+import { HoldLost } from './hold-lost.ts'
+import type { SnapshotSession } from './snapshot-session.ts'
 import type { OnVerifyProgress } from './verify-progress.ts'
+
+/** How often a hold of somebody else is looked at. */
+const HOLDER_POLL_MS = 100
+
+interface Holder {
+  readonly name: string
+  /** When the hold ends unless it is renewed. */
+  readonly until: string
+}
 
 export interface StandingLane {
   readonly applied: PositionNumber
@@ -29,7 +44,7 @@ export class ProjectorBarrier {
   readonly #barrierMs: number
   readonly #onProgress: OnVerifyProgress
   #renewal: NodeJS.Timeout | undefined
-  #renewing: Promise<void> = Promise.resolve()
+  #renewing: Promise<void> | null = null
 
   constructor(
     service: { readonly name: string; readonly target: PostgresTarget; readonly lanes: readonly LaneId[] },
@@ -44,41 +59,61 @@ export class ProjectorBarrier {
     this.#pool = createPool(service.target, { applicationName: 'sluice verify', max: 2, statementTimeoutMs: 10_000 })
   }
 
-  /** @throws SluiceError SLU-5001 if the service lacks Sluice's tables, SLU-6003 if another verification holds it. */
-  async place(): Promise<void> {
-    const placed = await this.#query<{ lane: number }>(
-      `INSERT INTO public.projector_barriers AS b (lane, requested_by, stop_at, expires_at, standing_at)
+  /**
+   * Waits for a holder that does not renew its rows any more.
+   *
+   * @throws SluiceError SLU-5001 if the service lacks Sluice's tables, SLU-6003 if another verification holds it.
+   */
+  async place(signal: AbortSignal): Promise<void> {
+    const giveUpAt = performance.now() + 2 * this.#barrierMs
+    let holder: Holder | undefined
+    for (;;) {
+      const placed = await this.#query<{ lane: number }>(
+        `INSERT INTO public.projector_barriers AS b (lane, requested_by, stop_at, expires_at, standing_at)
        SELECT lane, $2, NULL, clock_timestamp() + $3 * interval '1 ms', NULL FROM unnest($1::smallint[]) AS lane
        ON CONFLICT (lane) DO UPDATE SET requested_by = excluded.requested_by, stop_at = NULL,
          expires_at = excluded.expires_at, standing_at = NULL
-       WHERE b.expires_at < clock_timestamp()
+       WHERE b.expires_at < clock_timestamp() OR b.requested_by = $2
        RETURNING lane`,
-      [this.lanes, this.#requestedBy, this.#barrierMs],
-    )
+        [this.lanes, this.#requestedBy, this.#barrierMs],
+      )
+      if (placed.length === this.lanes.length) break
+      const found = await this.#holder()
+      const isRenewed = holder !== undefined && (found?.name !== holder.name || found.until !== holder.until)
+      if (found && (isRenewed || performance.now() > giveUpAt)) throw this.#taken(found)
+      holder = found
+      await delay(HOLDER_POLL_MS, undefined, { signal })
+    }
     this.#renewal = setInterval(() => {
-      this.#renewing = this.#renew()
-    }, this.#barrierMs / 3)
-    if (placed.length < this.lanes.length) throw await this.#taken()
+      this.#renewing ??= this.#renew().finally(() => (this.#renewing = null))
+    }, this.#barrierMs / 5)
   }
 
-  /** Lets the projector run on, up to a position of a lane. */
+  /** Lets the projector run on, up to a position of a lane. @throws HoldLost */
   async move(lane: LaneId, stopAt: PositionNumber): Promise<void> {
     const moved = await this.#query(
       `UPDATE public.projector_barriers SET stop_at = $3, standing_at = NULL WHERE lane = $1 AND requested_by = $2 RETURNING lane`,
       [lane, this.#requestedBy, stopAt],
     )
-    if (moved.length === 0) throw await this.#taken()
+    if (moved.length === 0) throw new HoldLost(this.service)
   }
 
-  /** How far each lane is applied, and whether the projector says that it stands. */
+  /** How far each lane is applied, and whether the projector says that it stands. @throws HoldLost */
   async look(): Promise<ReadonlyMap<LaneId, StandingLane>> {
     const rows = await this.#query<{ lane: LaneId; applied: string; standing: string | null }>(
       `SELECT b.lane, coalesce(p.applied_position, 0)::text AS applied, b.standing_at::text AS standing
        FROM public.projector_barriers b LEFT JOIN public.projector_positions p ON p.lane = b.lane WHERE b.requested_by = $1`,
       [this.#requestedBy],
     )
+    if (rows.length < this.lanes.length) throw new HoldLost(this.service)
     const position = (text: string | null): PositionNumber | null => (text === null ? null : positionNumber(text))
     return new Map(rows.map((r) => [r.lane, { applied: positionNumber(r.applied), standing: position(r.standing) }]))
+  }
+
+  /** Proves in the service's snapshot that the projector was held all the time up to it. @throws HoldLost */
+  async proveHeld(session: SnapshotSession): Promise<void> {
+    const rows = await session.query('SELECT lane FROM public.projector_barriers WHERE requested_by = $1', [this.#requestedBy])
+    if (rows.length < this.lanes.length) throw new HoldLost(this.service)
   }
 
   /** Removes the rows and closes. If that fails they expire by themselves; a warning says when. */
@@ -97,7 +132,8 @@ export class ProjectorBarrier {
   async #renew(): Promise<void> {
     try {
       await this.#query(
-        `UPDATE public.projector_barriers SET expires_at = clock_timestamp() + $2 * interval '1 ms' WHERE requested_by = $1`,
+        `UPDATE public.projector_barriers SET expires_at = clock_timestamp() + $2 * interval '1 ms'
+         WHERE requested_by = $1 AND expires_at > clock_timestamp()`,
         [this.#requestedBy, this.#barrierMs],
       )
     } catch (error) {
@@ -127,18 +163,20 @@ export class ProjectorBarrier {
     })
   }
 
-  async #taken(): Promise<SluiceError> {
-    const rows = await this.#query<{ requested_by: string; seconds: number }>(
-      `SELECT requested_by, ceil(extract(epoch FROM expires_at - clock_timestamp()))::integer AS seconds
-       FROM public.projector_barriers WHERE lane = ANY ($1::smallint[]) AND requested_by <> $2 ORDER BY expires_at DESC LIMIT 1`,
+  /** Who holds a lane of the service. */
+  async #holder(): Promise<Holder | undefined> {
+    const [holder] = await this.#query<Holder>(
+      `SELECT requested_by AS name, expires_at::text AS until FROM public.projector_barriers
+       WHERE lane = ANY ($1::smallint[]) AND requested_by <> $2 ORDER BY lane LIMIT 1`,
       [this.lanes, this.#requestedBy],
     )
-    const [holder] = rows
+    return holder
+  }
+
+  #taken(holder: Holder): SluiceError {
     return new SluiceError('BARRIER_NOT_REACHED', {
       what: `the projector of service "${this.service}" can not be held`,
-      why: holder
-        ? `"${holder.requested_by}" holds it, for ${holder.seconds} s more unless it is renewed`
-        : 'its barrier was removed by someone else',
+      why: `"${holder.name}" holds it, up to ${holder.until} unless it is renewed`,
       ways: [`sluice verify    again, when the other verification has ended`],
     })
   }

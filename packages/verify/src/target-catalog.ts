@@ -1,5 +1,6 @@
 /** What the service's catalog says of a target table: its columns, and the type to which an expected value is brought. */
 import { quoteQualified } from '@sluice/postgres'
+import { rewrittenTables } from './rewritten-tables.ts'
 import type { SnapshotSession } from './snapshot-session.ts'
 
 export interface TargetColumn {
@@ -89,5 +90,10 @@ export async function serviceTables(
   if (tables.length === 0) return []
   const probes = tables.map(({ schema, name }, i) => `EXISTS (SELECT 1 FROM ${quoteQualified(schema, name)}) AS t${i}`)
   const [found] = await session.query<Record<string, boolean>>(`SELECT ${probes.join(', ')}`)
-  return tables.map((table, i) => ({ ...table, hasRows: found?.[`t${i}`] === true }))
+  // A table that was truncated since may have had rows.
+  const rewritten = new Set(await rewrittenTables(session))
+  return tables.map((table, i) => ({
+    ...table,
+    hasRows: found?.[`t${i}`] === true || rewritten.has(`${table.schema}.${table.name}`),
+  }))
 }

@@ -8,8 +8,10 @@ export interface VerifyLimits {
   readonly stallMs: number
   /** How long they may take altogether. @default 10 min */
   readonly catchUpMs: number
-  /** How long a projector stays held if verify dies. @default 30 s */
+  /** How long a projector stays held if verify dies, and how long the next verify waits for it. @default 5 s */
   readonly barrierMs: number
+  /** How often everything is begun again where a hold was lost, as by a database that did not answer for `barrierMs`. @default 3 */
+  readonly holdAttemptsMax: number
   /** Time between two looks at how far a stage is. @default 25 ms */
   readonly pollMs: number
   /** Services that are compared at once, each with one connection to the monolith and one to its database. @default 2 */
@@ -25,7 +27,8 @@ export const DEFAULT_VERIFY_LIMITS: VerifyLimits = {
   slotMs: 30_000,
   stallMs: 30_000,
   catchUpMs: 600_000,
-  barrierMs: 30_000,
+  barrierMs: 5_000,
+  holdAttemptsMax: 3,
   pollMs: 25,
   concurrency: 2,
   examples: 5,

@@ -3,6 +3,7 @@ import { quoteIdentifier, quoteQualified, sqlStateOf } from '@sluice/postgres'
 import { type CompareLimits, compareTable } from './compare-table.ts'
 import { type ExpectedTable, tableName } from './expected-table.ts'
 import { type RowDigest, agreeOnDigest } from './row-digest.ts'
+import { rewrittenTables } from './rewritten-tables.ts'
 import type { SnapshotSession } from './snapshot-session.ts'
 import type { ComparedTable } from './table-side.ts'
 import { type TargetColumn, targetColumns } from './target-catalog.ts'
@@ -75,6 +76,17 @@ type Outcome = Pick<
   'sourceRows' | 'targetRows' | 'missing' | 'extra' | 'different' | 'status' | 'reason' | 'examples'
 >
 
+const NOTHING_COMPARED: Outcome = {
+  sourceRows: 0,
+  targetRows: 0,
+  missing: 0,
+  extra: 0,
+  different: 0,
+  status: 'unverifiable',
+  reason: null,
+  examples: [],
+}
+
 async function attempt(
   source: SnapshotSession,
   target: SnapshotSession,
@@ -83,7 +95,13 @@ async function attempt(
   limits: CompareLimits,
 ): Promise<Outcome> {
   try {
-    const compared = await source.guarded(() => target.guarded(() => compareTable(source, target, table, digest, limits)))
+    const { compared, rewritten } = await source.guarded(() =>
+      target.guarded(async () => ({
+        compared: await compareTable(source, target, table, digest, limits),
+        rewritten: [...(await rewrittenTables(source)), ...(await rewrittenTables(target))],
+      })),
+    )
+    if (rewritten.length > 0) return { ...NOTHING_COMPARED, reason: whyRewritten(rewritten) }
     const { missing, extra, different } = compared.counts
     const { sourceRows, targetRows, examples } = compared
     const status = missing + extra + different === 0 && sourceRows === targetRows ? 'equal' : 'different'
@@ -93,18 +111,12 @@ async function attempt(
     const state = sqlStateOf(refused)
     // Class 22: a value that has no text in the target's type; 42: the expectation names what the monolith lacks.
     if (state === undefined || !/^(22|42(?!501))/.test(state)) throw error
-    const { sourceRows, targetRows, missing, extra, different, examples } = EMPTY
-    return {
-      sourceRows,
-      targetRows,
-      missing,
-      extra,
-      different,
-      examples,
-      status: 'unverifiable',
-      reason: refusal(refused, state),
-    }
+    return { ...NOTHING_COMPARED, reason: refusal(refused, state) }
   }
+}
+
+function whyRewritten(tables: readonly string[]): string {
+  return `${tables.join(', ')} was truncated or rewritten while it was compared, which no snapshot hides; compare it again`
 }
 
 /** Only the message of a name error may be told: that of a data error holds the value. */

@@ -12,7 +12,12 @@ export interface PlainTargets {
   readonly services: Readonly<Record<string, PostgresTarget>>
 }
 
-export async function compareDatabases(system: SystemDefinition, targets: PlainTargets): Promise<readonly ServiceReport[]> {
+/** @param between Runs once the snapshots are taken, before anything is compared. */
+export async function compareDatabases(
+  system: SystemDefinition,
+  targets: PlainTargets,
+  between: () => Promise<unknown> = () => Promise.resolve(),
+): Promise<readonly ServiceReport[]> {
   const { signal } = new AbortController()
   const opened: SnapshotSession[] = []
   const open = async (target: PostgresTarget): Promise<SnapshotSession> => {
@@ -27,6 +32,7 @@ export async function compareDatabases(system: SystemDefinition, targets: PlainT
     services.set(service, { session: await open(target), lanes: [], parked: 0 })
   }
   try {
+    await between()
     return await verifyServices({ sources, services }, { system, limits: DEFAULT_VERIFY_LIMITS, onProgress: () => undefined })
   } finally {
     await Promise.all(opened.map((session) => session.close()))

@@ -194,9 +194,10 @@ async function projectOnce(pipeline: Client, pool: Pool, lane: LaneRecord): Prom
        ON CONFLICT (lane) DO NOTHING`,
       [lane.lane, lane.epoch],
     )
+    await client.query('DELETE FROM projector_barriers WHERE expires_at <= clock_timestamp()')
     const { rows } = await client.query<{ applied: string; barred: boolean; stop_at: string | null }>(
       `SELECT p.applied_position::text AS applied, b.lane IS NOT NULL AS barred, b.stop_at::text AS stop_at FROM projector_positions p
-       LEFT JOIN projector_barriers b ON b.lane = p.lane AND b.expires_at > clock_timestamp() WHERE p.lane = $1`,
+       LEFT JOIN projector_barriers b ON b.lane = p.lane WHERE p.lane = $1`,
       [lane.lane],
     )
     const { applied, barred, stop_at: stopAt } = rows[0]!

@@ -1,10 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { type ControlRecord, isSluiceError } from '@sluice/core'
+import { type ControlRecord, isSluiceError, silentLogger } from '@sluice/core'
 import type { KafkaPort } from '@sluice/kafka'
 import { connect } from '@sluice/postgres'
-import { getLane } from '@sluice/store'
+import { createEventReader, getLane } from '@sluice/store'
+import { lanesOf } from '@sluice/system'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { type VerifyProgress, type VerifyReport, isGreen, verifySystem } from '../src/index.ts'
+import { LaneCatchUp } from '../src/lane-catch-up.ts'
+import { DEFAULT_VERIFY_LIMITS } from '../src/verify-limits.ts'
 import { controlTopicWith } from './control-topic.ts'
 import { type FakePipeline, fakeSystem, openFakePipeline } from './fake-pipeline.ts'
 
@@ -14,8 +17,15 @@ beforeAll(async () => {
   pipeline = await openFakePipeline('verify_system')
 })
 
+/** What the clients complain of; pg says so once a process. */
+const warnings: string[] = []
+const noteWarning = (warning: Error): void => void warnings.push(`${warning.name}: ${warning.message}`)
+process.on('warning', noteWarning)
+
 afterAll(async () => {
   await pipeline.close()
+  process.off('warning', noteWarning)
+  expect(warnings.filter((w) => w.startsWith('DeprecationWarning'))).toEqual([])
 })
 
 beforeEach(() => {
@@ -211,6 +221,48 @@ test('two verifications do not share a barrier', async () => {
   await writer.query('ROLLBACK')
   await writer.end()
   expect((await first).services[0]!.tables[0]).toMatchObject({ status: 'equal' })
+})
+
+test('a verification that died holds the next one up until its hold has expired, and no longer', async () => {
+  await pipeline.service.query(
+    `INSERT INTO projector_barriers (lane, requested_by, stop_at, expires_at)
+     SELECT lane, 'verify of a process that was killed', NULL, clock_timestamp() + interval '2 s' FROM projector_positions`,
+  )
+  const startedAt = performance.now()
+  expect((await verify()).services[0]!.tables[0]).toMatchObject({ status: 'equal' })
+  expect(performance.now() - startedAt).toBeLessThan(8_000)
+})
+
+test('a hold that was lost makes everything begin again, and one that is always lost is told', async () => {
+  const messages: string[] = []
+  let losses = 1
+  let losing: Promise<unknown> = Promise.resolve()
+  const loseHold = (p: VerifyProgress): void => {
+    if (p.phase === 'warning') messages.push(p.message)
+    // As the projector does with a row that was not renewed in time.
+    if (p.phase === 'snapshot' && losses-- > 0) losing = pipeline.service.query('DELETE FROM projector_barriers')
+  }
+  const report = await underWrites(() => verify({ onProgress: loseHold }))
+  expect(report.services[0]!.tables[0]).toMatchObject({ status: 'equal' })
+  expect(messages).toEqual([expect.stringContaining('everything is begun again')])
+  losses = 99
+  const error = await refusal(underWrites(() => verify({ onProgress: loseHold })))
+  await losing
+  expect(error).toMatchObject({ code: 'BARRIER_NOT_REACHED', why: expect.stringContaining('3 times') as string })
+  expect(await barriers()).toBe(0)
+})
+
+test('services that wait for one lane ask for it one after the other, as a connection wants it', async () => {
+  const client = await connect(pipeline.targets.pipeline, { applicationName: 'test' })
+  const reader = createEventReader(pipeline.targets.pipeline, { logger: silentLogger })
+  const { signal } = new AbortController()
+  const { targets } = pipeline
+  const options = { system: fakeSystem, targets, limits: DEFAULT_VERIFY_LIMITS, onProgress: () => undefined, signal }
+  const catchUp = new LaneCatchUp(options, client, reader)
+  const [lane] = lanesOf(fakeSystem)
+  await Promise.all([catchUp.progress(lane!), catchUp.progress(lane!), catchUp.progress({ ...lane!, slotName: 'other' })])
+  await Promise.all([client.end(), reader.close()])
+  expect(warnings).toEqual([])
 })
 
 test('an aborted verification rejects with the reason and holds nobody', async () => {
