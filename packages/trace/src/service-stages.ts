@@ -25,12 +25,19 @@ interface LaneRow {
   readonly pruned: string
 }
 
-/** A batch is found by the indexed end of its positions. */
+/**
+ * A batch is found by the time that it and what it applied carry, since those of members that share the work overlap; else by the
+ * indexed end of its positions.
+ */
 const STAGES = `
-SELECT ids.event_id, coalesce(b.finished_at, p.processed_at) AS applied_at, k.error_code
+SELECT ids.event_id, coalesce(own.finished_at, b.finished_at, p.processed_at) AS applied_at, k.error_code
 FROM unnest($1::uuid[]) AS ids (event_id)
 LEFT JOIN public.processed_events p ON p.event_id = ids.event_id
 LEFT JOIN public.parked_events k ON k.event_id = ids.event_id
+LEFT JOIN LATERAL (
+  SELECT finished_at FROM public.processing_batches
+  WHERE lane = p.lane AND started_at = p.processed_at AND last_position >= p.position ORDER BY last_position LIMIT 1
+) own ON true
 LEFT JOIN LATERAL (
   SELECT finished_at FROM public.processing_batches WHERE lane = p.lane AND last_position >= p.position ORDER BY last_position LIMIT 1
 ) b ON true
