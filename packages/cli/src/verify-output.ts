@@ -36,6 +36,11 @@ export function verifyNotes(report: VerifyReport): readonly string[] {
       ]),
       ...(parked > 0 ? [`${service}: ${parked} parked events: sluice parked list ${service}`] : []),
     ]),
+    ...report.chain.flatMap((c) =>
+      c.parkedAtRelay > 0
+        ? [`lane ${c.lane}: ${c.parkedAtRelay} events parked at its relay: sluice parked list ${c.lane} --relay`]
+        : [],
+    ),
     ...report.chain.map(
       (c) =>
         `chain of lane ${c.lane}: ${c.status}, ${c.links} links, ${c.events} events${c.problem === null ? '' : `: ${c.problem}`}`,
@@ -59,14 +64,14 @@ export function verifyVerdict(report: VerifyReport): SluiceError | null {
     ...(report.isComplete ? [] : ['only some tables were compared']),
   ].join('\n')
   const isBroken = chains.some((c) => c.status === 'broken')
-  const parked = report.services.filter((s) => s.parked > 0)
+  const parked = [
+    ...report.chain.filter((c) => c.parkedAtRelay > 0).map((c) => `sluice parked list ${c.lane} --relay`),
+    ...report.services.filter((s) => s.parked > 0).map((s) => `sluice parked list ${s.service}`),
+  ]
   return new SluiceError(isBroken ? 'CHAIN_BROKEN' : report.verdict === 'different' ? 'VERIFY_DIFFERENT' : 'VERIFY_PARTIAL', {
     what: isBroken ? 'the hash chain does not match the stored events' : `verification of "${report.system}": ${report.verdict}`,
     why: why === '' ? 'nothing was compared' : why,
-    ways:
-      parked.length > 0
-        ? parked.map((s) => `sluice parked list ${s.service}`)
-        : ['sluice verify --json    names keys and columns', 'sluice status'],
+    ways: parked.length > 0 ? parked : ['sluice verify --json    names keys and columns', 'sluice status'],
   })
 }
 

@@ -75,6 +75,15 @@ export async function relayParked(
   return rows.map((row) => parkedOf(lane, row))
 }
 
+/** How many events of a lane are passed over and not published. */
+export async function countRelayParked(client: ClientBase, lane: LaneId): Promise<number> {
+  const { rows } = await client.query<{ parked: number }>(
+    `SELECT count(*)::integer AS parked FROM relay_parked_events k WHERE lane = $1 AND ${IS_PASSED}`,
+    [lane],
+  )
+  return rows[0]?.parked ?? 0
+}
+
 /** What a relay needs to know at its start, once what its last transaction left undone is tidied. */
 export async function openRelayParking(
   client: ClientBase,

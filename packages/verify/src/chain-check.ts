@@ -2,7 +2,7 @@
 import { serializeError } from '@sluice/core'
 import { type KafkaPort, lastControlRecord } from '@sluice/kafka'
 import { type PostgresTarget, connect, toPostgresError } from '@sluice/postgres'
-import { type LaneRecord, listLanes, verifyChain } from '@sluice/store'
+import { type LaneRecord, countRelayParked, listLanes, verifyChain } from '@sluice/store'
 import { type SystemDefinition, controlTopicName } from '@sluice/system'
 import type { OnVerifyProgress } from './verify-progress.ts'
 import type { LaneChain } from './verify-report.ts'
@@ -18,14 +18,24 @@ export interface ChainCheckOptions {
 /** One report a lane. A head that can't be read makes its lane `unchecked`, not the verification fail. */
 export async function checkChains(options: ChainCheckOptions): Promise<readonly LaneChain[]> {
   const reports: LaneChain[] = []
-  for (const lane of await lanes(options)) reports.push(await checkChain(options, lane))
+  for (const { lane, parkedAtRelay } of await lanes(options))
+    reports.push({ ...(await checkChain(options, lane)), parkedAtRelay })
   return reports
 }
 
-async function lanes({ pipeline, system }: ChainCheckOptions): Promise<readonly LaneRecord[]> {
+interface ListedLane {
+  readonly lane: LaneRecord
+  readonly parkedAtRelay: number
+}
+
+async function lanes({ pipeline, system }: ChainCheckOptions): Promise<readonly ListedLane[]> {
   const client = await connect(pipeline, { applicationName: 'sluice verify', statementTimeoutMs: 30_000 })
   try {
-    return await listLanes(client, system.name)
+    const listed: ListedLane[] = []
+    for (const lane of await listLanes(client, system.name)) {
+      listed.push({ lane, parkedAtRelay: await countRelayParked(client, lane.lane) })
+    }
+    return listed
   } catch (error) {
     throw toPostgresError(error, pipeline)
   } finally {
@@ -36,7 +46,7 @@ async function lanes({ pipeline, system }: ChainCheckOptions): Promise<readonly 
 /** Number and hash, in hex, of a link that is known outside of the database; or why none is. */
 type OutsideHead = { readonly link: bigint; readonly head: string } | { readonly unknown: string }
 
-async function checkChain(options: ChainCheckOptions, lane: LaneRecord): Promise<LaneChain> {
+async function checkChain(options: ChainCheckOptions, lane: LaneRecord): Promise<Omit<LaneChain, 'parkedAtRelay'>> {
   // Read before the chain is: the store is never behind its control topic.
   const head = await outsideHead(options, lane)
   const { links, events, broken } = await verifyChain(options.pipeline, lane, {

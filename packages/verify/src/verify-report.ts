@@ -68,6 +68,8 @@ export interface LaneChain {
   readonly links: bigint
   readonly events: bigint
   readonly problem: string | null
+  /** Events that the lane's relay could not publish, with those behind them: no service has them. */
+  readonly parkedAtRelay: number
 }
 
 export interface VerifyReport {

@@ -22,7 +22,7 @@ function verdict(tables: TableStatus[], chain: LaneChain['status'] = 'whole', is
   return verdictOf({
     isComplete,
     services: [{ service: 's', lanes: [], parked: 0, tables: tables.map(table) }],
-    chain: [{ lane: 'monolith', status: chain, links: 1n, events: 1n, problem: null }],
+    chain: [{ lane: 'monolith', status: chain, links: 1n, events: 1n, problem: null, parkedAtRelay: 0 }],
   })
 }
 
