@@ -94,3 +94,18 @@ describe('the deployment', () => {
     expect(urlVariable('order_entry')).toBe('SLUICE_ORDER_ENTRY_URL')
   })
 })
+
+test('the spool of transactions in progress: set by the environment, else by the reader itself', () => {
+  expect(readDeployment({}, system, { spool: true }).spool).toEqual({ streamsTransactions: true })
+  const environment = {
+    SLUICE_STREAM_TRANSACTIONS: 'false',
+    SLUICE_SPOOL_FOLDER: '/var/lib/sluice',
+    SLUICE_SPOOL_BYTES_MAX: '1000000',
+  }
+  expect(readDeployment(environment, system, { spool: true }).spool).toEqual({
+    streamsTransactions: false,
+    spoolFolder: '/var/lib/sluice',
+    spoolBytesMax: 1_000_000,
+  })
+  expect(() => readDeployment({ SLUICE_SPOOL_BYTES_MAX: 'much' }, system, { spool: true })).toThrow('must be a number of bytes')
+})

@@ -129,6 +129,7 @@ function needsOf(plan: EnginePlan): DeploymentNeeds {
     services: [...new Set(services)],
     kafka: usesKafka,
     registry: usesKafka,
+    spool: plan.readers.length > 0,
     masterKeys: plan.readers.length > 0,
     keys: plan.projectors.length > 0,
   }
@@ -169,7 +170,8 @@ function readerEngine(
     create: async (signs) => {
       const onProgress = both(count, readerSigns(signs))
       const masterKeys = given(deployment.masterKeys)
-      return createReader({ system, lane, source, pipeline, masterKeys, logger: own, onProgress })
+      const limits = given(deployment.spool)
+      return createReader({ system, lane, source, pipeline, masterKeys, limits, logger: own, onProgress })
     },
   }
 }

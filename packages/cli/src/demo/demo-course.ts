@@ -54,7 +54,16 @@ export class DemoCourse {
     this.#system = system
     this.#monolithUrl = place.environment[urlVariable('monolith')]!
     const services = Object.keys(system.services)
-    const needs = { monolith: true, pipeline: true, services, kafka: true, registry: true, masterKeys: true, keys: true } as const
+    const needs = {
+      monolith: true,
+      pipeline: true,
+      services,
+      kafka: true,
+      registry: true,
+      spool: true,
+      masterKeys: true,
+      keys: true,
+    } as const
     this.#deployment = readDeployment(place.environment, system, needs)
     this.#kafka = kafkaOf(this.#deployment.kafka, silentLogger, 'sluice-demo')
   }
