@@ -33,7 +33,7 @@ export class SubjectKeys {
     const found = new Map(await this.read(client, subjectIds))
     const missing = subjectIds.filter((id) => !found.has(id))
     if (missing.length === 0) return found
-    const wrapped = missing.map((id) => wrapKey(this.#master, randomBytes(KEY_BYTES), subjectBound(this.#system, id)))
+    const wrapped = missing.map((id) => this.#make(id))
     await client.query(
       `INSERT INTO subject_keys (system_name, subject_id, wrapped_key)
        SELECT $1, n.id, n.wrapped FROM unnest($2::text[], $3::text[]) AS n (id, wrapped) ORDER BY n.id ON CONFLICT DO NOTHING`,
@@ -55,10 +55,21 @@ export class SubjectKeys {
     )
   }
 
+  #make(id: string): string {
+    const bytes = randomBytes(KEY_BYTES)
+    const wrapped = wrapKey(this.#master, bytes, subjectBound(this.#system, id))
+    this.#remember(id, wrapped, bytes)
+    return wrapped
+  }
+
   #unwrap(id: string, wrapped: string): KeyObject {
     const cached = this.#cache.get(id)
     if (cached?.wrapped === wrapped) return cached.key
-    const key = createSecretKey(unwrapKey(this.#master, wrapped, subjectBound(this.#system, id)))
+    return this.#remember(id, wrapped, unwrapKey(this.#master, wrapped, subjectBound(this.#system, id)))
+  }
+
+  #remember(id: string, wrapped: string, bytes: Buffer): KeyObject {
+    const key = createSecretKey(bytes)
     // The oldest goes: a Map keeps the order in which keys came.
     if (this.#cache.size >= CACHED_KEYS_MAX) for (const oldest of this.#cache.keys()) if (this.#cache.delete(oldest)) break
     this.#cache.set(id, { wrapped, key })

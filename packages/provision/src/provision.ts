@@ -6,10 +6,12 @@ import type { SchemaRegistry } from '@sluice/avro'
 import type { KafkaPort } from '@sluice/kafka'
 import { outboxMigration } from '@sluice/outbox'
 import type { PostgresTarget } from '@sluice/postgres'
+import type { MasterKeys } from '@sluice/privacy'
 import { migrateService, pendingServiceMigrations } from '@sluice/projector'
 import { STORE_MIGRATIONS } from '@sluice/store'
 import { type LaneDefinition, type SystemDefinition, lanesOf, topicsWanted } from '@sluice/system'
 import { aggregateTopicsStep, databaseStep, migrateStep, setOf } from './databases.ts'
+import { erasureSteps } from './erasures.ts'
 import { schemaSteps } from './schemas.ts'
 import type { OnStep, ProvisionStep } from './step.ts'
 import { topicSteps } from './topics.ts'
@@ -26,6 +28,8 @@ export interface ProvisionOptions {
   readonly targets: ProvisionTargets
   readonly kafka: KafkaPort
   readonly registry: SchemaRegistry
+  /** With them, erasures that one database remembers and another lacks are applied. */
+  readonly masterKeys?: MasterKeys | null
   /** Tells what would be done and changes nothing. */
   readonly isDryRun: boolean
   /** Creates databases of the pipeline and of services that do not exist. @default false */
@@ -51,6 +55,9 @@ export async function provision(options: ProvisionOptions): Promise<readonly Pro
   for (const [service, target] of Object.entries(options.targets.services)) {
     if (options.only !== undefined && options.only !== service) continue
     for await (const step of serviceSteps(service, target, options)) take([step])
+  }
+  if (options.only === undefined && !options.isDryRun) {
+    take(await erasureSteps({ system: options.system, ...options.targets }, options.masterKeys ?? null))
   }
   take(await topicSteps(options.kafka, topicsWanted(options.system, lanesInScope(options)), options.isDryRun))
   take(await schemaSteps(options.system, lanesInScope(options), options.registry, options.isDryRun))

@@ -19,6 +19,7 @@ export const provisionCommand: CommandImplementation = async (context, { options
     services,
     kafka: true,
     registry: true,
+    masterKeys: true,
   })
   const phase = context.progress.phase(isDryRun ? 'planning' : 'provisioning')
   const steps = await provision({
@@ -26,6 +27,7 @@ export const provisionCommand: CommandImplementation = async (context, { options
     targets: deployment,
     kafka: kafkaOf(deployment.kafka, silentLogger),
     registry: registryOf(deployment.registry),
+    masterKeys: deployment.masterKeys,
     isDryRun,
     createDatabases,
     ...(service === undefined ? {} : { only: service }),

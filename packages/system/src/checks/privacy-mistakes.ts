@@ -1,6 +1,7 @@
 /** Checks privacy rules and grants: what a key may become, who a subject is, and that an erasure finds every clear value. */
 import { type CapturedTable, qualifiedName } from '../captured-table.ts'
-import { type DecryptGrant, grantedColumns, holderOf } from '../decrypt-grant.ts'
+import { grantedColumns, holderOf } from '../clear-columns.ts'
+import type { DecryptGrant } from '../decrypt-grant.ts'
 import type { EncryptRule, MaskRule, PrivacyRule } from '../privacy.ts'
 import type { Projection } from '../projection.ts'
 import { columnsOf } from '../sql-expression.ts'
