@@ -7,7 +7,8 @@ const POSITIONS_AT_ONCE = 50_000n
 
 /**
  * Forgets the events of a lane up to a position, or up to the applied one if that is less. The mark moves first: from then on an
- * event at or below it counts as met. Parked events keep their rows. Killed in the middle, the next call goes on.
+ * event at or below it counts as met, also one that a relay had parked and publishes late: `through` has to be below the oldest of those.
+ * Parked events keep their rows. Killed in the middle, the next call goes on.
  *
  * @returns how many rows were deleted
  */
