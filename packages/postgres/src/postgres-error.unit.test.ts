@@ -19,6 +19,10 @@ test.each([
   ['22P02', 'permanent'],
   ['23505', 'permanent'],
   ['23503', 'permanent'],
+  ['54000', 'permanent'],
+  ['P0001', 'permanent'],
+  ['P0004', 'permanent'],
+  ['54001', 'unknown'],
   ['42P01', 'unknown'],
   ['XX000', 'unknown'],
 ])('SQLSTATE %s is %s', (code, fault) => {
