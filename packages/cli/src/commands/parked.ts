@@ -1,5 +1,4 @@
 /** `sluice parked list|show|retry|skip`: events that a service, or the relay of a lane, refused, and what is done with them. */
-import { userInfo } from 'node:os'
 import { createEventDecoder } from '@sluice/avro'
 import { SluiceError, aggregateName } from '@sluice/core'
 import {
@@ -19,6 +18,7 @@ import type { ProjectedEvent } from '@sluice/system'
 import { z } from 'zod'
 import type { CommandContext, CommandImplementation, CommandInput, CommandOutcome } from '../command.ts'
 import { readDeployment, requireService } from '../deployment.ts'
+import { operatorName } from '../operator-name.ts'
 import { registryOf } from '../servers.ts'
 import { relayParkedList, relayParkedShow, relayParkedWork } from './relay-parked.ts'
 import { type Cell, type Column, formatCount, renderTable } from '../table.ts'
@@ -147,7 +147,7 @@ async function work(context: CommandContext, input: CommandInput, command: Parke
       signal: context.signal,
       onProgress: (done) => phase.update(`${formatCount(done)} of ${formatCount(plan.selected + plan.others)} events`),
     },
-    { command, selection, requestedBy: userInfo().username, reason: options.reason ?? null },
+    { command, selection, requestedBy: operatorName(), reason: options.reason ?? null },
   )
   const { applied, skipped, refused, waiting, left } = outcome
   phase.done(`${formatCount(applied + skipped)} events left the parking lot`)

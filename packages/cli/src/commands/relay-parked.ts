@@ -1,6 +1,5 @@
 /** `sluice parked … --relay`: events that a lane's relay could not publish. The relay itself does what is asked for. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { userInfo } from 'node:os'
 import { type LaneId, SluiceError, silentLogger } from '@sluice/core'
 import { type PostgresTarget, connect, toPostgresError } from '@sluice/postgres'
 import {
@@ -17,6 +16,7 @@ import {
 import { lanesOf } from '@sluice/system'
 import type { CommandContext, CommandOutcome } from '../command.ts'
 import { readDeployment } from '../deployment.ts'
+import { operatorName } from '../operator-name.ts'
 import { formatCount, renderTable } from '../table.ts'
 
 /** How long a command waits for the relay's answer. */
@@ -88,7 +88,7 @@ export interface RelayWork {
 
 export async function relayParkedWork(context: CommandContext, laneName: string, work: RelayWork): Promise<CommandOutcome> {
   return onLane(context, laneName, async ({ client, lane }) => {
-    const asked = { ...work, requestedBy: userInfo().username }
+    const asked = { ...work, requestedBy: operatorName() }
     const plan = await requestRelayParked(client, lane, { ...asked, isDryRun: true })
     const { selected, others } = plan
     if (selected === 0) {
