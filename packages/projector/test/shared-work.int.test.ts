@@ -154,24 +154,6 @@ test('three members share the partitions; one leaves and one comes in the middle
   for (const member of [members[1]!, members[2]!, late]) expect(member.progress.some((p) => p.kind === 'applied')).toBe(true)
 })
 
-test('a lane is as far as the least of its partitions, also of those that nobody works on', async () => {
-  await using tally = await Tally.open()
-  const first = tally.member()
-  await tally.shared(first)
-  await tally.turns()
-  await tally.applied()
-  const before = tally.position
-  // A partition whose owner is gone without a word: its group never gave it to another.
-  await tally.service.client.query(
-    `UPDATE consumed_offsets SET owner = gen_random_uuid() WHERE partition = 3 AND lane_name IS NOT NULL`,
-  )
-  await first.stop().catch(() => undefined)
-  await tally.service.client.query(
-    `UPDATE consumed_offsets SET applied_position = applied_position + 500 WHERE partition <> 3 AND lane_name IS NOT NULL`,
-  )
-  expect(await tally.laneApplied()).toBe(before)
-})
-
 test('a member whose partitions another has claimed commits nothing more, though nobody told it', async () => {
   await using tally = await Tally.open()
   const member = tally.member({ revocationMs: 300 })
