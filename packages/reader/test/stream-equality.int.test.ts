@@ -205,7 +205,7 @@ function randomTransaction(random: (below: number) => number): readonly string[]
   let depth = 0
   const row = (): number => random(200)
   for (let i = random(25) + 1; i > 0; i -= 1) {
-    switch (random(11)) {
+    switch (random(12)) {
       case 0:
       case 1:
         statements.push(`SAVEPOINT s${(depth += 1)}`)
@@ -228,12 +228,19 @@ function randomTransaction(random: (below: number) => number): readonly string[]
       case 7:
         statements.push(`DELETE FROM customers WHERE id = ${row()}`)
         break
+      case 9:
+        // Rarely: an alteration waits for every other writer.
+        if (random(5) === 0) {
+          const change = random(2) === 0 ? 'ADD COLUMN IF NOT EXISTS extra int DEFAULT 1' : 'DROP COLUMN IF EXISTS extra'
+          statements.push(`ALTER TABLE customers ${change}`)
+        }
+        break
       case 8:
         statements.push(`UPDATE customers SET id = id + 100000 * ${random(50)}, name = name || '!' WHERE id = ${row()}`)
         break
       default:
         statements.push(
-          `INSERT INTO customers VALUES (${row()}, 'n${random(1000)}', repeat('b', ${random(4000)}))
+          `INSERT INTO customers (id, name, bio) VALUES (${row()}, 'n${random(1000)}', repeat('b', ${random(4000)}))
            ON CONFLICT (id) DO UPDATE SET name = 'again', bio = CASE WHEN ${random(2)} = 0 THEN customers.bio END`,
         )
     }
@@ -241,7 +248,7 @@ function randomTransaction(random: (below: number) => number): readonly string[]
   return ['BEGIN', ...statements, random(6) === 0 ? 'ROLLBACK' : 'COMMIT']
 }
 
-test('three random writers at once: the same events either way', async () => {
+test('three random writers at once, who also alter the table: the same events either way', async () => {
   process.stdout.write(`stream equality: SLUICE_TEST_SEED=${SEED}\n`)
   const twins = await readBothWays(async () => {
     await Promise.all([1, 2, 3].map((writer) => writeRandomly(seeded(SEED + writer))))
@@ -254,6 +261,7 @@ test('three random writers at once: the same events either way', async () => {
 async function writeRandomly(random: (below: number) => number): Promise<void> {
   const client = await connect(shop.sourceTarget, { applicationName: 'writer' })
   try {
+    await client.query(`SET deadlock_timeout = '20ms'`)
     for (let i = 0; i < 120; i += 1) {
       for (const statement of randomTransaction(random)) {
         try {
