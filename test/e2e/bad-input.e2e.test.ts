@@ -147,6 +147,69 @@ test('a row that a service refuses is parked and listed; the others arrive; veri
   await all.stop()
 })
 
+test('a parked event is shown without its values, given up only when confirmed, and applied once its cause is mended', async () => {
+  const sales = await system.client('sales')
+  const env = { ...system.env, NO_COLOR: '1' }
+  const list = await runSluice(['parked', 'list', 'sales', '--json'], env)
+  const { result } = JSON.parse(list.stdout) as { result: { parked: { eventId: string; behind: number }[]; total: number } }
+  expect(result).toMatchObject({ total: 1, parked: [{ behind: 0 }] })
+  const id = result.parked[0]!.eventId
+
+  const shown = await runSluice(['parked', 'show', 'sales', id], env)
+  expect(shown.stdout).toMatch(/orders_?few|few/)
+  expect(shown.stdout).not.toContain('planted-secret')
+  const values = await runSluice(['parked', 'show', 'sales', id, '--values'], env)
+  expect(values.stdout).toContain('planted-secret')
+
+  await expectFailure(['parked', 'retry', 'sales'], {}, { exit: 2, code: 'SLU-1001', says: /--all/ })
+  await expectFailure(['parked', 'skip', 'sales', id], {}, { exit: 5, code: 'SLU-1006', says: /--reason '<why>' --yes/ })
+  await expectFailure(['parked', 'retry', 'sales', id], {}, { exit: 4, code: 'SLU-5022', says: /23514/ })
+  const dryRun = await runSluice(['parked', 'retry', 'sales', '--error', '23514', '--dry-run'], env)
+  expect(dryRun, dryRun.stderr).toMatchObject({ code: 0 })
+  expect(dryRun.stderr).toContain('nothing was changed: 1 event would be tried again')
+
+  await sales.query('ALTER TABLE orders DROP CONSTRAINT few')
+  const retried = await runSluice(['parked', 'retry', 'sales', '--error', '23514', '--json'], env)
+  expect(retried, retried.stderr).toMatchObject({ code: 0 })
+  expect(JSON.parse(retried.stdout)).toMatchObject({ ok: true, result: { applied: 1, refused: 0 } })
+  const { rows } = await sales.query('SELECT quantity FROM orders ORDER BY quantity')
+  expect(rows).toEqual([{ quantity: 2 }, { quantity: 5000 }])
+  await expectFailure(['parked', 'show', 'sales', id], {}, { exit: 2, code: 'SLU-5021', says: /not parked/ })
+  const commands = await sales.query('SELECT command, result FROM parked_event_commands ORDER BY id')
+  expect(commands.rows).toMatchObject([
+    { command: 'retry', result: { applied: 0, refused: 1 } },
+    { command: 'retry', result: { applied: 1, refused: 0 } },
+  ])
+})
+
+test('an event that Kafka does not take is parked at the relay, listed by verify, and given up by a command; the next ones pass', async () => {
+  const monolith = await system.client('monolith')
+  const env = { ...system.env, NO_COLOR: '1' }
+  const all = system.start('all', ['run', 'all'])
+  await monolith.query(
+    `INSERT INTO orders (customer_id, isbn, quantity, note) VALUES (1, '1', 77, repeat('planted-secret', 700000))`,
+  )
+  await monolith.query(`INSERT INTO orders (customer_id, isbn, quantity) VALUES (1, '1', 78)`)
+  await expectArrival(all, 'sales', 'SELECT count(*) AS n FROM orders WHERE quantity = 78', 1)
+
+  const list = await runSluice(['parked', 'list', 'monolith', '--relay', '--json'], env)
+  const { result } = JSON.parse(list.stdout) as { result: { parked: { eventId: string; errorCode: string }[] } }
+  expect(result.parked).toMatchObject([{ errorCode: 'SLU-4004', waitsFor: null }])
+  expect(list.stdout + all.stderr).not.toContain('planted-secret')
+  const id = result.parked[0]!.eventId
+  const verify = await runSluice(['verify'], env)
+  expect(verify, verify.stderr).toMatchObject({ code: 4 })
+  expect(verify.stdout).toContain('1 events parked at its relay: sluice parked list monolith --relay')
+
+  await expectFailure(['parked', 'retry', 'monolith', id, '--relay'], {}, { exit: 4, code: 'SLU-5022', says: /1 refused again/ })
+  await expectFailure(['parked', 'skip', 'monolith', id, '--relay'], {}, { exit: 5, code: 'SLU-1006', says: /--relay --reason/ })
+  const skipped = await runSluice(['parked', 'skip', 'monolith', id, '--relay', '--reason', 'too large', '--yes'], env)
+  expect(skipped, skipped.stderr).toMatchObject({ code: 0, stderr: expect.stringContaining('1 skipped') as string })
+  const empty = await runSluice(['parked', 'list', 'monolith', '--relay'], env)
+  expect(empty.stderr).toContain('the relay of monolith has no parked event')
+  await all.stop()
+})
+
 test('a dropped slot: exit 3, and not one event is stored over the gap', async () => {
   const monolith = await system.client('monolith')
   const before = await system.storedPosition('monolith')
