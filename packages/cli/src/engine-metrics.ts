@@ -48,6 +48,7 @@ export function readerMetrics(metrics: Metrics, lane: string): OnReaderProgress 
       case 'feedback':
       case 'spool':
       case 'read-again':
+      case 'backfill':
       case 'message-parked':
       case 'context-refused':
         return

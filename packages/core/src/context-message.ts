@@ -10,6 +10,8 @@ export const CONTEXT_PREFIX = 'sluice.context'
 export const PROJECTOR_PREFIX = 'sluice.projector'
 /** Not transactional; moves the WAL of an idle source. */
 export const HEARTBEAT_PREFIX = 'sluice.heartbeat'
+/** Not transactional; the high mark of a backfill's chunk, named by a random id. */
+export const BACKFILL_PREFIX = 'sluice.backfill'
 
 /** Longest correlation, causation or user id, in characters. */
 export const CONTEXT_ID_CHARACTERS_MAX = 200

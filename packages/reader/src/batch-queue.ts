@@ -12,11 +12,22 @@
  */
 import { type EpochMicros, type EventDraft, LSN_ZERO, type Lsn, epochMicros } from '@sluice/core'
 import type { AppendPart, ParkedMessage, UnknownMessageRecord } from '@sluice/store'
+import type { ClientBase } from 'pg'
 import type { Straggler } from './loaded-part.ts'
 
 export interface BatchLimits {
   readonly batchEventsMax: number
   readonly batchBytesMax: number
+}
+
+/** Rows of a backfill, which have their place in the stream. */
+export interface QueuedChunk {
+  /** Its events may be none. */
+  readonly part: AppendPart
+  readonly bytes: number
+  /** Runs in the transaction that stores the events. */
+  readonly save: (client: ClientBase) => Promise<void>
+  readonly onStored: () => void
 }
 
 export interface Batch {
@@ -25,6 +36,8 @@ export interface Batch {
   readonly stragglers: readonly Straggler[]
   /** Messages of an unknown kind, to be recorded in the same transaction. */
   readonly parked: readonly ParkedMessage[]
+  /** Of backfills, to be saved in the same transaction. */
+  readonly chunks: readonly QueuedChunk[]
   readonly events: number
   readonly bytes: number
   /** Commits that end in this batch. */
@@ -55,6 +68,8 @@ interface ReadyCommit {
   readonly bytes: number
   readonly stragglers: readonly Straggler[]
   readonly parked: readonly ParkedMessage[]
+  /** Set where it is no commit. */
+  readonly chunk: QueuedChunk | null
 }
 
 /** Of a batch without commits. */
@@ -126,7 +141,7 @@ export class BatchQueue {
       open.parkedCount += 1
       open.bytes += bytes
     } else {
-      this.#ready.push({ part: null, bytes, stragglers: [], parked: [{ lsn: walStart, place: 0, ...message }] })
+      this.#ready.push({ part: null, bytes, stragglers: [], parked: [{ lsn: walStart, place: 0, ...message }], chunk: null })
     }
   }
 
@@ -137,8 +152,16 @@ export class BatchQueue {
     const { commitLsn, committedAt, events, bytes, parked } = open
     if (events.length === 0 && stragglers.length === 0 && parked.length === 0 && !open.isContinued) return false
     const part: AppendPart = { commit: { kind: 'commit', commitLsn, endLsn, committedAt }, events, isLast: true }
-    this.#ready.push({ part, bytes, stragglers, parked })
+    this.#ready.push({ part, bytes, stragglers, parked, chunk: null })
     return true
+  }
+
+  /** The chunk's place is after every commit that came; none may be open. */
+  addChunk(chunk: QueuedChunk): void {
+    const { part, bytes } = chunk
+    this.#ready.push({ part, bytes, stragglers: [], parked: [], chunk })
+    this.#events += part.events.length
+    this.#bytes += bytes
   }
 
   /** The complete commits; or, if there is none and the open one fills a batch, a part of it. */
@@ -161,9 +184,10 @@ export class BatchQueue {
       parts: ready.flatMap((r) => (r.part && (r.part.events.length > 0 || r.parked.length > 0) ? r.part : [])),
       stragglers: ready.flatMap((r) => r.stragglers),
       parked: ready.flatMap((r) => r.parked),
+      chunks: ready.flatMap((r) => r.chunk ?? []),
       events,
       bytes,
-      commits: parts.length,
+      commits: parts.filter((part) => part.commit.kind === 'commit').length,
       commitLsn,
       committedAt,
       endLsn,
@@ -194,6 +218,7 @@ export class BatchQueue {
       parts: [part],
       stragglers: [],
       parked,
+      chunks: [],
       events: events.length,
       bytes,
       commits: 0,

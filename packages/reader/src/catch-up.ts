@@ -81,6 +81,7 @@ class CatchUp {
       bind: options.bind,
       sink: queue,
       loadedPart: options.loadedPart,
+      watch: null,
       // `until` is recorded at the end; until then an empty commit may be read again.
       onEmptyCommit: () => undefined,
       onContextRefused: (problem, commitLsn) => {

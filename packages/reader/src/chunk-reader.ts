@@ -31,7 +31,7 @@ const PIECE_ROWS_MAX = 2_000
 const PIECE_BYTES = 1024 * 1024
 
 /** Every value as the text that PostgreSQL sends. */
-const TEXT_TYPES: pg.CustomTypesConfig = { getTypeParser: () => (value: string | Buffer) => String(value) }
+export const TEXT_TYPES: pg.CustomTypesConfig = { getTypeParser: () => (value: string | Buffer) => String(value) }
 
 /** What is read from: the snapshot's session, and the server's name for messages. */
 export interface ChunkSource {
@@ -86,7 +86,7 @@ export async function readKeys(
  *
  * https://www.postgresql.org/docs/17/mvcc-caveats.html
  */
-async function readUnchanged<T>(source: ChunkSource, table: CapturedTable, read: () => Promise<T>): Promise<T> {
+export async function readUnchanged<T>(source: ChunkSource, table: CapturedTable, read: () => Promise<T>): Promise<T> {
   const { client, target } = source
   try {
     await client.query('SAVEPOINT chunk')
@@ -123,7 +123,16 @@ async function readRows(
 ): Promise<TableChunk> {
   const where = after === null ? '' : `WHERE ${keyRow(columns)} > ${keyParameters(columns, 1)}`
   const text = `${selectFrom(table)} ${where} ORDER BY ${keyOrder(columns)} LIMIT ${limits.chunkRowsMax}`
-  const cursor = client.query(new Cursor<(string | null)[]>(text, [...(after ?? [])], { rowMode: 'array', types: TEXT_TYPES }))
+  return readPieces(client, { text, values: after ?? [] }, limits)
+}
+
+/** Runs a query in pieces; the row that reaches the chunk's bytes ends it. `isLast`: fewer rows came than a chunk may have. */
+export async function readPieces(
+  client: pg.Client,
+  { text, values }: { readonly text: string; readonly values: readonly unknown[] },
+  limits: ChunkLimits,
+): Promise<TableChunk> {
+  const cursor = client.query(new Cursor<(string | null)[]>(text, [...values], { rowMode: 'array', types: TEXT_TYPES }))
   try {
     const rows: TextRow[] = []
     let bytes = 0

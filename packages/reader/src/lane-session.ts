@@ -13,6 +13,7 @@ export interface LaneSession {
   readonly lane: LaneDefinition
   readonly record: LaneRecord
   readonly source: PostgresTarget
+  readonly pipeline: PostgresTarget
   readonly applicationName: string
   /** An ordinary connection to the source, with nothing on its search path. */
   readonly control: pg.Client

@@ -3,7 +3,8 @@
  *
  * W1  Calls of the appender never overlap, and a batch is taken only when the one before it was written.
  * W2  A keepalive position is recorded only when every commit that came before it was written, and none is half written.
- * W3  Stragglers, and messages of an unknown kind, are saved in the transaction of the commit that brought them.
+ * W3  Stragglers, and messages of an unknown kind, are saved in the transaction of the commit that brought them; what a backfill
+ *     remembers of a chunk, in that of its events.
  */
 import { LSN_ZERO, type LaneId, type Lsn, faultPoint } from '@sluice/core'
 import { type EventAppender, noteStragglers, parkMessages } from '@sluice/store'
@@ -92,17 +93,20 @@ export class LaneWriter {
   async #write(batch: Batch): Promise<void> {
     faultPoint('reader.before-append')
     const { appender, onProgress, lane } = this.#options
-    const { stragglers, parked } = batch
+    const { stragglers, parked, chunks } = batch
     const alongside = async (client: ClientBase): Promise<void> => {
       await saveStragglers(client, stragglers)
       await parkMessages(client, lane, parked)
+      for (const chunk of chunks) await chunk.save(client)
     }
     if (batch.parts.length > 0) {
-      await appender.append(batch.parts, stragglers.length > 0 || parked.length > 0 ? alongside : undefined)
+      const isAlone = stragglers.length === 0 && parked.length === 0 && chunks.length === 0
+      await appender.append(batch.parts, isAlone ? undefined : alongside)
     } else {
       await appender.transact(alongside)
       this.#keepaliveLsn = batch.endLsn > this.#keepaliveLsn ? batch.endLsn : this.#keepaliveLsn
     }
+    for (const chunk of chunks) chunk.onStored()
     const { events, bytes, commits, commitLsn, committedAt } = batch
     onProgress({ kind: 'stored', events, bytes, commits, position: appender.position, commitLsn, committedAt })
   }

@@ -4,7 +4,7 @@ export interface ReaderLimits {
   readonly batchEventsMax: number
   /** A batch that holds so many bytes is full. Two batches are held at most: one fills while one is written. @default 4 MiB */
   readonly batchBytesMax: number
-  /** Rows of a chunk of the initial load. @default 5,000 */
+  /** Rows of a chunk of an initial load or backfill. @default 5,000 */
   readonly chunkRowsMax: number
   /** Bytes of a chunk; the row that reaches it ends it. Two chunks are held at most. @default 4 MiB */
   readonly chunkBytesMax: number
@@ -26,6 +26,12 @@ export interface ReaderLimits {
   readonly spoolFolder: string | null
   /** Bytes of the transactions in progress on disk. @default 16 GiB */
   readonly spoolBytesMax: number
+  /** How often the lane's backfills are looked at while none goes on. @default 1,000 */
+  readonly backfillPollMs: number
+  /** How long a statement of a backfill may run in the source. @default 60,000 */
+  readonly backfillStatementMs: number
+  /** Keys of a backfill's table that are kept until queries see their changes. @default 16 MiB */
+  readonly backfillKeysBytesMax: number
 }
 
 export const READER_LIMITS: ReaderLimits = {
@@ -42,4 +48,7 @@ export const READER_LIMITS: ReaderLimits = {
   streamsTransactions: true,
   spoolFolder: null,
   spoolBytesMax: 16 * 1024 ** 3,
+  backfillPollMs: 1_000,
+  backfillStatementMs: 60_000,
+  backfillKeysBytesMax: 16 * 1024 * 1024,
 }

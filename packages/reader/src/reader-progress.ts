@@ -1,6 +1,6 @@
 /** What a reader reports of itself, for metrics, progress lines and tests. */
-import type { EpochMicros, Lsn, PositionNumber } from '@sluice/core'
-import type { LanePhase } from '@sluice/store'
+import type { EpochMicros, Lsn, PositionNumber, Uuid } from '@sluice/core'
+import type { BackfillStatus, LanePhase } from '@sluice/store'
 
 export type ReaderProgress =
   | { readonly kind: 'phase'; readonly phase: LanePhase }
@@ -37,6 +37,17 @@ export type ReaderProgress =
   | { readonly kind: 'spool'; readonly bytes: number; readonly limitBytes: number; readonly transactions: number }
   /** A streamed transaction is read again without streaming, up to this LSN, since the stream does not tell it whole. */
   | { readonly kind: 'read-again'; readonly until: Lsn }
+  /** A backfill moved on, or stands. */
+  | {
+      readonly kind: 'backfill'
+      readonly id: Uuid
+      readonly table: string
+      readonly status: BackfillStatus
+      readonly rowsRead: bigint
+      readonly rowsStored: bigint
+      readonly rowsEstimate: bigint
+      readonly waitsFor: string | null
+    }
   /** A message of an unknown kind was parked. */
   | { readonly kind: 'message-parked'; readonly letter: string; readonly bytes: number; readonly lsn: Lsn }
   /** An application sent a context message that can't be used; its changes keep the context before. */

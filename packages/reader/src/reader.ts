@@ -112,6 +112,7 @@ async function runCaptured(options: ReaderOptions, parts: RunParts, signal: Abor
     lane,
     record,
     source,
+    pipeline,
     catalog,
     logger,
     appender: sealingAppender(

@@ -11,6 +11,8 @@
  * PostgreSQL sends the rest again.
  */
 import { LSN_ZERO, type Lsn, type SluiceError, formatLsn } from '@sluice/core'
+import { BackfillWatch } from './backfill/backfill-watch.ts'
+import { workOnBackfills } from './backfill/backfill-worker.ts'
 import { BatchQueue } from './batch-queue.ts'
 import { startHeartbeat } from './heartbeat.ts'
 import type { LaneSession } from './lane-session.ts'
@@ -47,6 +49,7 @@ class StreamReading {
   readonly #writer: LaneWriter
   readonly #spool: TransactionSpool
   readonly #intake: StreamIntake
+  readonly #watch: BackfillWatch
   readonly #failure = Promise.withResolvers<never>()
   readonly #over = Promise.withResolvers<Lsn | null>()
   /** Ends the writer's loop. */
@@ -78,12 +81,16 @@ class StreamReading {
         this.#endIfReached()
       },
     })
+    this.#watch = new BackfillWatch(limits.backfillKeysBytesMax, (chunk) => {
+      this.#queue.addChunk(chunk)
+    })
     const assembler = new TransactionAssembler({
       epoch: record.epoch,
       sourceEpoch: record.sourceEpoch,
       bind: createRelationBinder(session),
       sink: this.#queue,
       loadedPart: null,
+      watch: this.#watch,
       onEmptyCommit: (lsn) => {
         this.#writer.offerKeepalive(lsn)
       },
@@ -113,7 +120,9 @@ class StreamReading {
     const { control, source, limits } = this.#session
     const stream = await this.#open()
     const stopHeartbeat = startHeartbeat(control, source, limits.heartbeatIntervalMs, this.#failure.reject)
-    const writing = this.#writer.run(AbortSignal.any([signal, this.#ending.signal]))
+    const ending = AbortSignal.any([signal, this.#ending.signal])
+    const writing = this.#writer.run(ending)
+    const backfilling = workOnBackfills(this.#session, this.#watch, ending)
     try {
       const over = await Promise.race([this.#over.promise, writing, this.#failure.promise, abortOf(signal)])
       const doubtfulUntil = over ?? null
@@ -123,7 +132,8 @@ class StreamReading {
       stopHeartbeat()
       stream.pause()
       this.#ending.abort()
-      await settleWithin(Promise.all([writing, this.#intake.stop()]), STOP_GRACE_MS)
+      this.#watch.close()
+      await settleWithin(Promise.all([writing, this.#intake.stop(), backfilling]), STOP_GRACE_MS)
       await stream.close()
       this.#spool.close()
     }

@@ -55,6 +55,7 @@ function openIntake(limits: Partial<BatchLimits> = {}, keepsUnknown = true): Int
     }),
     sink: queue,
     loadedPart: null,
+    watch: null,
     onEmptyCommit: () => undefined,
     onContextRefused: () => undefined,
     keepsUnknown,

@@ -13,6 +13,7 @@
  */
 import {
   type AggregateName,
+  BACKFILL_PREFIX,
   CONTEXT_PREFIX,
   type EpochMicros,
   type EventDraft,
@@ -27,17 +28,19 @@ import {
   parseLsn,
   streamedEventId,
 } from '@sluice/core'
-import type {
-  DeleteMessage,
-  InsertMessage,
-  LogicalMessage,
-  Relation,
-  TransactionMessage,
-  TruncateMessage,
-  UnknownMessage,
-  UpdateMessage,
+import {
+  type DeleteMessage,
+  type InsertMessage,
+  type LogicalMessage,
+  type Relation,
+  type TransactionMessage,
+  type TruncateMessage,
+  UNCHANGED,
+  type UnknownMessage,
+  type UpdateMessage,
 } from '@sluice/pgoutput'
 import type { UnknownMessageRecord } from '@sluice/store'
+import type { CapturedTable } from '@sluice/system'
 import type { LoadedPart, Straggler } from './loaded-part.ts'
 import { OWN_PREFIX } from './own-prefix.ts'
 import type { Binding, RelationBinder, TableBinding } from './relation-binding.ts'
@@ -55,6 +58,17 @@ export interface CommitSink {
   park(message: UnknownMessageRecord, walStart: Lsn): void
 }
 
+/** Follows what the stream says of tables, for a backfill. */
+export interface StreamWatch {
+  commit(xid: number): void
+  /** @param isWhole False if a value of the row was not sent. */
+  changed(table: CapturedTable, key: readonly string[], isWhole: boolean): void
+  moved(table: CapturedTable, oldKey: readonly string[], newKey: readonly string[], isWhole: boolean): void
+  truncated(table: CapturedTable): void
+  /** A mark of a backfill stands here, between commits. */
+  mark(text: string, lsn: Lsn): void
+}
+
 export interface AssemblerOptions {
   readonly epoch: Uuid
   readonly sourceEpoch: Uuid
@@ -62,6 +76,8 @@ export interface AssemblerOptions {
   readonly sink: CommitSink
   /** What of the tables is loaded, while a load is being resumed; null: everything. */
   readonly loadedPart: LoadedPart | null
+  /** Null where no backfill can go on. */
+  readonly watch: StreamWatch | null
   /** A commit without anything for this lane ended. */
   readonly onEmptyCommit: (endLsn: Lsn) => void
   readonly onContextRefused: (problem: string, commitLsn: Lsn) => void
@@ -108,6 +124,7 @@ export class TransactionAssembler {
         break
       case 'begin':
         this.#begin(lsnOf(message.commitLsn), epochMicros(message.committedAtMicros))
+        this.#options.watch?.commit(message.xid)
         break
       case 'commit':
         this.#commit(lsnOf(message.endLsn))
@@ -155,7 +172,8 @@ export class TransactionAssembler {
       return
     }
     const key = binding.keyOf(after)
-    const { loadedPart } = this.#options
+    const { loadedPart, watch } = this.#options
+    watch?.changed(binding.table, key, true)
     if (loadedPart && !loadedPart.holds(binding.table, key)) return
     const { eventTypes } = binding.table
     this.#emitRow(ordinal, eventTypes.created, binding, key, `{"op":"c","after":${binding.encodeRow(after)}}`)
@@ -168,7 +186,12 @@ export class TransactionAssembler {
     const oldKey = before ? binding.keyOf(before.values) : null
     const newKey = binding.keyOf(after, before?.values)
     const key = oldKey ?? newKey
-    const { loadedPart } = this.#options
+    const { loadedPart, watch } = this.#options
+    if (watch) {
+      const isWhole = before?.holds === 'row' || !after.includes(UNCHANGED)
+      if (oldKey) watch.moved(binding.table, oldKey, newKey, isWhole)
+      else watch.changed(binding.table, newKey, isWhole)
+    }
     if (loadedPart) {
       if (!loadedPart.holds(binding.table, key)) {
         this.#noteArrival(loadedPart, binding, newKey)
@@ -190,7 +213,8 @@ export class TransactionAssembler {
     const binding = this.#bindingOf(relation)
     if (binding?.kind !== 'table') return
     const key = binding.keyOf(before.values)
-    const { loadedPart } = this.#options
+    const { loadedPart, watch } = this.#options
+    watch?.changed(binding.table, key, true)
     if (loadedPart && !loadedPart.holds(binding.table, key)) return
     this.#emitDelete(ordinal, binding, key, beforeText(binding, before))
   }
@@ -201,12 +225,14 @@ export class TransactionAssembler {
       const binding = this.#bindingOf(relation)
       if (binding?.kind !== 'table') continue
       const { table, tableAggregate } = binding
+      this.#options.watch?.truncated(table)
       if (this.#options.loadedPart?.isBegun(table) === false) continue
       this.#emit(ordinal, table.eventTypes.truncated, table.aggregateType, tableAggregate, TRUNCATE_DATA)
     }
   }
 
-  #message({ isTransactional, prefix, content }: LogicalMessage): void {
+  #message({ isTransactional, prefix, content, lsn }: LogicalMessage): void {
+    if (!isTransactional && prefix === BACKFILL_PREFIX) this.#options.watch?.mark(content.toString('utf8'), lsnOf(lsn))
     if (!isTransactional || !prefix.startsWith(OWN_PREFIX)) return
     this.#ordinal++
     if (prefix !== CONTEXT_PREFIX) return

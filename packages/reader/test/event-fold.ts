@@ -1,7 +1,7 @@
 /**
  * A model of the source's tables, made from events in position order by the plainest rules, and strict: a row is created or
  * loaded only where there is none, and changed or deleted only where there is one. So a gap, an overlap or a row that goes
- * back in time fails at its event.
+ * back in time fails at its event. A row of a backfill must be there already, exactly as the backfill says.
  */
 import { type RowText, type StoredEvent, parseEventData } from '@sluice/core'
 import type { CapturedTable } from '@sluice/system'
@@ -9,8 +9,11 @@ import type { CapturedTable } from '@sluice/system'
 export class EventFold {
   readonly #tables: ReadonlyMap<string, CapturedTable>
   readonly #rows = new Map<string, Map<string, RowText>>()
+  readonly #backfills: ReadonlySet<string>
 
-  constructor(tables: readonly CapturedTable[]) {
+  /** @param backfills Their migration ids. */
+  constructor(tables: readonly CapturedTable[], backfills: ReadonlySet<string> = new Set()) {
+    this.#backfills = backfills
     this.#tables = new Map(tables.map((table) => [table.aggregateType, table]))
     for (const table of tables) this.#rows.set(table.name, new Map())
   }
@@ -27,6 +30,12 @@ export class EventFold {
       case 'c':
       case 'r': {
         const key = keyOf(data.after)
+        if (event.migrationId !== null && this.#backfills.has(event.migrationId)) {
+          const row = rows.get(key) ?? fail(`the row ${key} is not there`)
+          const differs = table.columnNames.find((name) => row[name] !== data.after[name])
+          if (differs !== undefined) fail(`column ${differs} of row ${key} is not what the stream made it`)
+          break
+        }
         if (rows.has(key)) fail(`the row ${key} is there already`)
         rows.set(key, data.after)
         break

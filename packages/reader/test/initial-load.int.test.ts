@@ -1,16 +1,13 @@
 /** Issue point 4: no gap, no overlap, no row going back in time; killed in the middle ten times, it still ends equal. */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
-import { connect } from '@sluice/postgres'
 import { getLane, loadProgress, verifyChain } from '@sluice/store'
 import type { CapturedTable } from '@sluice/system'
 import pg from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { EventFold } from './event-fold.ts'
+import { type KillableReader, startKillableReader } from './killable-reader.ts'
 import { LOAD_DDL, accounts, codes, entries, loadLane, visits } from './load-system.ts'
-import { type ReaderFixture, SYSTEM, TEST_LIMITS, openReaderFixture } from './reader-fixture.ts'
+import { fill, startWorkload } from './load-workload.ts'
+import { type ReaderFixture, SYSTEM, openReaderFixture } from './reader-fixture.ts'
 import { seeded } from './seeded.ts'
 
 const TABLES = [accounts, entries, codes, visits]
@@ -25,117 +22,8 @@ afterEach(async () => {
   await source.close()
 })
 
-async function fill(rows: number): Promise<void> {
-  await source.source.query(`
-    INSERT INTO accounts SELECT g * 2, 'account ' || g, CASE WHEN g % 10 = 0 THEN repeat('b', 3000) END FROM generate_series(1, ${rows}) g;
-    INSERT INTO entries SELECT g * 2, l, g * l FROM generate_series(1, ${rows}) g, generate_series(1, 2) l;
-    INSERT INTO codes SELECT (ARRAY['a','B','ä','Z','z-','É'])[g % 6 + 1] || md5(g::text), g FROM generate_series(1, ${rows}) g;
-    INSERT INTO visits SELECT g, 0 FROM generate_series(1, ${rows}) g;`)
-}
-
-/** One transaction of a random workload: inserts, updates, deletes, keys that move up and down, now and then a truncate. */
-function nextTransaction(random: (below: number) => number, rows: number): string {
-  const id = random(rows * 2) + 1
-  const other = random(rows * 2) + 1
-  const free = (table: string, column: string, value: string): string =>
-    `NOT EXISTS (SELECT FROM ${table} x WHERE x.${column} = ${value})`
-  const code = `chr(${65 + random(50)}) || md5('${random(rows)}')`
-  switch (random(10)) {
-    case 0:
-      return `INSERT INTO accounts VALUES (${id}, 'new', repeat('n', ${random(4000)})) ON CONFLICT DO NOTHING`
-    case 1:
-      return `UPDATE accounts SET name = name || '!' WHERE id BETWEEN ${id} AND ${id + 5}`
-    case 2:
-      return `DELETE FROM accounts WHERE id = ${id}`
-    case 3:
-      return `UPDATE accounts SET id = ${other} WHERE id = ${id} AND ${free('accounts', 'id', String(other))}`
-    case 4:
-      return `INSERT INTO entries SELECT id, ${random(9)}, 1 FROM accounts WHERE id = ${id} ON CONFLICT DO NOTHING`
-    case 5:
-      return `UPDATE codes SET code = ${code} WHERE n = ${random(rows)} AND ${free('codes', 'code', code)}`
-    case 6:
-      return `UPDATE codes SET n = n + ${rows} WHERE n = ${random(rows)}; DELETE FROM codes WHERE n = ${random(rows)}`
-    case 7:
-      return `UPDATE accounts SET bio = NULL WHERE id = ${id}; UPDATE visits SET n = n + 1 WHERE id = ${random(rows)}`
-    case 8: {
-      const [low, high] = [random(rows), rows * 3 + random(rows)]
-      const move = `UPDATE visits SET id = ${low} WHERE id = ${high} AND ${free('visits', 'id', String(low))}`
-      return random(2) === 0 ? move : `UPDATE visits SET id = ${high} WHERE id = ${low} AND ${free('visits', 'id', String(high))}`
-    }
-    default:
-      return random(150) === 0 ? 'TRUNCATE visits' : `INSERT INTO visits VALUES (${id}, 1) ON CONFLICT DO NOTHING`
-  }
-}
-
-/** Runs the workload until it is stopped; gives the number of transactions. */
-function startWorkload(seed: number, rows: number): { stop: () => Promise<number> } {
-  const random = seeded(seed)
-  let isStopped = false
-  const run = async (): Promise<number> => {
-    const client = await connect(source.sourceTarget, { applicationName: 'workload' })
-    let transactions = 0
-    while (!isStopped) {
-      await client.query(nextTransaction(random, rows))
-      transactions += 1
-    }
-    await client.end()
-    return transactions
-  }
-  const running = run()
-  return {
-    stop: () => {
-      isStopped = true
-      return running
-    },
-  }
-}
-
-interface ReaderProcess {
-  readonly child: ChildProcess
-  /** Resolves at a report's line that contains the text; rejects if the process ends before. */
-  line(text: string, times?: number): Promise<void>
-  kill(): Promise<void>
-}
-
-function startProcess(limits: object): ReaderProcess {
-  const script = fileURLToPath(new URL('reader-process.ts', import.meta.url))
-  const { config } = source.sourceTarget
-  const url = (target: typeof source.sourceTarget): string =>
-    `postgresql://${target.config.user ?? 'postgres'}:${String(target.config.password ?? '')}@${target.config.host ?? config.host ?? ''}:${String(target.config.port)}/${target.database}`
-  const child = spawn(
-    process.execPath,
-    [script, url(source.sourceTarget), url(source.pipelineTarget), laneName, JSON.stringify({ ...TEST_LIMITS, ...limits })],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
-  )
-  const exited = once(child, 'exit')
-  const seen: string[] = []
-  let stderr = ''
-  child.stderr.on('data', (text: Buffer) => (stderr += text.toString()))
-  const listeners = new Set<() => void>()
-  createInterface({ input: child.stdout }).on('line', (line) => {
-    seen.push(line)
-    for (const listener of listeners) listener()
-  })
-  return {
-    child,
-    line: (text, times = 1) =>
-      new Promise<void>((resolve, reject) => {
-        const look = (): void => {
-          if (seen.filter((l) => l.includes(text)).length < times) return
-          listeners.delete(look)
-          resolve()
-        }
-        listeners.add(look)
-        look()
-        child.once('exit', () => {
-          reject(new Error(`the reader ended: ${stderr}`))
-        })
-      }),
-    kill: async () => {
-      child.kill('SIGKILL')
-      await exited
-    },
-  }
+function startProcess(limits: object): KillableReader {
+  return startKillableReader(source, laneName, limits)
 }
 
 async function sourceRows(table: CapturedTable): Promise<readonly string[]> {
@@ -168,7 +56,7 @@ async function caughtUpAndStopped(reader: ReturnType<ReaderFixture['start']>): P
 }
 
 test('rows of before the slot come as a load, parents first and chunk by chunk; those of after it as changes', async () => {
-  await fill(500)
+  await fill(source, 500)
   const reader = source.start({ lane: loadLane(laneName), limits: { chunkRowsMax: 100 } })
   await reader.next('connected')
   await source.source.query(`INSERT INTO accounts VALUES (1, 'later', NULL)`)
@@ -202,8 +90,8 @@ test('killed ten times in the middle, under inserts, updates, deletes, moving ke
   const random = seeded(seed)
   const rows = 1500
   process.stdout.write(`seed ${seed}\n`)
-  await fill(rows)
-  const workload = startWorkload(seed, rows)
+  await fill(source, rows)
+  const workload = startWorkload(source, seed, rows)
   for (let kill = 0; kill < 10; kill += 1) {
     const reader = startProcess({ chunkRowsMax: 60 })
     if (random(4) === 0) await reader.line(kill === 0 ? '"phase"' : '"feedback"').catch(() => undefined)
@@ -251,7 +139,7 @@ test('a key that moves into the loaded part while the load is interrupted is rea
 })
 
 test('a table that comes into the definition later is loaded while the others stream on', async () => {
-  await fill(100)
+  await fill(source, 100)
   const lane = loadLane(laneName)
   const before = source.start({ lane: { ...lane, tables: [accounts, entries] } })
   await before.next('connected')
@@ -266,7 +154,7 @@ test('a table that comes into the definition later is loaded while the others st
 })
 
 test('a truncate during the load, which snapshots do not hide, neither blocks nor leaves a row out', async () => {
-  await fill(300)
+  await fill(source, 300)
   const reader = source.start({ lane: loadLane(laneName), limits: { chunkRowsMax: 20 } })
   await reader.next('chunk', (p) => p.table === 'public.accounts')
   await source.source.query(`UPDATE visits SET n = 1 WHERE id = 5`)

@@ -17,3 +17,6 @@ export { type DroppedEvents, dropEventsBelow, retainedAfter } from './retention.
 export * from './version-gaps.ts'
 export { chainStart } from './chain.ts'
 export * from './closed-link.ts'
+export * from './backfill-progress.ts'
+export * from './backfill-requests.ts'
+export * from './backfill-run.ts'

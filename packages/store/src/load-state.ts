@@ -55,13 +55,13 @@ export async function planLoad(client: ClientBase, plan: LoadPlan): Promise<read
   return loadProgress(client, plan.lane, plan.run)
 }
 
-/** The tables of a run in the order of the load; without `run`, every run of the lane. */
+/** The tables of a run in the order of the load; without `run`, every load of the lane. Backfills are no loads. */
 export async function loadProgress(client: ClientBase, lane: LaneId, run?: Uuid): Promise<readonly TableLoad[]> {
   const { rows } = await client.query<LoadRow>(
     `SELECT m.id, m.run, m.entity_type, m.load_order, m.last_processed_id, m.total_rows_estimate::text AS estimate,
        m.total_processed::text AS processed, m.status,
        (SELECT c.snapshot_lsn::text FROM migration_checkpoints c WHERE c.migration_id = m.id ORDER BY c.id DESC LIMIT 1) AS snapshot_lsn
-     FROM data_migration_state m WHERE m.lane = $1 AND ($2::uuid IS NULL OR m.run = $2) ORDER BY m.run, m.load_order`,
+     FROM data_migration_state m WHERE m.lane = $1 AND m.kind = 'load' AND ($2::uuid IS NULL OR m.run = $2) ORDER BY m.run, m.load_order`,
     [lane, run ?? null],
   )
   return rows.map((row) => tableLoadOf(lane, row))

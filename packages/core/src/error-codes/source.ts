@@ -106,4 +106,16 @@ export const sourceErrors = {
     retry: 'never',
     meaning: 'An interrupted initial load can not go on; it must begin again.',
   },
+  BACKFILL_REFUSED: {
+    number: 'SLU-2051',
+    exit: 2,
+    retry: 'never',
+    meaning: 'A backfill can not be done as it was asked for: its table, its keys or its filter.',
+  },
+  BACKFILL_CHUNK_SLOW: {
+    number: 'SLU-2052',
+    exit: 3,
+    retry: 'never',
+    meaning: 'The source took too long for a chunk of a backfill, or its rows changed each time they were read again.',
+  },
 } as const satisfies Record<string, ErrorCode>

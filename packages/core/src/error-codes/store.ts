@@ -11,6 +11,13 @@ export const storeErrors = {
     retry: 'restart',
     meaning: 'The pipeline database refused a transaction for a reason that may pass: a deadlock, a lock, its resources.',
   },
+  BACKFILL_UNKNOWN: { number: 'SLU-3005', exit: 2, retry: 'never', meaning: 'The pipeline database has no backfill of that id.' },
+  BACKFILL_ENDED: {
+    number: 'SLU-3006',
+    exit: 2,
+    retry: 'never',
+    meaning: 'What was asked of a backfill does not go with where it stands: it has ended, or is not running.',
+  },
   STORE_EVENT_DATA_INVALID: {
     number: 'SLU-3101',
     exit: 1,

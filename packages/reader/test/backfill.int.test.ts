@@ -1,0 +1,222 @@
+/** Backfills beside the stream: every row of one is the row that the source had at that place of the stream. */
+import { connect } from '@sluice/postgres'
+import { askBackfill, getBackfill, getLane, listBackfills, secondsLeft, throttleBackfill } from '@sluice/store'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import {
+  TABLES,
+  backfillUntil,
+  backfilledEvents,
+  backfilledKeys,
+  completed,
+  expectConsistent,
+  startBackfill,
+} from './backfill-fixture.ts'
+import { type KillableReader, startKillableReader } from './killable-reader.ts'
+import { LOAD_DDL, accounts, loadLane, visits } from './load-system.ts'
+import { fill, startWorkload } from './load-workload.ts'
+import { type ReaderFixture, type RunningReader, SYSTEM, openReaderFixture } from './reader-fixture.ts'
+import { seeded } from './seeded.ts'
+
+let source: ReaderFixture
+beforeEach(async () => {
+  source = await openReaderFixture('reader backfill', LOAD_DDL)
+})
+afterEach(async () => {
+  await source.close()
+})
+
+const LIMITS = { backfillPollMs: 20 }
+
+async function streaming(limits: object = {}): Promise<RunningReader> {
+  const reader = source.start({ lane: loadLane(source.lane.name), limits: { ...LIMITS, ...limits } })
+  await reader.next('connected')
+  return reader
+}
+
+async function caughtUpAndStopped(reader: RunningReader): Promise<void> {
+  await source.caughtUp(reader)
+  await reader.stop()
+}
+
+test('under inserts, updates, deletes, moving keys and truncates, every table backfills equal, and no row goes back in time', async () => {
+  const seed = Number(process.env['SLUICE_TEST_SEED'] ?? Math.floor(Math.random() * 1e9))
+  process.stdout.write(`backfill: SLUICE_TEST_SEED=${seed}\n`)
+  await fill(source, 1500)
+  const reader = await streaming({ chunkRowsMax: 50 })
+  const workloads = [1, 2, 3].map((writer) => startWorkload(source, seed + writer, 1500))
+  const runs = []
+  for (const table of [...TABLES, accounts]) runs.push(await startBackfill(source, table))
+  for (const run of runs) await completed(source, reader, run)
+  const transactions = await Promise.all(workloads.map((workload) => workload.stop()))
+  await caughtUpAndStopped(reader)
+  const ended = await Promise.all(runs.map((run) => getBackfill(source.store, run.id)))
+  await expectConsistent(source, ended, ended)
+  expect(Math.min(...transactions)).toBeGreaterThan(30)
+  expect(ended.every((run) => run.rowsStored > 1000n)).toBe(true)
+  process.stdout.write(
+    `backfill: ${transactions.join('+')} transactions, ${ended.map((r) => `${r.rowsStored}-${r.rowsDropped}`).join(' ')} rows\n`,
+  )
+})
+
+test('killed ten times in the middle, a run goes on after its last chunk and stores no row twice', async () => {
+  const seed = Number(process.env['SLUICE_TEST_SEED'] ?? Math.floor(Math.random() * 1e9))
+  process.stdout.write(`backfill: SLUICE_TEST_SEED=${seed}\n`)
+  const random = seeded(seed)
+  await fill(source, 1500)
+  const first = await streaming()
+  await caughtUpAndStopped(first)
+  const runs = [await startBackfill(source, accounts), await startBackfill(source, visits)]
+  const workload = startWorkload(source, seed, 1500)
+  for (let kill = 0; kill < 10; kill += 1) {
+    const reader: KillableReader = startKillableReader(source, source.lane.name, { ...LIMITS, chunkRowsMax: 40 })
+    await reader.line('"backfill"', 1 + random(6))
+    await reader.kill()
+  }
+  const [half] = await listBackfills(source.store, (await getLane(source.store, SYSTEM.name, source.lane.name)).lane)
+  expect(half!.status).not.toBe('completed')
+  const reader = await streaming({ chunkRowsMax: 40 })
+  for (const run of runs) await completed(source, reader, run)
+  await workload.stop()
+  await caughtUpAndStopped(reader)
+  await expectConsistent(source, runs, runs)
+  for (const run of runs) {
+    const keys = (await backfilledEvents(source, run)).map((e) => `${e.aggregateKey}`)
+    expect(keys.length).toBeGreaterThan(1000)
+  }
+})
+
+test('pause, resume and cancel hold within a chunk, and each is recorded', async () => {
+  await fill(source, 400)
+  const reader = await streaming({ chunkRowsMax: 20 })
+  const run = await startBackfill(source, visits, { rowsPerSecondMax: 200 })
+  await backfillUntil(source, reader, run, ({ rowsRead }) => rowsRead >= 40n)
+  await askBackfill(source.store, run.id, 'pause', 'test')
+  const paused = await backfillUntil(source, reader, run, ({ status }) => status === 'paused')
+  expect(paused.rowsRead).toBeLessThan(200n)
+  await source.source.query('UPDATE visits SET n = 7 WHERE id < 300')
+  await source.caughtUp(reader)
+  expect(await backfilledEvents(source, run)).toHaveLength(Number(paused.rowsStored))
+  await askBackfill(source.store, run.id, 'resume', 'test')
+  await throttleBackfill(source.store, run.id, { rowsPerSecondMax: null }, 'test')
+  const ended = await completed(source, reader, run)
+  expect(ended).toMatchObject({ rowsStored: 400n, waitsFor: null })
+
+  const other = await startBackfill(source, visits, { rowsPerSecondMax: 200 })
+  await backfillUntil(source, reader, other, ({ rowsRead }) => rowsRead >= 40n)
+  await askBackfill(source.store, other.id, 'cancel', 'test')
+  const cancelled = await backfillUntil(source, reader, other, ({ status }) => status === 'cancelled')
+  expect(cancelled.rowsRead).toBeLessThan(200n)
+  await expect(askBackfill(source.store, other.id, 'resume', 'test')).rejects.toMatchObject({ number: 'SLU-3006' })
+  const last = await startBackfill(source, visits, { from: ['390'] })
+  await completed(source, reader, last)
+  expect(await backfilledEvents(source, other)).toHaveLength(Number(cancelled.rowsStored))
+  const { rows } = await source.store.query<{ command: string }>('SELECT command FROM backfill_commands ORDER BY id')
+  expect(rows.map((row) => row.command)).toEqual(['start', 'pause', 'resume', 'throttle', 'start', 'cancel', 'start'])
+  await caughtUpAndStopped(reader)
+  await expectConsistent(source, [run, other, last])
+})
+
+test('a key range and a filter take exactly their rows, and a filter can not widen the range', async () => {
+  await fill(source, 300)
+  await source.source.query('UPDATE visits SET n = id % 3')
+  const reader = await streaming({ chunkRowsMax: 17 })
+  const range = await startBackfill(source, visits, { from: ['100'], to: ['199'], filter: 'visits.n = 1 -- every third' })
+  const wide = await startBackfill(source, visits, { from: ['290'], to: ['295'], filter: 'false) OR (true' })
+  const pairs = await startBackfill(source, TABLES[1]!, { from: ['20', '2'], to: ['30', '1'] })
+  for (const run of [range, wide, pairs]) await completed(source, reader, run)
+  const expected = Array.from({ length: 100 }, (_, i) => 100 + i).filter((id) => id % 3 === 1)
+  expect(await backfilledKeys(source, range)).toEqual(expected.map(String))
+  expect(await backfilledKeys(source, wide)).toEqual(['290', '291', '292', '293', '294', '295'])
+  const keys = await backfilledKeys(source, pairs)
+  expect([keys.length, keys[0], keys.at(-1)]).toEqual([10, '["20","2"]', '["30","1"]'])
+  await caughtUpAndStopped(reader)
+  await expectConsistent(source, [range, wide, pairs])
+})
+
+test('at half way the estimate of the end is within 30 %', async () => {
+  await fill(source, 3000)
+  const reader = await streaming({ chunkRowsMax: 50 })
+  // A pace that any machine holds, so that the estimate is what is measured.
+  const run = await startBackfill(source, visits, { rowsPerSecondMax: 600 })
+  const half = await backfillUntil(source, reader, run, ({ rowsRead, rowsEstimate }) => rowsRead * 2n >= rowsEstimate)
+  const halfAt = performance.now()
+  const estimated = secondsLeft(half)
+  const ended = await completed(source, reader, run)
+  const actual = (performance.now() - halfAt) / 1000
+  process.stdout.write(`backfill: estimated ${estimated} s, took ${actual} s\n`)
+  expect(estimated! / actual).toBeGreaterThan(0.7)
+  expect(estimated! / actual).toBeLessThan(1.3)
+  expect(secondsLeft(ended)).toBe(0)
+})
+
+test('more changed keys than may be kept: the chunk is read again, nothing is forgotten', async () => {
+  await fill(source, 600)
+  const reader = await streaming({ chunkRowsMax: 20, backfillKeysBytesMax: 20_000 })
+  const run = await startBackfill(source, visits, { rowsPerSecondMax: 300 })
+  for (let round = 1; round <= 6; round += 1) {
+    await backfillUntil(source, reader, run, ({ rowsRead, status }) => rowsRead >= BigInt(round * 60) || status === 'completed')
+    await source.source.query('UPDATE visits SET n = n + 1')
+  }
+  const ended = await completed(source, reader, run)
+  expect(ended.rowsStored + ended.rowsDropped).toBe(600n)
+  await caughtUpAndStopped(reader)
+  await expectConsistent(source, [run], [run])
+})
+
+test('its connection cut, the reader stopped, a column added: the run goes on', async () => {
+  await fill(source, 400)
+  const first = await streaming({ chunkRowsMax: 20 })
+  const run = await startBackfill(source, visits, { rowsPerSecondMax: 200 })
+  await backfillUntil(source, first, run, ({ rowsRead }) => rowsRead >= 40n)
+  const { rowCount } = await source.source.query(
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'sluice reader%backfill' AND datname = current_database()`,
+  )
+  expect(rowCount).toBe(1)
+  const cut = await getBackfill(source.store, run.id)
+  await backfillUntil(source, first, run, ({ rowsRead }) => rowsRead >= cut.rowsRead + 40n)
+  await first.stop()
+  const stopped = await getBackfill(source.store, run.id)
+  expect(stopped.status).toBe('running')
+  await source.source.query('ALTER TABLE visits ADD COLUMN extra int DEFAULT 5; UPDATE visits SET n = 1 WHERE id > 350')
+  const second = await streaming({ chunkRowsMax: 20 })
+  await throttleBackfill(source.store, run.id, { rowsPerSecondMax: null }, 'test')
+  await completed(source, second, run)
+  expect(new Set(await backfilledKeys(source, run)).size).toBe(400)
+  await caughtUpAndStopped(second)
+  await expectConsistent(source, [run], [run])
+})
+
+test('a table that is rewritten or truncated meanwhile is read again; a filter that fails ends the run and not the reader', async () => {
+  await fill(source, 400)
+  const reader = await streaming({ chunkRowsMax: 10 })
+  const run = await startBackfill(source, visits, { rowsPerSecondMax: 200 })
+  await backfillUntil(source, reader, run, ({ rowsRead }) => rowsRead >= 30n)
+  await source.source.query('TRUNCATE visits; INSERT INTO visits SELECT g, 9 FROM generate_series(1, 200) g')
+  await source.source.query('CREATE INDEX ON visits (n); CLUSTER visits USING visits_n_idx')
+  await completed(source, reader, run)
+  const failing = await startBackfill(source, visits, { filter: '1 / (n - 9) > 0' })
+  const failed = await reader.next('backfill', (p) => p.id === failing.id && p.status === 'failed')
+  expect(failed.rowsStored).toBe(0n)
+  expect((await getBackfill(source.store, failing.id)).error?.why).toContain('22012')
+  await caughtUpAndStopped(reader)
+  await expectConsistent(source, [run, failing])
+})
+
+test('it waits while the relay is too far behind, or the source too busy, and says so', async () => {
+  await fill(source, 60)
+  const reader = await streaming({ chunkRowsMax: 20 })
+  const run = await startBackfill(source, visits, { lagEventsMax: 10 })
+  const waiting = await backfillUntil(source, reader, run, ({ waitsFor }) => waitsFor !== null)
+  expect(waiting).toMatchObject({ status: 'running', rowsRead: 0n, waitsFor: '300 events are not published yet, 10 may be' })
+  const busy = await connect(source.sourceTarget, { applicationName: 'busy' })
+  const { rows } = await busy.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
+  const sleeping = busy.query('SELECT pg_sleep(600)').catch(() => undefined)
+  await throttleBackfill(source.store, run.id, { lagEventsMax: 1_000_000, activeSessionsMax: 0 }, 'test')
+  await backfillUntil(source, reader, run, ({ waitsFor }) => waitsFor?.includes('sessions are at work') === true)
+  await source.source.query('SELECT pg_cancel_backend($1)', [rows[0]!.pid])
+  await sleeping
+  await throttleBackfill(source.store, run.id, { activeSessionsMax: 16 }, 'test')
+  await completed(source, reader, run)
+  await busy.end()
+  await caughtUpAndStopped(reader)
+})
