@@ -74,11 +74,14 @@ export class ParkingLot {
     this.#truncates = events.filter((item) => item.event.op === 't')
     if (!this.#mayHaveStored) return
     const asked = events.flatMap((item) => aggregatesOf(item).map((ref) => ({ ref, event: item.event })))
+    // One look into an index for each, whatever the lot holds: a join over the two columns would compare every row with every other.
+    const before = (column: string): string =>
+      `(SELECT event_id, position FROM public.parked_events WHERE aggregate_type = r.type AND ${column} = r.id AND lane = r.lane
+         AND position < r.position ORDER BY position DESC LIMIT 1)`
     const { rows } = await this.#client.query<{ item: string; event_id: string; position: string }>(
       `SELECT DISTINCT ON (r.item) r.item::text AS item, p.event_id::text, p.position::text
        FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::smallint[], $5::bigint[]) AS r (item, type, id, lane, position)
-       JOIN public.parked_events p ON p.aggregate_type = r.type AND (p.aggregate_id = r.id OR p.other_aggregate_id = r.id)
-         AND p.lane = r.lane AND p.position < r.position
+       CROSS JOIN LATERAL (${before('aggregate_id')} UNION ALL ${before('other_aggregate_id')}) AS p
        ORDER BY r.item, p.position DESC`,
       [
         textArray(asked.map((a) => a.event.eventId)),
