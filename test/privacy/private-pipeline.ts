@@ -1,5 +1,6 @@
 /** The private shop on real servers: databases of its own, and reader, relay and projectors in this process, which log into one text. */
 import { Writable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
 import { createEventDecoder, createSchemaRegistry } from '@sluice/avro'
 import { type SluiceError, parseLsn, toSluiceError } from '@sluice/core'
 import { type TestDatabase, createTestDatabase } from '@sluice/infra'
@@ -14,13 +15,11 @@ import { durableLsnOf, findLane } from '@sluice/store'
 import { controlTopicName, lanesOf } from '@sluice/system'
 import { createLogger } from '@sluice/telemetry'
 import type pg from 'pg'
-import { PRIVATE_DDL, type PrivateShop, definePrivateShop } from './private-shop.ts'
+import { PRIVATE_DDL, type PrivateShop, definePrivateShop, privateShopName } from './private-shop.ts'
 
 /** Two keys: the first one wraps. */
-export const MASTER_KEYS = parseMasterKeys(
-  `new:${Buffer.alloc(32, 'new key ').toString('base64')},old:${Buffer.alloc(32, 'old key ').toString('base64')}`,
-  'the test',
-)
+const MASTER_KEY_SETTING = `new:${Buffer.alloc(32, 'new key ').toString('base64')},old:${Buffer.alloc(32, 'old key ').toString('base64')}`
+export const MASTER_KEYS = parseMasterKeys(MASTER_KEY_SETTING, 'the test')
 
 type DatabaseName = 'monolith' | 'pipeline' | 'crm' | 'mail'
 
@@ -34,7 +33,7 @@ export class PrivatePipeline implements AsyncDisposable {
   readonly brokers = [required('SLUICE_TEST_KAFKA_BROKERS')]
   readonly clients: Readonly<Record<DatabaseName, pg.Client>>
   readonly targets: Readonly<Record<DatabaseName, PostgresTarget>>
-  readonly #databases: readonly TestDatabase[]
+  readonly #databases: readonly (readonly [string, TestDatabase])[]
   readonly #running = new Set<RunningEngines>()
   readonly #log: string[] = []
   #failure: SluiceError | null = null
@@ -47,7 +46,7 @@ export class PrivatePipeline implements AsyncDisposable {
     clients: Readonly<Record<DatabaseName, pg.Client>>,
   ) {
     this.shop = shop
-    this.#databases = Object.values(databases)
+    this.#databases = Object.entries(databases)
     this.targets = targets
     this.clients = clients
   }
@@ -69,7 +68,7 @@ export class PrivatePipeline implements AsyncDisposable {
       crm: await client('crm'),
       mail: await client('mail'),
     }
-    const pipeline = new PrivatePipeline(definePrivateShop(), databases, targets, clients)
+    const pipeline = new PrivatePipeline(definePrivateShop(privateShopName()), databases, targets, clients)
     await clients.monolith.query(PRIVATE_DDL)
     await provision({
       system: pipeline.shop.system,
@@ -79,6 +78,19 @@ export class PrivatePipeline implements AsyncDisposable {
       isDryRun: false,
     })
     return pipeline
+  }
+
+  /** Settings of a sluice command that works on this pipeline. */
+  get environment(): Readonly<Record<string, string>> {
+    const urls = this.#databases.map(([name, { url }]) => [`SLUICE_${name.toUpperCase()}_URL`, url] as const)
+    return {
+      ...Object.fromEntries(urls),
+      SLUICE_SYSTEM: fileURLToPath(new URL('./private-system.ts', import.meta.url)),
+      SLUICE_MASTER_KEY: MASTER_KEY_SETTING,
+      PRIVATE_SHOP_NAME: this.shop.system.name,
+      KAFKA_BROKERS: this.brokers.join(','),
+      SCHEMA_REGISTRY_URL: required('SLUICE_TEST_REGISTRY_URL'),
+    }
   }
 
   /** Everything that the engines logged, at level debug. */
@@ -181,7 +193,7 @@ export class PrivatePipeline implements AsyncDisposable {
       'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database() AND NOT active',
     )
     await Promise.all(Object.values(this.clients).map((client) => client.end()))
-    await Promise.all(this.#databases.map((database) => database.drop()))
+    await Promise.all(this.#databases.map(([, database]) => database.drop()))
   }
 
   get #lane(): ReturnType<typeof lanesOf>[number] {

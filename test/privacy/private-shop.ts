@@ -35,8 +35,11 @@ export interface PrivateShop {
 }
 
 /** Topics, slot and groups belong to the servers: each shop has names of its own. */
-export function definePrivateShop(): PrivateShop {
-  const name = `private_${randomBytes(4).toString('hex')}`
+export function privateShopName(): string {
+  return `private_${randomBytes(4).toString('hex')}`
+}
+
+export function definePrivateShop(name: string): PrivateShop {
   const people = table('people', {
     aggregate: 'Person',
     key: ['code'],

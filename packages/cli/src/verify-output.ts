@@ -33,6 +33,12 @@ export function verifyNotes(report: VerifyReport): readonly string[] {
           return `${service}.${t.table}: key (${e.key.map((k) => k ?? 'NULL').join(', ')}) is ${e.kind}${columns}`
         }),
         ...(t.reason === null ? [] : [`${service}.${t.table}: ${t.status}: ${t.reason}`]),
+        ...(t.privacy && t.privacy.erasedRows > 0
+          ? [`${service}.${t.table}: ${formatCount(t.privacy.erasedRows)} rows of erased subjects, counted apart`]
+          : []),
+        ...(t.privacy && t.privacy.droppedColumns.length > 0
+          ? [`${service}.${t.table}: not captured from the monolith: ${t.privacy.droppedColumns.join(', ')}`]
+          : []),
       ]),
       ...(parked > 0 ? [`${service}: ${parked} parked events: sluice parked list ${service}`] : []),
     ]),

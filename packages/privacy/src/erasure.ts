@@ -48,7 +48,7 @@ export async function eraseSubject(places: ErasurePlaces, request: ErasureReques
   requireKind(system, request.kind)
   return withClient(pipeline, async (client) => {
     const keys = await requireKeys(client, places)
-    const subjectId = sourceSubjectId(system, keys, request.kind, request.subject)
+    const subjectId = await sourceSubjectId(client, system, keys, request)
     const { rows } = await client.query<{ is_destroyed: boolean }>(
       'SELECT destroyed_at IS NOT NULL AS is_destroyed FROM subject_keys WHERE system_name = $1 AND subject_id = $2',
       [system.name, subjectId],

@@ -3,7 +3,16 @@
  * that stands beside a handler. Several that fill one table are put together.
  */
 import { quoteIdentifier, quoteQualified } from '@sluice/postgres'
-import { type CapturedTable, type ServiceDefinition, type TableMapping, renderSql, type Expectation } from '@sluice/system'
+import { type Grants, capturedSql, isErasedSql } from '@sluice/privacy'
+import {
+  type Expectation,
+  type ServiceDefinition,
+  type TableMapping,
+  columnsOf,
+  grantedColumns,
+  qualifiedName,
+  renderSql,
+} from '@sluice/system'
 import { MONOLITH } from './point-scope.ts'
 
 export interface ExpectedTable {
@@ -17,12 +26,32 @@ export interface ExpectedTable {
   readonly queries: readonly string[]
   /** Why the table can't be verified, or null. */
   readonly unverifiable: string | null
+  /** Where the source has private columns; null where it has none. */
+  readonly privacy: ExpectedPrivacy | null
+}
+
+/** What of a table's source leaves it in another form. */
+export interface ExpectedPrivacy {
+  /** Columns of the source that are not captured. */
+  readonly dropped: readonly string[]
+  /** Columns of the target that hold encrypted values, which are opened to be compared: not among `columns`. */
+  readonly sealed: readonly SealedColumn[]
+  /** Queries that give the key and the clear values of `sealed`, in order. */
+  readonly sealedQueries: readonly string[]
+  /** Queries that give one count each: rows whose granted values stand for those of an erased subject. */
+  readonly erasedQueries: readonly string[]
+}
+
+export interface SealedColumn {
+  readonly column: string
+  /** What its values are bound to: `schema.table.column` of the source. */
+  readonly place: string
 }
 
 /** Tables of all projections of a service, in the order of the definition. */
 export function expectedTables(service: ServiceDefinition): readonly ExpectedTable[] {
   const all = service.projections.flatMap((projection) =>
-    projection.kind === 'mapping' ? [ofMapping(projection)] : projection.expectations.map(ofExpectation),
+    projection.kind === 'mapping' ? [ofMapping(service, projection)] : projection.expectations.map(ofExpectation),
   )
   const byName = Map.groupBy(all, (expected) => quoteQualified(expected.schema, expected.table))
   return [...byName.values()].map(together)
@@ -40,27 +69,76 @@ export function tableName(schema: string, table: string): string {
   return schema === 'public' ? table : `${schema}.${table}`
 }
 
-function ofMapping(mapping: TableMapping): ExpectedTable {
+function ofMapping(service: ServiceDefinition, mapping: TableMapping): ExpectedTable {
   const { source } = mapping
-  const columns = Object.keys(mapping.columns)
-  const render = (column: string): string => columnSql(source, column)
+  const grants = grantedColumns(service, source)
+  const sealed = sealedColumns(mapping, grants)
+  const opaque = opaqueColumn(mapping, grants)
+  const columns = Object.keys(mapping.columns).filter((column) => !sealed.some((s) => s.column === column))
+  // An encrypted column that is read all the same makes the table unverifiable, and its query is not run.
+  const render = (column: string): string => capturedSql(source, column, grants, 's') ?? 'NULL'
   const values = columns.map((column) => `(${renderSql(mapping.columns[column]!, render)}) AS ${quoteIdentifier(column)}`)
   const filter = mapping.filter === null ? '' : ` WHERE (${renderSql(mapping.filter, render)})`
+  const from = `FROM ${quoteQualified(source.schema, source.name)} AS s${filter}`
   return {
     schema: mapping.targetSchema,
     table: mapping.target,
     key: mapping.targetKey,
     columns,
     source: MONOLITH,
-    queries: [`SELECT ${values.join(', ')} FROM ${quoteQualified(source.schema, source.name)} AS s${filter}`],
-    unverifiable: mapping.targetKey.length === 0 ? `mapping "${mapping.name}" keeps no column of the source's key` : null,
+    queries: [`SELECT ${values.join(', ')} ${from}`],
+    unverifiable:
+      mapping.targetKey.length === 0
+        ? `mapping "${mapping.name}" keeps no column of the source's key`
+        : opaque === null
+          ? null
+          : `mapping "${mapping.name}" computes with the encrypted column ${opaque}, of which the service has the ciphertext`,
+    privacy: privacyOf(mapping, grants, { sealed, values, from }),
   }
 }
 
-/** A column as the projector's SQL meets it: a type that only the source has is text there. */
-function columnSql(source: CapturedTable, column: string): string {
-  const name = `s.${quoteIdentifier(column)}`
-  return source.columns[column]?.isSourceOnly === true ? `${name}::text` : name
+/** Target columns that hold a source column as it is, encrypted. */
+function sealedColumns({ source, columns }: TableMapping, grants: Grants): readonly SealedColumn[] {
+  return Object.entries(columns).flatMap(([column, of]) =>
+    of.kind === 'column' && capturedSql(source, of.name, grants, 's') === null
+      ? [{ column, place: `${qualifiedName(source)}.${of.name}` }]
+      : [],
+  )
+}
+
+/** An encrypted column that an expression or the filter reads. */
+function opaqueColumn({ source, columns, filter }: TableMapping, grants: Grants): string | null {
+  const expressions = [...Object.values(columns), ...(filter ? [filter] : [])].filter((from) => from.kind === 'expression')
+  return expressions.flatMap(columnsOf).find((name) => capturedSql(source, name, grants, 's') === null) ?? null
+}
+
+function privacyOf(
+  { source, columns, targetKey }: TableMapping,
+  grants: Grants,
+  {
+    sealed,
+    values,
+    from,
+  }: { readonly sealed: readonly SealedColumn[]; readonly values: readonly string[]; readonly from: string },
+): ExpectedPrivacy | null {
+  const rules = Object.entries(source.privacy)
+  if (rules.length === 0) return null
+  const key = values.filter((value) => targetKey.some((column) => value.endsWith(` AS ${quoteIdentifier(column)}`)))
+  const clear = sealed.map(({ column }) => {
+    const of = columns[column]!
+    return `s.${quoteIdentifier(of.kind === 'column' ? of.name : column)}::text AS ${quoteIdentifier(column)}`
+  })
+  const held = Object.values(columns).flatMap((of) => (of.kind === 'column' && grants.has(of.name) ? [of.name] : []))
+  const erased = held.flatMap((name) => {
+    const rule = source.privacy[name]
+    return rule?.kind === 'encrypt' ? [`(s.${quoteIdentifier(name)} IS NOT NULL AND ${isErasedSql(source, rule, 's')})`] : []
+  })
+  return {
+    dropped: rules.flatMap(([name, rule]) => (rule.kind === 'drop' ? [name] : [])),
+    sealed,
+    sealedQueries: sealed.length === 0 ? [] : [`SELECT ${[...key, ...clear].join(', ')} ${from}`],
+    erasedQueries: erased.length === 0 ? [] : [`SELECT count(*) FILTER (WHERE ${erased.join(' OR ')}) AS rows ${from}`],
+  }
 }
 
 function ofExpectation(expectation: Expectation): ExpectedTable {
@@ -78,6 +156,7 @@ function ofExpectation(expectation: Expectation): ExpectedTable {
         : expectation.key.length === 0
           ? 'the expectation names no key'
           : null,
+    privacy: null,
   }
 }
 
@@ -90,6 +169,11 @@ function together(parts: readonly ExpectedTable[]): ExpectedTable {
   return {
     ...first,
     queries: parts.flatMap((p) => p.queries),
+    privacy: first.privacy && {
+      ...first.privacy,
+      sealedQueries: parts.flatMap((p) => p.privacy?.sealedQueries ?? []),
+      erasedQueries: parts.flatMap((p) => p.privacy?.erasedQueries ?? []),
+    },
     unverifiable: isOneShape
       ? (parts.find((p) => p.unverifiable !== null)?.unverifiable ?? null)
       : 'several projections fill it in different columns, or from different sources: give it one expectation',

@@ -35,6 +35,13 @@ export function digestsQuery(table: ComparedTable, side: string, digest: RowDige
     ORDER BY ${digest.order('k')}, d COLLATE "C"`
 }
 
+/** `k, c0, c1, …` of every row, in the order of the keys' bytes. */
+export function orderedRowsQuery(table: ComparedTable, side: string, digest: RowDigest): string {
+  const key = table.key.map((i) => `c${i}`)
+  return `SELECT k, ${table.columns.map((_name, i) => `c${i}`).join(', ')}
+    FROM (SELECT ROW(${key.join(', ')})::text AS k, side.* FROM (${side}) AS side OFFSET 0) AS keyed ORDER BY ${digest.order('k')}`
+}
+
 /** `k, c0, c1, …` of the rows whose key text is in `$1::text[]`. */
 export function rowsQuery(table: ComparedTable, side: string): string {
   const key = table.key.map((i) => `c${i}`)

@@ -34,8 +34,20 @@ export interface TableReport {
   readonly comparedColumns: readonly string[]
   /** Columns that only the target has: not compared. */
   readonly targetOnlyColumns: readonly string[]
+  /** Only of a table whose source has private columns. */
+  readonly privacy?: PrivacyReport
   readonly examples: readonly DifferenceExample[]
   readonly durationMs: number
+}
+
+/** How private columns were compared: masked and hashed ones in their captured form, among `comparedColumns`. */
+export interface PrivacyReport {
+  /** Columns of the source that are not captured. */
+  readonly droppedColumns: readonly string[]
+  /** Columns whose encrypted values were opened and compared. */
+  readonly sealedColumns: readonly string[]
+  /** Rows with values of erased subjects: they hold the placeholder, or can not be opened. */
+  readonly erasedRows: number
 }
 
 /** A lane and the position that a service's snapshot was taken at. */

@@ -1,5 +1,6 @@
 /** Compares every table of the services of one comparison point, a few services at once. */
 import { SluiceError } from '@sluice/core'
+import type { SealedReader } from '@sluice/privacy'
 import { type ServiceDefinition, type SystemDefinition } from '@sluice/system'
 import type { CompareLimits } from './compare-table.ts'
 import type { ComparisonPoint, ServicePoint } from './comparison-point.ts'
@@ -16,6 +17,8 @@ export interface CompareOptions {
   /** Names of tables as reports have them; others are left out. */
   readonly tables?: readonly string[] | undefined
   readonly limits: CompareLimits
+  /** Opens encrypted values; null if the system has none. */
+  readonly reader: SealedReader | null
   readonly onProgress: OnVerifyProgress
 }
 
@@ -54,7 +57,7 @@ async function verifyService(
     options.onProgress({ phase: 'comparing', service, table: name })
     const source = sources.get(expected.source)
     const report = source
-      ? await verifyTable(source, point.session, expected, options.limits)
+      ? await verifyTable(source, point.session, expected, options.limits, options.reader)
       : unverifiableTable(name, `service "${expected.source}" has no outbox that this service consumes, so no LSN to compare at`)
     options.onProgress({ phase: 'compared', service, table: report })
     tables.push(report)

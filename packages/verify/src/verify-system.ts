@@ -4,10 +4,12 @@
  */
 import { SluiceError } from '@sluice/core'
 import type { KafkaPort } from '@sluice/kafka'
+import { type MasterKeys, SealedReader, requireMasterKeys, setCaptureKeys } from '@sluice/privacy'
 import type { SystemDefinition } from '@sluice/system'
 import { checkChains } from './chain-check.ts'
 import { openComparisonPoint } from './comparison-point.ts'
 import { expectedTables, tableName } from './expected-table.ts'
+import { MONOLITH } from './point-scope.ts'
 import { DEFAULT_VERIFY_LIMITS, type VerifyLimits } from './verify-limits.ts'
 import type { VerifyProgress } from './verify-progress.ts'
 import { type VerifyReport, verdictOf } from './verify-report.ts'
@@ -23,6 +25,8 @@ export interface VerifyOptions {
   readonly targets: VerifyTargets
   /** For the heads that the control topics keep; without it the chain is `unchecked` and the verdict partial. */
   readonly kafka?: KafkaPort
+  /** Needed where the system hashes or encrypts columns. */
+  readonly masterKeys?: MasterKeys | null
   readonly limits?: Partial<VerifyLimits>
   readonly onProgress?: (progress: VerifyProgress) => void
   readonly signal?: AbortSignal
@@ -41,9 +45,18 @@ export async function verifySystem(options: VerifyOptions): Promise<VerifyReport
   const onProgress = options.onProgress ?? (() => undefined)
   const signal = options.signal ?? new AbortController().signal
   const services = scopeOf(options)
-  const point = await openComparisonPoint({ system, services, targets, limits, onProgress, signal })
+  const reader = await openSealedReader(options)
+  const point = await openComparisonPoint({ system, services, targets, limits, onProgress, signal }).catch(
+    async (error: unknown) => {
+      await reader?.close()
+      throw error
+    },
+  )
   try {
-    const reports = await verifyServices(point, { system, tables: options.tables, limits, onProgress })
+    for (const session of reader ? (point.sources.get(MONOLITH) ?? []) : []) {
+      await setCaptureKeys(session.client, reader!.keys, reader!.erased)
+    }
+    const reports = await verifyServices(point, { system, tables: options.tables, limits, reader, onProgress })
     const chain = await checkChains({ system, pipeline: targets.pipeline, kafka: options.kafka, onProgress, signal })
     const parts = { isComplete: options.tables === undefined, services: reports, chain }
     return {
@@ -56,7 +69,16 @@ export async function verifySystem(options: VerifyOptions): Promise<VerifyReport
     }
   } finally {
     await point.close()
+    await reader?.close()
   }
+}
+
+/** Before anything is held up: without its keys a system with hashed or encrypted columns can not be compared. */
+async function openSealedReader({ system, targets, masterKeys }: VerifyOptions): Promise<SealedReader | null> {
+  const rules = system.monolith.tables.flatMap((table) => Object.values(table.privacy))
+  if (!rules.some((rule) => rule.kind === 'hash' || rule.kind === 'encrypt')) return null
+  const master = requireMasterKeys(masterKeys ?? null, `columns of system "${system.name}" are hashed or encrypted`)
+  return SealedReader.open(system, targets.pipeline, master)
 }
 
 function scopeOf({ system, services, tables }: VerifyOptions): readonly string[] {

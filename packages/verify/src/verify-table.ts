@@ -1,7 +1,9 @@
 /** One table of a service: its two sides built from expectation and catalog, compared, and reported. */
 import { quoteIdentifier, quoteQualified, sqlStateOf } from '@sluice/postgres'
 import { type CompareLimits, compareTable } from './compare-table.ts'
-import { type ExpectedTable, tableName } from './expected-table.ts'
+import type { SealedReader } from '@sluice/privacy'
+import { type SealedComparison, type SealedTable, compareSealed } from './compare-sealed.ts'
+import { type ExpectedPrivacy, type ExpectedTable, tableName } from './expected-table.ts'
 import { type RowDigest, agreeOnDigest } from './row-digest.ts'
 import { rewrittenTables } from './rewritten-tables.ts'
 import type { SnapshotSession } from './snapshot-session.ts'
@@ -15,20 +17,56 @@ export async function verifyTable(
   target: SnapshotSession,
   expected: ExpectedTable,
   limits: CompareLimits,
+  reader: SealedReader | null,
 ): Promise<TableReport> {
   const startedAt = performance.now()
   const catalog = await targetColumns(target, expected.schema, expected.table)
   const reason = whyNot(expected, catalog)
+  const sealed = expected.privacy?.sealed.map((s) => s.column) ?? []
   const report = {
     ...EMPTY,
     table: tableName(expected.schema, expected.table),
     comparedColumns: expected.columns,
-    targetOnlyColumns: catalog.map((c) => c.name).filter((name) => !expected.columns.includes(name)),
+    targetOnlyColumns: catalog.map((c) => c.name).filter((name) => !expected.columns.includes(name) && !sealed.includes(name)),
   }
   if (reason !== null) return { ...report, status: 'unverifiable', reason, comparedColumns: [], durationMs: since(startedAt) }
   const digest = await agreeOnDigest(source.client, target.client)
   const outcome = await attempt(source, target, sides(expected, catalog), digest, limits)
-  return { ...report, ...outcome, durationMs: since(startedAt) }
+  const { privacy } = expected
+  if (privacy === null || outcome.status === 'unverifiable') return { ...report, ...outcome, durationMs: since(startedAt) }
+  const opened =
+    reader && sealed.length > 0
+      ? await compareSealed(source, target, sealedSides(expected, privacy, catalog), { reader, digest, limits })
+      : NOTHING_SEALED
+  const different = outcome.different + opened.different
+  return {
+    ...report,
+    ...outcome,
+    different,
+    status: different > 0 ? 'different' : outcome.status,
+    examples: [...outcome.examples, ...opened.examples],
+    comparedColumns: [...report.comparedColumns, ...sealed],
+    privacy: {
+      droppedColumns: privacy.dropped,
+      sealedColumns: sealed,
+      erasedRows: opened.erasedRows + (await erasedRows(source, privacy.erasedQueries)),
+    },
+    durationMs: since(startedAt),
+  }
+}
+
+const NOTHING_SEALED: SealedComparison = { different: 0, erasedRows: 0, examples: [] }
+
+/** Key and encrypted columns: clear in the source, sealed in the service. */
+function sealedSides(expected: ExpectedTable, privacy: ExpectedPrivacy, catalog: readonly TargetColumn[]): SealedTable {
+  const columns = [...expected.key, ...privacy.sealed.map((s) => s.column)]
+  return { table: sides({ ...expected, columns, queries: privacy.sealedQueries }, catalog), sealed: privacy.sealed }
+}
+
+async function erasedRows(source: SnapshotSession, queries: readonly string[]): Promise<number> {
+  let count = 0
+  for (const query of queries) count += Number((await source.query<{ rows: string }>(query))[0]?.rows ?? 0)
+  return count
 }
 
 /** A target of which nothing says what it must hold. */

@@ -33,7 +33,10 @@ export async function compareDatabases(
   }
   try {
     await between()
-    return await verifyServices({ sources, services }, { system, limits: DEFAULT_VERIFY_LIMITS, onProgress: () => undefined })
+    return await verifyServices(
+      { sources, services },
+      { system, limits: DEFAULT_VERIFY_LIMITS, reader: null, onProgress: () => undefined },
+    )
   } finally {
     await Promise.all(opened.map((session) => session.close()))
   }

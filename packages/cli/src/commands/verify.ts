@@ -19,6 +19,7 @@ export const verify: CommandImplementation = async (context, { options }) => {
     pipeline: true,
     services: Object.keys(system.services),
     kafka: true,
+    masterKeys: true,
   })
   const show = verifyProgress(context.progress, context.say)
   const report = await verifySystem({
@@ -26,6 +27,7 @@ export const verify: CommandImplementation = async (context, { options }) => {
     services,
     targets: deployment,
     kafka: kafkaOf(deployment.kafka, silentLogger),
+    masterKeys: deployment.masterKeys,
     limits: { standMs: timeout * 1000, slotMs: timeout * 1000, stallMs: timeout * 1000 },
     onProgress: show.onProgress,
     signal: context.signal,
