@@ -5,7 +5,8 @@ import { isSluiceError } from '@sluice/core'
 import { connect } from '@sluice/postgres'
 import kafkajs from 'kafkajs'
 import { expect, test } from 'vitest'
-import { readProjectorState } from '../src/index.ts'
+import { laneSubscriptions, readProjectorState } from '../src/index.ts'
+import { advanceLane } from '../src/shared-work.ts'
 import { type RunningProjector, Shop } from './projector-fixture.ts'
 import { Publisher } from './publisher.ts'
 import { TALLY_SERVICE, type TallySystem, defineTally } from './tally-system.ts'
@@ -152,6 +153,32 @@ test('three members share the partitions; one leaves and one comes in the middle
   await tally.applied()
   await tally.expectWhole()
   for (const member of [members[1]!, members[2]!, late]) expect(member.progress.some((p) => p.kind === 'applied')).toBe(true)
+})
+
+test('a lane is as far as the least of its partitions, and never goes back', async () => {
+  await using tally = await Tally.open()
+  const first = tally.member()
+  await tally.shared(first)
+  await tally.turns()
+  await tally.applied()
+  await first.stop()
+  const before = tally.position
+  const { client } = tally.service
+  const [subscription] = laneSubscriptions(tally.definition.system, TALLY_SERVICE)
+  const raise = async (condition: string, by: number): Promise<bigint> => {
+    await client.query(
+      `UPDATE consumed_offsets SET applied_position = applied_position + ${by} WHERE lane_name IS NOT NULL AND ${condition}`,
+    )
+    await advanceLane(client, subscription!)
+    return (await tally.laneApplied()) - before
+  }
+  expect([await raise('partition <> 3', 500), await raise('partition = 3', 200), await raise('partition = 3', 900)]).toEqual([
+    0n,
+    200n,
+    500n,
+  ])
+  await client.query("UPDATE consumed_offsets SET applied_position = 0 WHERE topic LIKE '%visits'")
+  expect(await raise('true', 1)).toBe(500n)
 })
 
 test('a member whose partitions another has claimed commits nothing more, though nobody told it', async () => {
