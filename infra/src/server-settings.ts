@@ -12,6 +12,11 @@ export const SERVER_NAMES = [...POSTGRES_SERVER_NAMES, 'kafka', 'registry'] as c
 
 export type ServerName = (typeof SERVER_NAMES)[number]
 
+/** Versions of PostgreSQL that Sluice is tested on. */
+export const POSTGRES_MAJORS = ['15', '16', '17', '18'] as const
+
+export type PostgresMajor = (typeof POSTGRES_MAJORS)[number]
+
 export const VERSIONS = {
   postgres: '17',
   kafka: '4.1.0',

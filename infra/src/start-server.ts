@@ -73,7 +73,7 @@ async function prepareLocal(
     case 'monolith':
     case 'pipeline':
     case 'services':
-      return prepareLocalPostgres(name, place.runFolder, settings)
+      return prepareLocalPostgres(name, place, settings)
   }
 }
 

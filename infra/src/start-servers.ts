@@ -15,7 +15,7 @@ import { ProcessLauncher } from './process-launcher.ts'
 import type { OnServerProgress } from './progress.ts'
 import { createRunFolder, removeStaleRuns } from './run-folder.ts'
 import { RunningServers } from './running-servers.ts'
-import { SERVER_NAMES, type ServerName } from './server-settings.ts'
+import { type PostgresMajor, SERVER_NAMES, type ServerName, VERSIONS } from './server-settings.ts'
 import type { StartPlace } from './start-place.ts'
 import { startServer, type ServerRequest, type StartedServer } from './start-server.ts'
 
@@ -29,6 +29,8 @@ export interface StartServersOptions {
   readonly lifetime?: 'attached' | 'detached'
   /** Names detached servers. @default 'dev' */
   readonly project?: string
+  /** Major version of PostgreSQL; another one than the default is always a local process. @default '17' */
+  readonly postgres?: PostgresMajor
   /** Whether a container engine is used where one answers. @default true */
   readonly useContainers?: boolean
   readonly onProgress?: OnServerProgress
@@ -52,10 +54,12 @@ export async function startServers(options: StartServersOptions): Promise<Runnin
 }
 
 async function startAttached(options: StartServersOptions, onProgress: OnServerProgress): Promise<RunningServers> {
-  const engine = options.useContainers === false ? undefined : await findContainerEngine()
+  const postgres = options.postgres ?? VERSIONS.postgres
+  const isForContainers = options.useContainers !== false && postgres === VERSIONS.postgres
+  const engine = isForContainers ? await findContainerEngine() : undefined
   const runFolder = createRunFolder()
   const launcher = new ProcessLauncher(runFolder, false)
-  const started = await startAll(options, { runFolder, launcher, onProgress, engine, earlier: [] })
+  const started = await startAll(options, { runFolder, launcher, onProgress, postgres, engine, earlier: [] })
   return new RunningServers(runFolder, started, async () => {
     await Promise.all(started.map((server) => server.remove()))
     await launcher.end()
@@ -72,7 +76,8 @@ async function startDetached(
   const runFolder = isKept ? earlier.runFolder : createRunFolder()
   const launcher = new ProcessLauncher(runFolder, isKept)
   const known = isKept ? earlier.servers : []
-  const started = await startAll(options, { runFolder, launcher, onProgress, engine: undefined, earlier: known })
+  const postgres = options.postgres ?? VERSIONS.postgres
+  const started = await startAll(options, { runFolder, launcher, onProgress, postgres, engine: undefined, earlier: known })
   const servers = started.flatMap((server) => server.detached?.() ?? [])
   const others = known.filter((server) => !servers.some((newer) => newer.name === server.name))
   writeDetachedState({ v: 1, project, startedAt: new Date().toISOString(), runFolder, servers: [...others, ...servers] })

@@ -9,17 +9,15 @@
 import { Random } from '@sluice/medcontracthub/sample/random'
 import { generateSampleData } from '@sluice/medcontracthub/sample-data'
 import { runWorkload } from '@sluice/medcontracthub/workload'
-import { lanesOf, topicsOf } from '@sluice/system'
 import { expect, test } from 'vitest'
+import { isCaughtUp } from '../harness/caught-up.ts'
 import { PipelineProcesses } from '../harness/pipeline-processes.ts'
 import { runSluice } from '../harness/sluice-process.ts'
 import { startTestServers } from '../harness/test-servers.ts'
 import { startTestSystem, type TestSystem } from '../harness/test-system.ts'
 import { waitUntil } from '../harness/wait-until.ts'
-import { medcontracthubAcrossServices, medcontracthubTables } from '../oracle/medcontracthub-tables.ts'
-import { compareRows } from '../oracle/same-rows.ts'
-import { checkStore } from '../oracle/store-invariants.ts'
-import { checkTopics } from '../oracle/topic-invariants.ts'
+import { placesOf } from '../harness/pipeline-places.ts'
+import { askOracle } from '../oracle/whole-pipeline.ts'
 
 const FAULTS = 20
 const IN_FLIGHT_MIN = 1_000
@@ -101,63 +99,10 @@ async function strike(system: TestSystem, processes: PipelineProcesses, fault: F
   }
 }
 
-/** The WAL of every source is stored, and every stored event is applied in every service that consumes its lane. */
-async function isCaughtUp(system: TestSystem): Promise<boolean> {
-  const pipeline = await system.client('pipeline')
-  for (const lane of lanesOf(system.definition)) {
-    const source = await system.client(lane.source === 'monolith' ? 'monolith' : lane.source.service)
-    const { rows: wal } = await source.query<{ lsn: string }>('SELECT pg_current_wal_lsn() AS lsn')
-    // The WAL goes on by itself (checkpoints, heartbeats), so a source is caught up when a commit of ours would be.
-    await source.query(`SELECT pg_logical_emit_message(true, 'sluice.test', '')`)
-    const { rows } = await pipeline.query<{ stored: boolean }>(
-      'SELECT greatest(stored_lsn, keepalive_lsn) >= $2::pg_lsn AS stored FROM lanes WHERE lane_name = $1',
-      [lane.name, wal[0]?.lsn],
-    )
-    if (!rows[0]?.stored) return false
-  }
-  const { rows: lanes } = await pipeline.query<{ lane: string; name: string }>('SELECT lane, lane_name AS name FROM lanes')
-  for (const service of system.services) {
-    const { rows } = await (
-      await system.client(service)
-    ).query<{ name: string }>('SELECT lane_name AS name FROM projector_positions')
-    for (const { name } of lanes.filter((lane) => rows.some((row) => row.name === lane.name))) {
-      if ((await system.appliedPosition(service, name)) < (await system.storedPosition(name))) return false
-    }
-    if (rows.length === 0) return false
-  }
-  return true
-}
-
 /** The oracle: plain SQL and a plain consumer. */
 async function expectNothingLost(system: TestSystem): Promise<void> {
-  const pipeline = await system.client('pipeline')
-  expect(await checkStore(pipeline)).toEqual([])
-
-  const { rows } = await pipeline.query<{ lane: number; position: string }>('SELECT lane, position FROM lanes')
-  const topics = await checkTopics({
-    brokers: system.servers.kafka.url.split(','),
-    registryUrl: system.servers.registry.url,
-    topics: lanesOf(system.definition).flatMap((lane) => topicsOf(lane).map((topic) => topic.name)),
-    expected: new Map(rows.map((row) => [row.lane, BigInt(row.position)])),
-  })
-  expect(topics.problems).toEqual([])
-  expect(topics.messages).toBe(topics.distinct)
-
-  for (const table of medcontracthubTables) {
-    const difference = await compareRows(await system.client('monolith'), await system.client(table.service), table)
-    expect(difference, `${table.service}.${table.table}`).toMatchObject({ missing: 0, extra: 0, different: 0 })
-    expect(difference.sourceRows, `${table.service}.${table.table} has rows`).toBeGreaterThan(0)
-  }
-  const { source, pair } = medcontracthubAcrossServices
-  expect(await compareRows(await system.client(source), await system.client(pair.service), pair)).toMatchObject({
-    missing: 0,
-    extra: 0,
-    different: 0,
-  })
-  for (const service of system.services) {
-    const { rows: parked } = await (
-      await system.client(service)
-    ).query('SELECT event_type, error_code, sqlstate FROM parked_events LIMIT 5')
-    expect(parked, `${service} parked nothing`).toEqual([])
-  }
+  const report = await askOracle(placesOf(system))
+  expect(report.problems).toEqual([])
+  expect(report).toMatchObject({ lost: 0, doubled: 0, outOfOrder: 0 })
+  expect(report.messages).toBe(report.events)
 }

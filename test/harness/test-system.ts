@@ -28,6 +28,7 @@ export class TestSystem implements AsyncDisposable {
     file: string,
     servers: RunningServers,
     databases: Readonly<Record<string, TestDatabase>>,
+    env: Readonly<Record<string, string>> = {},
   ) {
     this.definition = definition
     this.servers = servers
@@ -39,6 +40,7 @@ export class TestSystem implements AsyncDisposable {
       KAFKA_BROKERS: servers.kafka.url,
       SCHEMA_REGISTRY_URL: servers.registry.url,
       SLUICE_LOG_LEVEL: 'info',
+      ...env,
     }
   }
 
@@ -65,21 +67,21 @@ export class TestSystem implements AsyncDisposable {
     return Object.keys(this.definition.services)
   }
 
-  /** Starts one command; it is ended with the system. */
-  start(name: string, args: readonly string[]): SluiceProcess {
-    const child = new SluiceProcess(args, this.env)
+  /** Starts one command; it is ended with the system. @param env in addition to `env` */
+  start(name: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): SluiceProcess {
+    const child = new SluiceProcess(args, { ...this.env, ...env })
     this.#processes.set(name, child)
     return child
   }
 
-  /** Every process of the pipeline, each for itself. */
+  /** Every process of the pipeline, each for itself: its name, and the arguments of its command. */
+  commands(): Readonly<Record<string, readonly string[]>> {
+    const projectors = this.services.map((service): [string, string[]] => [`projector ${service}`, ['run', 'projector', service]])
+    return Object.fromEntries([['reader', ['run', 'reader']], ['relay', ['run', 'relay']], ...projectors])
+  }
+
   startAll(): Record<string, SluiceProcess> {
-    const commands: [string, string[]][] = [
-      ['reader', ['run', 'reader']],
-      ['relay', ['run', 'relay']],
-      ...this.services.map((service): [string, string[]] => [`projector ${service}`, ['run', 'projector', service]]),
-    ]
-    return Object.fromEntries(commands.map(([name, args]) => [name, this.start(name, args)]))
+    return Object.fromEntries(Object.entries(this.commands()).map(([name, args]) => [name, this.start(name, args)]))
   }
 
   async stopAll(): Promise<void> {
@@ -123,11 +125,18 @@ export class TestSystem implements AsyncDisposable {
   }
 }
 
+export interface TestSystemOptions {
+  /** False: the test provisions by itself. @default true */
+  readonly isProvisioned?: boolean
+  /** Settings of every sluice command, in addition to where the servers are. */
+  readonly env?: Readonly<Record<string, string>>
+}
+
 /** Makes the databases and the monolith's schema, and provisions the rest unless the test wants to do that itself. */
 export async function startTestSystem(
   servers: TestServers,
   file: URL,
-  { isProvisioned = true }: { readonly isProvisioned?: boolean } = {},
+  { isProvisioned = true, env = {} }: TestSystemOptions = {},
 ): Promise<TestSystem> {
   const { running } = servers
   const module = (await import(file.href)) as { default: SystemDefinition }
@@ -139,7 +148,7 @@ export async function startTestSystem(
   for (const service of Object.keys(definition.services)) {
     databases[service] = await createTestDatabase(running.services.url, `${definition.name} ${service}`)
   }
-  const system = new TestSystem(definition, fileURLToPath(file), running, databases)
+  const system = new TestSystem(definition, fileURLToPath(file), running, databases, env)
   await makeMonolith(definition, system.url('monolith'))
   if (!isProvisioned) return system
   const provision = await runSluice(['provision'], system.env)

@@ -4,6 +4,10 @@ import { readKafkaLog } from './kafka-log.ts'
 export interface TopicReport {
   readonly messages: number
   readonly distinct: number
+  /** Positions of the store that are in no topic. */
+  readonly lost: number
+  /** Messages behind a later position of their partition, or behind a later version of their key. */
+  readonly outOfOrder: number
   readonly problems: readonly string[]
 }
 
@@ -24,7 +28,10 @@ export async function checkTopics(options: {
   const positions = new Map<number, Set<bigint>>()
   const versions = new Map<string, bigint[]>()
   const lastOfPartition = new Map<string, bigint>()
+  const lastOfKey = new Map<string, bigint>()
   let messages = 0
+  let lost = 0
+  let outOfOrder = 0
 
   await readKafkaLog({
     ...options,
@@ -37,8 +44,13 @@ export async function checkTopics(options: {
 
       const place = `${event.topic}/${event.partition}/${event.lane}`
       const before = lastOfPartition.get(place) ?? 0n
+      const key = `${event.topic}/${event.aggregate}`
+      const versionBefore = lastOfKey.get(key) ?? 0n
       if (event.position <= before) report(`${place}: position ${event.position} comes after ${before}`)
+      if (event.version <= versionBefore) report(`${key}: version ${event.version} comes after ${versionBefore}`)
+      if (event.position <= before || event.version <= versionBefore) outOfOrder += 1
       lastOfPartition.set(place, event.position)
+      lastOfKey.set(key, event.version)
 
       const ofAggregate = versions.get(event.aggregate) ?? []
       ofAggregate.push(event.version)
@@ -47,6 +59,7 @@ export async function checkTopics(options: {
   })
   for (const [lane, last] of options.expected) {
     const found = positions.get(lane)?.size ?? 0
+    lost += Math.max(0, Number(last) - found)
     if (BigInt(found) !== last) report(`lane ${lane}: ${found} positions are in the topics, ${last} in the store`)
   }
   // An aggregate's events may lie in two topics (its table's, and an outbox's), so only the whole shows gaps.
@@ -56,5 +69,5 @@ export async function checkTopics(options: {
       report(`${aggregate}: ${found.length} events with versions up to ${last}`)
     }
   }
-  return { messages, distinct: seen.size, problems }
+  return { messages, distinct: seen.size, lost, outOfOrder, problems }
 }

@@ -9,6 +9,7 @@ export const FAULT_POINTS = [
   'reader.chunk-read',
   'reader.chunk-stored',
   'reader.before-append',
+  'reader.after-copy',
   'reader.before-commit',
   'reader.after-commit',
   'reader.before-feedback',

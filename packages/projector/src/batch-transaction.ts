@@ -57,9 +57,9 @@ export async function applyBatch(client: ClientBase, context: BatchContext, whol
     await client.query('ROLLBACK')
     return { kind: 'held' }
   }
-  faultPoint('projector.before-rows')
   const used = batch.events.filter((e) => e.route !== null)
   const entered = await enterProcessed(client, context.statements, batch, used, state.prunedThrough)
+  faultPoint('projector.before-rows')
   const fresh = await revealRows(client, context.plan, entered)
   const lot = new ParkingLot(client, context.plan, state.hasParked, context.breaker)
   await lot.look(fresh)

@@ -1,0 +1,72 @@
+/**
+ * What the application does while faults are struck: a steady workload of small transactions (with savepoints, rollbacks, changed
+ * keys and outbox events), and beside it transactions of any size up to 100,000 rows.
+ */
+import { type WorkloadReport, runWorkload } from '@sluice/medcontracthub/workload'
+import type { Random } from '@sluice/medcontracthub/sample/random'
+import type { TestSystem } from '../../harness/test-system.ts'
+import { writeLargeTransaction } from './large-transaction.ts'
+
+const ROWS_PER_SECOND = 250
+const TRANSACTION_ROWS_MAX = 3_000
+
+export class BackgroundWork {
+  readonly #system: TestSystem
+  readonly #random: Random
+  readonly #failed = Promise.withResolvers<never>()
+  #stop: AbortController | null = null
+  #running: Promise<WorkloadReport> | null = null
+  #large: Promise<void> | null = null
+  #rows = 0
+
+  constructor(system: TestSystem, random: Random) {
+    this.#system = system
+    this.#random = random
+    // Whoever waits for something races with it; nobody may wait just then.
+    this.#failed.promise.catch(() => undefined)
+  }
+
+  /** Rejects when the work can not go on. */
+  get failed(): Promise<never> {
+    return this.#failed.promise
+  }
+
+  /** Rows that the steady workload changed and committed. */
+  get rows(): number {
+    return this.#rows
+  }
+
+  start(): void {
+    this.#stop = new AbortController()
+    this.#running = runWorkload({
+      url: this.#system.url('monolith'),
+      seed: this.#random.uint32(),
+      ratePerSecond: ROWS_PER_SECOND,
+      signal: this.#stop.signal,
+      onProgress: ({ inserted, updated, deleted }) => (this.#rows = inserted + updated + deleted),
+    })
+    this.#running.catch(this.#failed.reject)
+  }
+
+  /** Mostly small: as many transactions have 3 rows as have 3,000. */
+  anySize(): void {
+    this.large(Math.round(TRANSACTION_ROWS_MAX ** this.#random.fraction()))
+  }
+
+  /** Begins a transaction of so many rows, unless one is under way. */
+  large(rows: number): void {
+    if (this.#large !== null) return
+    this.#large = writeLargeTransaction(this.#system.url('monolith'), rows, this.#random).then(
+      () => void (this.#large = null),
+      this.#failed.reject,
+    )
+  }
+
+  /** Resolves when no transaction is open any more. */
+  async stop(): Promise<void> {
+    this.#stop?.abort()
+    await this.#large
+    await this.#running
+    this.#running = null
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * `npm run test:faults`: the fault suite. docs/faults.md speaks of it.
+ *
+ *   --seed N           decides which faults strike, where and in which order; printed, so that a run can be made again
+ *   --only NAME,...    kinds or points, whole or by their beginning: kill, relay., crash-kafka
+ *   --faults N         how many; five of each kind, if it is not given
+ *   --postgres N       15, 16, 17 or 18
+ *   --json             the counts as JSON on standard output
+ */
+import { parseArgs } from 'node:util'
+import { POSTGRES_MAJORS, VERSIONS, type PostgresMajor } from '@sluice/infra'
+import { Random } from '@sluice/medcontracthub/sample/random'
+import { startTestServers } from '../../harness/test-servers.ts'
+import { FAULT_KINDS, kindsNamed } from './fault-kinds.ts'
+import { planRounds } from './fault-plan.ts'
+import { FaultReport, summaryText } from './fault-report.ts'
+import { runRound } from './round.ts'
+import { startProxies } from './stage.ts'
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string' },
+    only: { type: 'string' },
+    faults: { type: 'string' },
+    postgres: { type: 'string', default: VERSIONS.postgres },
+    json: { type: 'boolean', default: false },
+  },
+})
+
+/** Transactions in progress are streamed from this size on, so that most of the larger ones are. */
+const MONOLITH_SETTINGS = { logical_decoding_work_mem: '64kB' }
+
+function usage(complaint: string): never {
+  process.stderr.write(`${complaint}\n`)
+  process.exit(2)
+}
+
+function wholeNumber(name: string, text: string): number {
+  const number = Number(text)
+  return Number.isSafeInteger(number) && number >= 0 ? number : usage(`--${name} takes a whole number, not "${text}"`)
+}
+
+function postgresMajor(text: string): PostgresMajor {
+  return POSTGRES_MAJORS.find((major) => major === text) ?? usage(`--postgres takes one of ${POSTGRES_MAJORS.join(', ')}`)
+}
+
+const say = (line: string): void => void process.stderr.write(`${line}\n`)
+
+async function run(seed: number, postgres: PostgresMajor): Promise<FaultReport> {
+  const random = new Random(seed)
+  const kinds = values.only === undefined ? FAULT_KINDS : kindsNamed(values.only.split(','))
+  const faults = values.faults === undefined ? undefined : wholeNumber('faults', values.faults)
+  const rounds = planRounds(random, kinds, faults)
+  const report = new FaultReport(rounds.flat().length, say)
+  say(`${rounds.flat().length} faults in ${rounds.length} rounds, PostgreSQL ${postgres}, seed ${seed}`)
+  await using servers = await startTestServers({ postgres, monolithSettings: MONOLITH_SETTINGS })
+  const proxies = await startProxies(servers)
+  try {
+    for (const round of rounds) await runRound({ servers, proxies, random }, round, report)
+  } finally {
+    await Promise.all(Object.values(proxies).map((proxy) => proxy[Symbol.asyncDispose]()))
+  }
+  return report
+}
+
+const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : wholeNumber('seed', values.seed)
+const postgres = postgresMajor(values.postgres)
+try {
+  const summary = (await run(seed, postgres)).summary({ seed, postgres })
+  say(`\n${summaryText(summary)}`)
+  if (values.json) process.stdout.write(`${JSON.stringify(summary)}\n`)
+  process.exit(0)
+} catch (error) {
+  const again = ['only', 'faults'] as const
+  const options = again.flatMap((name) => (values[name] === undefined ? [] : [` --${name} ${values[name]}`])).join('')
+  say(`\n${error instanceof Error ? error.message : String(error)}\n`)
+  say(`again: npm run test:faults -- --seed ${seed} --postgres ${postgres}${options}`)
+  process.exit(1)
+}

@@ -1,0 +1,124 @@
+/**
+ * One round: a pipeline is made and loaded, faults strike it one after the other, and at the end the oracle compares everything.
+ *
+ *   load (struck) ─▶ streaming (struck, each fault followed by its recovery and the standing checks) ─▶ [slot dropped, loaded again]
+ *   ─▶ at rest ─▶ oracle
+ *
+ * The first thing that does not hold ends the run.
+ */
+import { isCaughtUp } from '../../harness/caught-up.ts'
+import { placesOf } from '../../harness/pipeline-places.ts'
+import { askOracle } from '../../oracle/whole-pipeline.ts'
+import type { FaultKind } from './fault-kinds.ts'
+import type { Round } from './fault-plan.ts'
+import type { FaultReport } from './fault-report.ts'
+import { eventsInFlight, recovery } from './progress-mark.ts'
+import { LANE, Stage, type StageOptions } from './stage.ts'
+import { StandingChecks } from './standing-checks.ts'
+import { type LoadStruck, loadInFlight, strikeLoad } from './strikes/load-strikes.ts'
+import { dropSlot } from './strikes/slot-dropped.ts'
+
+/** A fault that strikes while nothing is in flight is struck again so often. */
+const ATTEMPTS = 4
+const REST_LIMIT_MS = 300_000
+/** Once in a round. */
+const LARGEST_TRANSACTION_ROWS = 100_000
+
+type KindOf<When extends FaultKind['when']> = Extract<FaultKind, { readonly when: When }>
+
+/** @throws Error with what does not hold */
+export async function runRound(options: StageOptions, round: Round, report: FaultReport): Promise<void> {
+  await using stage = await Stage.open(options)
+  try {
+    await strikeRound(stage, round, report)
+  } catch (error) {
+    throw new Error(`${error instanceof Error ? error.message : String(error)}\n${lastWords(stage)}`, { cause: error })
+  }
+}
+
+async function strikeRound(stage: Stage, round: Round, report: FaultReport): Promise<void> {
+  stage.work.start()
+  await strikeBeginning(stage, ofWhen(round, 'load'), report)
+  const checks = new StandingChecks(stage)
+  const streaming = ofWhen(round, 'streaming')
+  const largestAt = stage.random.between(0, Math.max(0, streaming.length - 1))
+  for (const [i, kind] of streaming.entries()) {
+    if (i === largestAt) stage.work.large(LARGEST_TRANSACTION_ROWS)
+    await strikeUntilCounted(stage, kind, report)
+    holds(kind.name, await checks.problems())
+  }
+  if (ofWhen(round, 'end').length > 0) await strikeEnd(stage, report)
+  await askAtRest(stage, report)
+}
+
+async function strikeBeginning(stage: Stage, kinds: readonly KindOf<'load'>[], report: FaultReport): Promise<void> {
+  const struck: { readonly kind: string; readonly load: LoadStruck }[] = []
+  for (const { name, point } of kinds) struck.push({ kind: name, load: await strikeLoad(stage, point) })
+  stage.startReader()
+  await loaded(stage)
+  for (const { kind, load } of struck) {
+    report.add({
+      kind,
+      place: '',
+      inFlight: await loadInFlight(stage, load.mark),
+      recoveryMs: await stage.orEnd(load.recovered),
+    })
+  }
+}
+
+async function strikeUntilCounted(stage: Stage, { name, strike }: KindOf<'streaming'>, report: FaultReport): Promise<void> {
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+    stage.work.anySize()
+    const { mark, place = '', putBack } = await stage.orEnd(strike(stage))
+    const recoveryMs = await recovery(stage, mark)
+    const inFlight = await eventsInFlight(stage, mark)
+    await putBack?.()
+    if (report.add({ kind: name, place, inFlight, recoveryMs })) return
+  }
+  throw new Error(`${name}: nothing was in flight ${ATTEMPTS} times`)
+}
+
+async function strikeEnd(stage: Stage, report: FaultReport): Promise<void> {
+  const { mark, place = '', rows } = await dropSlot(stage)
+  const recoveryMs = await recovery(stage, mark)
+  await loaded(stage)
+  if (!report.add({ kind: 'slot-dropped', place, inFlight: rows, recoveryMs })) {
+    throw new Error('slot-dropped: the monolith changed nothing while its reader was away')
+  }
+}
+
+/** Every table is loaded, and every service has applied what was stored until then. */
+async function loaded(stage: Stage): Promise<void> {
+  const { system } = stage
+  await stage.until('the initial load', async () => {
+    const { rows } = await (
+      await system.client('pipeline')
+    ).query<{ streaming: boolean }>(`SELECT count(*) > 1 AND bool_and(phase = 'streaming') AS streaming FROM lanes`)
+    return rows[0]?.streaming
+  })
+  await recovery(stage, { at: Date.now(), stored: await system.storedPosition(LANE), applied: 0 })
+}
+
+async function askAtRest(stage: Stage, report: FaultReport): Promise<void> {
+  await stage.orEnd(stage.work.stop())
+  await stage.until('everything to arrive', () => isCaughtUp(stage.system), REST_LIMIT_MS)
+  const answer = await askOracle(placesOf(stage.system))
+  report.addOracle(answer)
+  holds('the oracle', answer.problems)
+}
+
+function holds(after: string, problems: readonly string[]): void {
+  if (problems.length > 0) throw new Error(`after ${after}:\n${problems.join('\n')}`)
+}
+
+function ofWhen<When extends FaultKind['when']>(round: Round, when: When): readonly KindOf<When>[] {
+  return round.filter((kind): kind is KindOf<When> => kind.when === when)
+}
+
+/** The end of what each process said. */
+function lastWords(stage: Stage): string {
+  return stage.processes
+    .said()
+    .map(({ name, stderr }) => `--- ${name}\n${stderr.split('\n').slice(-15).join('\n')}`)
+    .join('\n')
+}

@@ -1,0 +1,123 @@
+/**
+ * What a round of faults is struck at: a system in databases and topics of its own, its processes, and the work that goes on.
+ *
+ * Every process reaches its servers through a proxy each; the suite itself and the oracle reach them directly.
+ */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { SERVER_NAMES, type ServerName } from '@sluice/infra'
+import type { Random } from '@sluice/medcontracthub/sample/random'
+import { generateSampleData } from '@sluice/medcontracthub/sample-data'
+import { PipelineProcesses } from '../../harness/pipeline-processes.ts'
+import { TcpProxy } from '../../harness/tcp-proxy.ts'
+import type { TestServers } from '../../harness/test-servers.ts'
+import { type TestSystem, startTestSystem } from '../../harness/test-system.ts'
+import { waitUntil } from '../../harness/wait-until.ts'
+import { BackgroundWork } from './background-work.ts'
+import { deleteTopics } from './empty-pipeline.ts'
+
+const SYSTEM = new URL('../../../schemas/medcontracthub/system.ts', import.meta.url)
+const PRELOAD = new URL('process-preload.ts', import.meta.url)
+const SAMPLE_ROWS = 2_000
+const LIMIT_MS = 120_000
+
+/** The lane that faults are measured by. */
+export const LANE = 'monolith'
+
+export type Proxies = Readonly<Record<ServerName, TcpProxy>>
+
+export interface StageOptions {
+  readonly servers: TestServers
+  readonly proxies: Proxies
+  readonly random: Random
+}
+
+export class Stage implements AsyncDisposable {
+  readonly servers: TestServers
+  readonly proxies: Proxies
+  readonly random: Random
+  readonly system: TestSystem
+  readonly processes: PipelineProcesses
+  readonly work: BackgroundWork
+  readonly #clockFile: string
+
+  private constructor(
+    { servers, proxies, random }: StageOptions,
+    system: TestSystem,
+    processes: PipelineProcesses,
+    clockFile: string,
+  ) {
+    this.servers = servers
+    this.proxies = proxies
+    this.random = random
+    this.system = system
+    this.processes = processes
+    this.work = new BackgroundWork(system, random)
+    this.#clockFile = clockFile
+  }
+
+  /** Everything runs but the reader: what is done while the load begins is the caller's. */
+  static async open(options: StageOptions): Promise<Stage> {
+    const { servers, proxies, random } = options
+    await deleteTopics(servers.running.kafka.url)
+    const clockFile = join(servers.running.folder, 'clock')
+    writeFileSync(clockFile, '0')
+    const env = {
+      NODE_OPTIONS: `--import=${PRELOAD.href}`,
+      SLUICE_TEST_REDIRECT: SERVER_NAMES.map((name) => `${portOf(servers, name)}=${proxies[name].port}`).join(','),
+      SLUICE_TEST_CLOCK_FILE: clockFile,
+    }
+    const system = await startTestSystem(servers, SYSTEM, { env })
+    await generateSampleData({ database: system.url('monolith'), rows: SAMPLE_ROWS, seed: random.uint32() })
+    const others = Object.fromEntries(Object.entries(system.commands()).filter(([name]) => name !== 'reader'))
+    return new Stage(options, system, new PipelineProcesses(system, others), clockFile)
+  }
+
+  startReader(env: Readonly<Record<string, string>> = {}): void {
+    this.processes.start('reader', this.system.commands()['reader'] ?? [], env)
+  }
+
+  /** Awaits a state, or the end of a process that nobody asked for. */
+  async until<T>(what: string, ask: () => Promise<T | undefined | false | null>, limitMs = LIMIT_MS): Promise<T> {
+    return this.orEnd(waitUntil(what, limitMs, ask))
+  }
+
+  /** Awaits a promise, the end of a process that nobody asked for, or a fault of the workload. */
+  async orEnd<T>(promise: Promise<T>): Promise<T> {
+    return Promise.race([promise, this.processes.unexpectedEnd, this.work.failed])
+  }
+
+  /** Every process believes from now on that it is so much later (or earlier) than it is. */
+  stepClock(offsetMs: number): void {
+    writeFileSync(this.#clockFile, String(offsetMs))
+    for (const name of this.processes.names) this.processes.get(name).kill('SIGUSR2')
+  }
+
+  anyService(): string {
+    return this.random.pick(this.system.services)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.work.stop().catch(() => undefined)
+    await this.processes[Symbol.asyncDispose]()
+    await this.system[Symbol.asyncDispose]()
+  }
+}
+
+/** A proxy in front of each server. */
+export async function startProxies(servers: TestServers): Promise<Proxies> {
+  const start = (name: ServerName): Promise<TcpProxy> => TcpProxy.start({ host: '127.0.0.1', port: portOf(servers, name) })
+  const [monolith, pipeline, services, kafka, registry] = await Promise.all([
+    start('monolith'),
+    start('pipeline'),
+    start('services'),
+    start('kafka'),
+    start('registry'),
+  ])
+  return { monolith, pipeline, services, kafka, registry }
+}
+
+function portOf(servers: TestServers, name: ServerName): number {
+  const { url } = servers.running.get(name)
+  return Number(new URL(url.includes('://') ? url : `tcp://${url}`).port)
+}

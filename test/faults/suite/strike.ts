@@ -1,0 +1,15 @@
+/** One way to break something. */
+import type { ProgressMark } from './progress-mark.ts'
+import type { Stage } from './stage.ts'
+
+export interface Struck {
+  /** Made when the fault struck. */
+  readonly mark: ProgressMark
+  /** What it struck, where the kind leaves that open. */
+  readonly place?: string
+  /** Puts back what the fault changed; called when things go on under it, which is waited for once more then. */
+  readonly putBack?: () => void | Promise<void>
+}
+
+/** Strikes, and heals what does not heal by itself: from then on progress is awaited. @throws Error where it could not strike */
+export type Strike = (stage: Stage) => Promise<Struck>

@@ -1,0 +1,57 @@
+/** kill -9 of a process: at a random moment, or at a point of its code. */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { FaultPoint } from '@sluice/core'
+import { markProgress } from '../progress-mark.ts'
+import type { Stage } from '../stage.ts'
+import type { Strike } from '../strike.ts'
+
+const MOMENT_MS_MAX = 500
+const PASS_LIMIT_MS = 60_000
+const PASSES_MAX = 10
+/** Enough for a transaction in progress to be streamed. */
+const STREAMED_ROWS = 3_000
+
+export function killAtRandom(process: 'reader' | 'relay' | 'projector'): Strike {
+  return async (stage) => {
+    const name = nameOf(stage, process)
+    await delay(stage.random.between(0, MOMENT_MS_MAX))
+    const mark = await markProgress(stage)
+    await stage.processes.killAndRestart(name)
+    return { mark, place: name }
+  }
+}
+
+/** The process is started with the point armed; it ends there by itself and is started again without. */
+export function killAtPoint(point: FaultPoint): Strike {
+  return async (stage) => {
+    const name = nameOf(stage, point.split('.')[0] ?? '')
+    const isRare = /keepalive|spool/.test(point)
+    const pass = isRare ? 1 : stage.random.between(1, PASSES_MAX)
+    await stage.processes.killAndRestart(name, armed(point, pass))
+    if (point.includes('spool')) stage.work.large(STREAMED_ROWS)
+    await endAtPoint(stage, name, point)
+    const mark = await markProgress(stage)
+    stage.processes.restart(name)
+    return { mark, place: `${name}, pass ${pass}` }
+  }
+}
+
+export function armed(point: FaultPoint, pass: number): Readonly<Record<string, string>> {
+  return { SLUICE_TEST_FAULT_POINT: `${point}:${pass}` }
+}
+
+export async function endAtPoint(stage: Stage, name: string, point: FaultPoint): Promise<void> {
+  const limit = new AbortController()
+  const tooLate = delay(PASS_LIMIT_MS, undefined, { signal: limit.signal }).then(() => {
+    throw new Error(`${name} did not pass ${point} within ${PASS_LIMIT_MS / 1000} s`)
+  })
+  // It rejects too when it is called off.
+  tooLate.catch(() => undefined)
+  const exit = await stage.orEnd(Promise.race([stage.processes.endOf(name), tooLate]))
+  limit.abort()
+  if (exit.signal !== 'SIGKILL') throw new Error(`${name} ended with ${exit.code ?? exit.signal ?? 'nothing'}, not at ${point}`)
+}
+
+function nameOf(stage: Stage, process: string): string {
+  return process === 'projector' ? `projector ${stage.anyService()}` : process
+}
