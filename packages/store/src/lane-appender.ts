@@ -314,6 +314,7 @@ class LaneAppender implements EventAppender {
     if (versions.events > 0) {
       await this.#partitions.cover(this.#next.position + BigInt(versions.events))
       await copyIn(this.#client, this.#copySql, this.#encode(parts, versions, links, runs))
+      faultPoint('reader.after-copy')
     } else {
       // Parts without events still close their links and move the stored LSN.
       const segments = parts.map((part) => this.#segment(part.commit, part.isLast))
