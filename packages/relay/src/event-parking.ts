@@ -201,11 +201,11 @@ export class EventParking {
     this.#lines.set(position, line)
     for (const name of namesOf(line)) {
       const positions = this.#byName.get(name) ?? []
+      const isLast = positions.length === 0 || positions.at(-1)! < position
       positions.push(position)
-      this.#byName.set(
-        name,
-        positions.sort((a, b) => (a < b ? -1 : 1)),
-      )
+      // Only one that was tried again comes before others.
+      if (!isLast) positions.sort((a, b) => (a < b ? -1 : 1))
+      this.#byName.set(name, positions)
     }
   }
 
