@@ -20,15 +20,20 @@ import { type ReaderFixture, type RunningReader, SYSTEM } from './reader-fixture
 
 export const TABLES = [accounts, entries, codes, visits]
 
+export interface StartedBackfill extends BackfillRun {
+  /** Position of the lane when it was asked for. */
+  readonly askedAt: bigint
+}
+
 export async function startBackfill(
   source: ReaderFixture,
   table: CapturedTable,
   options: Partial<BackfillScope & BackfillThrottle> = {},
-): Promise<BackfillRun> {
+): Promise<StartedBackfill> {
   const lane = await getLane(source.store, SYSTEM.name, source.lane.name)
   const { rows } = await source.source.query<{ rows: string }>(`SELECT count(*)::text AS rows FROM ${table.name}`)
   const { from = null, to = null, filter = null, ...throttle } = options
-  return requestBackfill(source.store, {
+  const run = await requestBackfill(source.store, {
     systemName: SYSTEM.name,
     laneName: source.lane.name,
     lane: lane.lane,
@@ -38,6 +43,7 @@ export async function startBackfill(
     rowsEstimate: BigInt(rows[0]!.rows),
     requestedBy: 'test',
   })
+  return { ...run, askedAt: lane.position }
 }
 
 /** Resolves with the run when it fits; the reader tells whenever a run moves. */
@@ -80,18 +86,18 @@ export async function sourceRows(source: ReaderFixture, table: CapturedTable): P
 
 /**
  * The oracle, after the readers were stopped: positions and LSNs in order; each row of a backfill is the row that the stream made, at its
- * position; every table equals its source; and so does what a service holds that began empty with a run of the whole table.
+ * position; every table equals its source; and so does what a service holds that began empty when a run of a whole table was asked for.
  */
 export async function expectConsistent(
   source: ReaderFixture,
   runs: readonly BackfillRun[],
-  whole: readonly BackfillRun[] = [],
+  whole: readonly StartedBackfill[] = [],
 ): Promise<void> {
   const events = await source.events()
   const fold = new EventFold(TABLES, new Set(runs.map(({ run }): string => run)))
-  const late = whole.map((run) => {
-    const table = TABLES.find((t) => qualifiedName(t) === run.table)!
-    return { run: run.run, table, fold: new LateFold(table), isBegun: false }
+  const late = whole.map(({ table: name, askedAt }) => {
+    const table = TABLES.find((t) => qualifiedName(t) === name)!
+    return { table, askedAt, fold: new LateFold(table) }
   })
   let lsn = 0n
   for (const [index, event] of events.entries()) {
@@ -99,10 +105,7 @@ export async function expectConsistent(
     expect(event.commitLsn).toBeGreaterThanOrEqual(lsn)
     lsn = event.commitLsn
     fold.apply(event)
-    for (const service of late) {
-      service.isBegun ||= event.migrationId === service.run
-      if (service.isBegun) service.fold.apply(event)
-    }
+    for (const service of late) if (event.position > service.askedAt) service.fold.apply(event)
   }
   for (const table of TABLES) expect(fold.rows(table)).toEqual(await sourceRows(source, table))
   for (const service of late) expect(service.fold.rows()).toEqual(await sourceRows(source, service.table))

@@ -1,5 +1,5 @@
 /** A random workload over the tables of the load tests. */
-import { connect } from '@sluice/postgres'
+import { connect, sqlStateOf } from '@sluice/postgres'
 import type { ReaderFixture } from './reader-fixture.ts'
 import { seeded } from './seeded.ts'
 
@@ -59,7 +59,7 @@ export function startWorkload(source: ReaderFixture, seed: number, rows: number)
     const client = await connect(source.sourceTarget, { applicationName: 'workload' })
     let transactions = 0
     while (!isStopped) {
-      await client.query(nextTransaction(random, rows))
+      await client.query(nextTransaction(random, rows)).catch(ignoreConflict)
       transactions += 1
     }
     await client.end()
@@ -72,4 +72,9 @@ export function startWorkload(source: ReaderFixture, seed: number, rows: number)
       return running
     },
   }
+}
+
+/** Of several writers one may be in the way of another: then its transaction is rolled back as a whole. */
+function ignoreConflict(error: unknown): void {
+  if (!['40P01', '23503', '23505'].includes(sqlStateOf(error) ?? '')) throw error
 }

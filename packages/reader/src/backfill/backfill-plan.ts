@@ -123,8 +123,9 @@ async function explain(client: pg.Client, wish: BackfillWish, text: string, valu
     return BigInt(Math.round(rows[0]!['QUERY PLAN'][0]!.Plan['Plan Rows']))
   } catch (error) {
     const state = sqlStateOf(error)
-    if (state === undefined || !/^(22|42)/.test(state) || state === '42501') throw error
-    const why = error instanceof Error && state.startsWith('42') ? `SQLSTATE ${state}: ${error.message}` : `SQLSTATE ${state}`
+    // 08P01: it names a parameter that is not there.
+    if (state === undefined || !/^(22|42|08P01)/.test(state) || state === '42501') throw error
+    const why = error instanceof Error && !state.startsWith('22') ? `SQLSTATE ${state}: ${error.message}` : `SQLSTATE ${state}`
     throw refused(wish, `PostgreSQL can not read the filter: ${why}`, error)
   }
 }

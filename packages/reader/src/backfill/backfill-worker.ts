@@ -30,14 +30,14 @@ import {
 } from '@sluice/store'
 import { type CapturedTable, qualifiedName } from '@sluice/system'
 import type pg from 'pg'
-import { SnapshotStale, type TextRow } from '../chunk-reader.ts'
+import { SnapshotStale } from '../chunk-reader.ts'
 import { keyColumnsOf } from '../key-columns.ts'
 import type { LaneSession } from '../lane-session.ts'
 import { LoadedRowEncoder } from '../loaded-events.ts'
 import { BackfillPace, reasonToWait } from './backfill-brake.ts'
 import { type EmitMark, markEmitter } from './backfill-mark.ts'
 import type { BackfillWatch, ReleaseChunk } from './backfill-watch.ts'
-import type { UnseenChanges } from './changed-keys.ts'
+import { remainsOf } from './chunk-remains.ts'
 import { type ScopeChunk, type TableScope, readRange, readScopeKeys } from './scope-chunk.ts'
 import { VisibleTransactions } from './visible-transactions.ts'
 
@@ -244,7 +244,7 @@ class BackfillWork {
     const { chunk, correlationId, range } = plan
     return (unseen, lsn) => {
       const encoder = new LoadedRowEncoder({ epoch: record.epoch, run: this.#run.run, table, snapshotLsn: lsn, capture })
-      const { left, readAgain } = leftOf(chunk.rows, unseen, (row) => encoder.keyOf(row))
+      const { left, readAgain } = remainsOf(chunk.rows, unseen, (row) => encoder.keyOf(row))
       const events = left.map((row, ordinal) => encoder.event(row, ordinal, correlationId))
       const bytes = events.reduce((sum, event) => sum + event.eventData.length + 400, 0)
       const dropped = chunk.rows.length - left.length
@@ -301,40 +301,6 @@ class BackfillWork {
     await this.#look()
     return false
   }
-}
-
-/** What is left of a chunk's rows at its mark, and keys whose row the stream did not tell whole. */
-function leftOf(
-  rows: readonly TextRow[],
-  { isTruncated, keys }: UnseenChanges,
-  keyOf: (row: TextRow) => readonly string[],
-): { readonly left: readonly TextRow[]; readonly readAgain: readonly (readonly string[])[] } {
-  if (isTruncated) return { left: [], readAgain: [] }
-  if (keys.size === 0) return { left: rows, readAgain: [] }
-  const left: TextRow[] = []
-  const again = new Set<string>()
-  for (const row of rows) {
-    const key = JSON.stringify(keyOf(row))
-    if (!keys.has(key)) left.push(row)
-    else {
-      const incomplete = lastKeyOf(key, keys)
-      if (incomplete !== null) again.add(incomplete)
-    }
-  }
-  return { left, readAgain: [...again].map((text) => JSON.parse(text) as string[]) }
-}
-
-/** Follows a row from key to key; null if the changes tell it whole, or its end. */
-function lastKeyOf(key: string, keys: ReadonlyMap<string, string | null>): string | null {
-  const met = new Set<string>()
-  let at = key
-  while (!met.has(at)) {
-    met.add(at)
-    const next = keys.get(at) ?? null
-    if (next === null) return null
-    at = next
-  }
-  return at
 }
 
 /** A transaction of now: every one that the stream told of before is older. It is rolled back, so nothing waits for it. */
