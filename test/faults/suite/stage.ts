@@ -5,10 +5,12 @@
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { SERVER_NAMES, type ServerName } from '@sluice/infra'
 import type { Random } from '@sluice/medcontracthub/sample/random'
 import { generateSampleData } from '@sluice/medcontracthub/sample-data'
 import { PipelineProcesses } from '../../harness/pipeline-processes.ts'
+import type { Exit } from '../../harness/sluice-process.ts'
 import { TcpProxy } from '../../harness/tcp-proxy.ts'
 import type { TestServers } from '../../harness/test-servers.ts'
 import { type TestSystem, startTestSystem } from '../../harness/test-system.ts'
@@ -85,6 +87,19 @@ export class Stage implements AsyncDisposable {
   /** Awaits a promise, the end of a process that nobody asked for, or a fault of the workload. */
   async orEnd<T>(promise: Promise<T>): Promise<T> {
     return Promise.race([promise, this.processes.unexpectedEnd, this.work.failed])
+  }
+
+  /** Awaits the end of a process that was asked for, or that the fault brings. */
+  async endOf(name: string, limitMs: number): Promise<Exit> {
+    const timer = new AbortController()
+    const late = delay(limitMs, undefined, { signal: timer.signal }).then(() => {
+      throw new Error(`${name} did not end within ${limitMs / 1000} s`)
+    })
+    // Called off it rejects too.
+    late.catch(() => undefined)
+    const exit = await this.orEnd(Promise.race([this.processes.endOf(name), late]))
+    timer.abort()
+    return exit
   }
 
   /** Every process believes from now on that it is so much later (or earlier) than it is. */

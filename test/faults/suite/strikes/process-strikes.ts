@@ -41,14 +41,7 @@ export function armed(point: FaultPoint, pass: number): Readonly<Record<string, 
 }
 
 export async function endAtPoint(stage: Stage, name: string, point: FaultPoint): Promise<void> {
-  const limit = new AbortController()
-  const tooLate = delay(PASS_LIMIT_MS, undefined, { signal: limit.signal }).then(() => {
-    throw new Error(`${name} did not pass ${point} within ${PASS_LIMIT_MS / 1000} s`)
-  })
-  // It rejects too when it is called off.
-  tooLate.catch(() => undefined)
-  const exit = await stage.orEnd(Promise.race([stage.processes.endOf(name), tooLate]))
-  limit.abort()
+  const exit = await stage.endOf(name, PASS_LIMIT_MS)
   if (exit.signal !== 'SIGKILL') throw new Error(`${name} ended with ${exit.code ?? exit.signal ?? 'nothing'}, not at ${point}`)
 }
 

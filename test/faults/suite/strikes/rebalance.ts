@@ -4,6 +4,8 @@ import { markProgress } from '../progress-mark.ts'
 import type { Stage } from '../stage.ts'
 import type { Strike } from '../strike.ts'
 
+const STOP_LIMIT_MS = 30_000
+
 export const rebalance: Strike = async (stage) => {
   const service = stage.anyService()
   const first = `projector ${service}`
@@ -13,7 +15,7 @@ export const rebalance: Strike = async (stage) => {
   const isClean = stage.random.chance(0.5)
   const mark = await markProgress(stage)
   const leaving = stage.processes.get(first)
-  const left = stage.processes.endOf(first)
+  const left = stage.endOf(first, STOP_LIMIT_MS)
   leaving.kill(isClean ? 'SIGTERM' : 'SIGKILL')
   await left
   stage.processes.succeed(first, second)

@@ -11,6 +11,8 @@ import type { Struck } from '../strike.ts'
 
 const AWAY_MS = 500
 const EXIT_ENVIRONMENT = 3
+const REFUSAL_LIMIT_MS = 60_000
+const STOP_LIMIT_MS = 30_000
 
 /** @returns also how many rows the monolith committed that only the slot held */
 export async function dropSlot(stage: Stage): Promise<Struck & { readonly rows: number }> {
@@ -38,7 +40,7 @@ async function drop(stage: Stage): Promise<void> {
 /** This lane alone, so that the process ends with its engine. */
 async function expectRefusal(stage: Stage): Promise<void> {
   const reader = stage.processes.start('reader', ['run', 'reader', LANE])
-  const { code } = await stage.orEnd(stage.processes.endOf('reader'))
+  const { code } = await stage.endOf('reader', REFUSAL_LIMIT_MS)
   const isTold = reader.stderr.includes('SLU-2020') && reader.stderr.includes('sluice provision')
   if (code !== EXIT_ENVIRONMENT || !isTold) {
     throw new Error(`without its slot the reader ended with ${code ?? 'a signal'} and said:\n${reader.stderr}`)
@@ -50,7 +52,7 @@ async function beginAgain(stage: Stage): Promise<void> {
   const others = processes.names.filter((name) => name !== 'reader')
   await Promise.all(
     others.map(async (name) => {
-      const stopped = processes.endOf(name)
+      const stopped = stage.endOf(name, STOP_LIMIT_MS)
       processes.get(name).kill('SIGTERM')
       await stopped
     }),

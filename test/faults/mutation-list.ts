@@ -1,0 +1,104 @@
+/** Ways to break the product, a line each, that the fault suite must find. */
+export interface Mutation {
+  readonly name: string
+  /** What it breaks. */
+  readonly breaks: string
+  readonly file: string
+  readonly line: string
+  readonly broken: string
+  /** Faults that find it. */
+  readonly only: string
+}
+
+export const MUTATIONS: readonly Mutation[] = [
+  {
+    name: 'store-without-transaction',
+    breaks: "events, outbox and the lane's position are stored one after the other",
+    file: 'packages/store/src/lane-appender.ts',
+    line: "    await this.#client.query('BEGIN')\n    this.#state = 'open'\n",
+    broken: "    await this.#client.query('SELECT 1')\n    this.#state = 'open'\n",
+    only: 'reader.after-copy',
+  },
+  {
+    name: 'read-from-the-slot',
+    breaks: 'the reader begins where PostgreSQL was told, not where the store is',
+    file: 'packages/reader/src/stream-changes.ts',
+    line: '      startLsn: appender.durableLsn,\n',
+    broken: '      startLsn: LSN_ZERO,\n',
+    only: 'reader.after-commit',
+  },
+  {
+    name: 'acknowledge-what-was-read',
+    breaks: 'PostgreSQL is told of a keepalive position while commits before it wait in the queue',
+    file: 'packages/reader/src/lane-writer.ts',
+    line: '    const batch = this.#take()\n    if (batch) {\n      await this.#write(batch)\n      return true\n    }\n',
+    broken:
+      '    const batch = this.#isKeepaliveDue() ? null : this.#take()\n    if (batch) {\n      await this.#write(batch)\n      return true\n    }\n',
+    only: 'reader.after-keepalive,kill-reader',
+  },
+  {
+    name: 'rolled-back-parts-kept',
+    breaks: 'a part of a streamed transaction that was rolled back is stored all the same',
+    file: 'packages/reader/src/transaction-spool.ts',
+    line: '    else this.#transactions.get(xid)?.rollBack(subXid)\n',
+    broken: '    else this.#transactions.get(subXid)?.rollBack(subXid)\n',
+    only: 'reader.spool-committed',
+  },
+  {
+    name: 'full-disk-is-the-end',
+    breaks: 'a spool without room ends the reader for good',
+    file: 'packages/core/src/error-codes/source.ts',
+    line: "    number: 'SLU-2042',\n    exit: 3,\n    retry: 'backoff',\n",
+    broken: "    number: 'SLU-2042',\n    exit: 3,\n    retry: 'never',\n",
+    only: 'disk-full',
+  },
+  {
+    name: 'slot-awaited-for-ever',
+    breaks: 'a reader without its slot tries again instead of telling the way out',
+    file: 'packages/core/src/error-codes/source.ts',
+    line: "    number: 'SLU-2020',\n    exit: 3,\n    retry: 'never',\n",
+    broken: "    number: 'SLU-2020',\n    exit: 3,\n    retry: 'backoff',\n",
+    only: 'slot-dropped',
+  },
+  {
+    name: 'control-record-with-guessed-offsets',
+    breaks: 'a control record is committed with offsets that Kafka did not answer',
+    file: 'packages/relay/src/lane-publisher.ts',
+    line: '    if (!landedAsExpected(expected, sent)) {\n',
+    broken: '    if (!landedAsExpected(expected, sent) && sent.length === 0) {\n',
+    only: 'relay.after-send',
+  },
+  {
+    name: 'relay-goes-on-from-its-copy',
+    breaks: 'a restarted relay believes the copy in the store, which is behind the control topic',
+    file: 'packages/relay/src/relay-start.ts',
+    line: '  return { position: record.position, record, chain: { link: record.link, head: record.head } }\n',
+    broken:
+      '  return { position: facts.progress?.position ?? record.position, record, chain: { link: record.link, head: record.head } }\n',
+    only: 'relay.after-commit',
+  },
+  {
+    name: 'uncommitted-events-applied',
+    breaks: 'projectors read what a killed relay did not commit',
+    file: 'packages/kafka/src/partition-fetch.ts',
+    line: '      isolationLevel: READ_COMMITTED,\n',
+    broken: '      isolationLevel: READ_COMMITTED - 1,\n',
+    only: 'relay.after-send,relay.before-commit',
+  },
+  {
+    name: 'rows-without-transaction',
+    breaks: 'event ids, rows and offsets of a batch are stored one after the other',
+    file: 'packages/projector/src/lane-lock.ts',
+    line: '    await client.query(`BEGIN; SET CONSTRAINTS ALL DEFERRED; ${take}`)\n',
+    broken: '    await client.query(take)\n',
+    only: 'projector.before-rows',
+  },
+  {
+    name: 'lost-connection-is-the-end',
+    breaks: 'an engine that lost a server is not begun again',
+    file: 'packages/cli/src/supervisor.ts',
+    line: "      if (error.retry === 'never') {\n",
+    broken: "      if (error.retry !== 'restart' || attempt >= 0) {\n",
+    only: 'cut',
+  },
+]
