@@ -90,6 +90,8 @@ export class ChangedKeys {
   /** A query of the source sees these; whatever it sees needs to be kept no longer. */
   saw(visible: VisibleTransactions): void {
     this.#visible = visible
+    // The rest of the commit at hand is not wanted either.
+    if (this.#current && visible.sees(this.#current.xid)) this.#current = null
     this.#commits = this.#commits.filter((commit) => {
       if (!visible.sees(commit.xid)) return true
       this.#bytes -= commit.bytes

@@ -22,6 +22,16 @@ test('a streamed commit is kept until a query sees it, however many queries come
   expect(keys.bytes).toBe(0)
 })
 
+test('a large commit of which a query is told half way is not wanted on', () => {
+  const keys = new ChangedKeys(10_000)
+  keys.begin()
+  keys.commit(7)
+  keys.change(['a'], true)
+  keys.saw(new VisibleTransactions('8:8:'))
+  keys.change(['b'], true)
+  expect([keys.bytes, unseenOf(keys)]).toEqual([0, { isTruncated: false, keys: [] }])
+})
+
 test('a commit that a query sees already is not kept, one that it does not see is', () => {
   const keys = new ChangedKeys(10_000)
   keys.begin()
