@@ -130,6 +130,7 @@ describe('provision', () => {
         'cleanup.policy': 'delete',
         'retention.ms': String(7 * 24 * 60 * 60 * 1000),
         'min.insync.replicas': '1',
+        'message.timestamp.type': 'LogAppendTime',
       })
       expect(await admin.partitionCount(`sluice.prov_${run}.monolith.control`)).toBe(1)
       expect(await admin.topicConfig(`sluice.prov_${run}.monolith.control`)).toMatchObject({

@@ -26,7 +26,7 @@ export interface LaneWriterOptions {
 export class LaneWriter {
   readonly #options: LaneWriterOptions
   #keepaliveLsn: Lsn = LSN_ZERO
-  #keepaliveAt = 0
+  #keepaliveAt = Number.NEGATIVE_INFINITY
   #wake: (() => void) | null = null
 
   constructor(options: LaneWriterOptions) {
@@ -117,7 +117,7 @@ export class LaneWriter {
     faultPoint('reader.before-keepalive')
     await appender.recordKeepalive(lsn)
     faultPoint('reader.after-keepalive')
-    this.#keepaliveAt = Date.now()
+    this.#keepaliveAt = performance.now()
     onProgress({ kind: 'keepalive', lsn })
   }
 
@@ -127,7 +127,7 @@ export class LaneWriter {
   }
 
   #keepaliveDelayMs(): number {
-    return this.#keepaliveAt + this.#options.keepaliveIntervalMs - Date.now()
+    return this.#keepaliveAt + this.#options.keepaliveIntervalMs - performance.now()
   }
 
   /** Waits for `wake`, or for the time at which a keepalive may be recorded. */

@@ -70,8 +70,9 @@ class SlotStream implements ReplicationStream {
   #timer: NodeJS.Timeout | null = null
   #isEnded = false
   #isPaused = false
-  #heardAt = Date.now()
-  #repliedAt = 0
+  /** Times of `performance.now`: the clock of the machine may step. */
+  #heardAt = performance.now()
+  #repliedAt = Number.NEGATIVE_INFINITY
   #saidLsn: Lsn | null = null
 
   constructor(options: ReplicationStreamOptions) {
@@ -134,7 +135,7 @@ class SlotStream implements ReplicationStream {
   resume(): void {
     if (!this.#isPaused) return
     this.#isPaused = false
-    this.#heardAt = Date.now()
+    this.#heardAt = performance.now()
     this.#wire?.resume()
   }
 
@@ -168,7 +169,7 @@ class SlotStream implements ReplicationStream {
   /** Never throws: an exception here would escape into pg's socket and end the process. */
   #message(bytes: Buffer, walStart: string): void {
     if (this.#isEnded) return
-    this.#heardAt = Date.now()
+    this.#heardAt = performance.now()
     try {
       this.#options.onMessage(bytes, walStart)
     } catch (error) {
@@ -178,11 +179,11 @@ class SlotStream implements ReplicationStream {
 
   #keepalive(walEnd: Lsn, asksReply: boolean): void {
     if (this.#isEnded) return
-    this.#heardAt = Date.now()
+    this.#heardAt = performance.now()
     try {
       this.#options.onKeepalive(walEnd)
       const hasNews = this.#saidLsn !== this.#options.durableLsn()
-      if (asksReply && (hasNews || Date.now() - this.#repliedAt >= REPLY_INTERVAL_MS)) this.#feedback(false)
+      if (asksReply && (hasNews || performance.now() - this.#repliedAt >= REPLY_INTERVAL_MS)) this.#feedback(false)
     } catch (error) {
       this.#fail(error)
     }
@@ -190,7 +191,7 @@ class SlotStream implements ReplicationStream {
 
   #tick(): void {
     if (this.#isEnded) return
-    const silentMs = this.#isPaused ? 0 : Date.now() - this.#heardAt
+    const silentMs = this.#isPaused ? 0 : performance.now() - this.#heardAt
     if (silentMs > this.#options.silenceMs) {
       this.#fail(replicationLost(this.#options.target, `the server said nothing for ${Math.round(silentMs / 1000)} s`))
       return
@@ -200,10 +201,10 @@ class SlotStream implements ReplicationStream {
 
   #feedback(asksReply: boolean): void {
     const lsn = this.#options.durableLsn()
-    this.#repliedAt = Date.now()
+    this.#repliedAt = performance.now()
     this.#saidLsn = lsn
     faultPoint('reader.before-feedback')
-    this.#wire?.send(statusFrame(lsn, this.#repliedAt, asksReply))
+    this.#wire?.send(statusFrame(lsn, Date.now(), asksReply))
     faultPoint('reader.after-feedback')
     this.#options.onFeedback(lsn)
   }

@@ -13,6 +13,12 @@ export interface WantedTopic {
 /** Largest message: a row of this size is refused by PostgreSQL's own protocol long before. */
 const MESSAGE_BYTES_MAX = 8 * 1024 * 1024
 
+/**
+ * Retention counts from the broker's time: a clock of a relay that steps neither has events refused (a broker takes none from an hour
+ * ahead on) nor removed early.
+ */
+const TIME_OF_BROKER = { 'message.timestamp.type': 'LogAppendTime' } as const
+
 /** Never compacted: a delete is an event, and every event of the retention can be replayed. */
 export function dataTopicConfig(topic: TopicDefinition): WantedTopic {
   return {
@@ -22,6 +28,7 @@ export function dataTopicConfig(topic: TopicDefinition): WantedTopic {
       'cleanup.policy': 'delete',
       'retention.ms': String(topic.retentionMs),
       'max.message.bytes': String(MESSAGE_BYTES_MAX),
+      ...TIME_OF_BROKER,
     },
   }
 }
@@ -36,7 +43,7 @@ export function controlTopicConfig(system: string, lane: LaneDefinition): Wanted
   return {
     name: controlTopicName(system, lane.name),
     partitions: 1,
-    config: { 'cleanup.policy': 'compact', 'min.compaction.lag.ms': String(keepMs) },
+    config: { 'cleanup.policy': 'compact', 'min.compaction.lag.ms': String(keepMs), ...TIME_OF_BROKER },
   }
 }
 
