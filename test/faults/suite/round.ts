@@ -32,7 +32,8 @@ export async function runRound(options: StageOptions, round: Round, report: Faul
   try {
     await strikeRound(stage, round, report)
   } catch (error) {
-    throw new Error(`${error instanceof Error ? error.message : String(error)}\n${lastWords(stage)}`, { cause: error })
+    const said = error instanceof Error ? error.message : String(error)
+    throw new Error(`${said}\n${await standing(stage)}\n${lastWords(stage)}`, { cause: error })
   }
 }
 
@@ -113,6 +114,21 @@ function holds(after: string, problems: readonly string[]): void {
 
 function ofWhen<When extends FaultKind['when']>(round: Round, when: When): readonly KindOf<When>[] {
   return round.filter((kind): kind is KindOf<When> => kind.when === when)
+}
+
+/** Where everything stands when the run ends. */
+async function standing({ system, work }: Stage): Promise<string> {
+  try {
+    const pipeline = await system.client('pipeline')
+    const { rows } = await pipeline.query<{ name: string; position: string; published: string | null }>(
+      'SELECT l.lane_name AS name, l.position::text, r.position::text AS published FROM lanes l LEFT JOIN relay_progress r USING (lane)',
+    )
+    const lanes = rows.map(({ name, position, published }) => `${name}: stored ${position}, published ${published ?? 'nothing'}`)
+    const applied = system.services.map(async (service) => `${service} ${await system.appliedPosition(service, LANE)}`)
+    return `${lanes.join('; ')}; applied: ${(await Promise.all(applied)).join(', ')}; the workload changed ${work.rows} rows`
+  } catch (error) {
+    return `where everything stands can not be asked: ${error instanceof Error ? error.message : String(error)}`
+  }
 }
 
 /** The end of what each process said. */

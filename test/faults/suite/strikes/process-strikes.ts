@@ -41,7 +41,9 @@ export function armed(point: FaultPoint, pass: number): Readonly<Record<string, 
 }
 
 export async function endAtPoint(stage: Stage, name: string, point: FaultPoint): Promise<void> {
-  const exit = await stage.endOf(name, PASS_LIMIT_MS)
+  const exit = await stage.endOf(name, PASS_LIMIT_MS).catch((error: unknown) => {
+    throw new Error(`at ${point}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+  })
   if (exit.signal !== 'SIGKILL') throw new Error(`${name} ended with ${exit.code ?? exit.signal ?? 'nothing'}, not at ${point}`)
 }
 
