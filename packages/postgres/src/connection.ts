@@ -45,6 +45,26 @@ export async function connect(target: PostgresTarget, options: ConnectOptions): 
   }
 }
 
+/**
+ * Runs work on a connection of its own, which is closed whatever happens.
+ *
+ * @throws SluiceError of `toPostgresError`, and every SluiceError of the work as it is
+ */
+export async function withConnection<T>(
+  target: PostgresTarget,
+  options: ConnectOptions,
+  work: (client: pg.Client) => Promise<T>,
+): Promise<T> {
+  const client = await connect(target, options)
+  try {
+    return await work(client)
+  } catch (error) {
+    throw toPostgresError(error, target)
+  } finally {
+    await client.end()
+  }
+}
+
 export interface PoolOptions extends ConnectOptions {
   readonly max: number
 }

@@ -8,15 +8,15 @@
  * database and in every service database, so that a copy of one that is older than an erasure gets it from the others
  * (`applyRecordedErasures`) before it is used.
  */
-import { type PostgresTarget, connect, toPostgresError } from '@sluice/postgres'
+import { type PostgresTarget, withConnection } from '@sluice/postgres'
 import type { SystemDefinition } from '@sluice/system'
-import type { Client, ClientBase } from 'pg'
+import type { ClientBase } from 'pg'
 import type { MasterKeys } from './master-keys.ts'
 import { type OverwrittenColumn, clearValuesOf, eraseInService, erasedInService } from './service-erasure.ts'
 import { requireKind, sourceSubjectId } from './subject-form.ts'
 import { type SystemKeys, readSystemKeys } from './system-secret.ts'
 
-const APPLICATION = 'sluice erase'
+const SESSION = { applicationName: 'sluice erase' }
 
 export interface ErasurePlaces {
   readonly system: SystemDefinition
@@ -46,7 +46,7 @@ export interface ErasureReport {
 export async function eraseSubject(places: ErasurePlaces, request: ErasureRequest): Promise<ErasureReport> {
   const { system, pipeline } = places
   requireKind(system, request.kind)
-  return withClient(pipeline, async (client) => {
+  return withConnection(pipeline, SESSION, async (client) => {
     const keys = await requireKeys(client, places)
     const subjectId = await sourceSubjectId(client, system, keys, request)
     const { rows } = await client.query<{ is_destroyed: boolean }>(
@@ -58,7 +58,7 @@ export async function eraseSubject(places: ErasurePlaces, request: ErasureReques
     const services: { service: string; columns: readonly OverwrittenColumn[] }[] = []
     for (const [service, target] of Object.entries(places.services)) {
       const definition = system.services[service]!
-      const columns = await withClient(target, (serviceClient) =>
+      const columns = await withConnection(target, SESSION, (serviceClient) =>
         (request.isDryRun ? clearValuesOf : eraseInService)(serviceClient, definition, keys, [subjectId]),
       )
       services.push({ service, columns })
@@ -83,11 +83,11 @@ export type AppliedErasures = readonly { readonly place: string; readonly subjec
  */
 export async function applyRecordedErasures(places: ErasurePlaces, requestedBy: string): Promise<AppliedErasures> {
   const { system } = places
-  return withClient(places.pipeline, async (client) => {
+  return withConnection(places.pipeline, SESSION, async (client) => {
     const keys = await requireKeys(client, places)
     const known = new Map<string, ReadonlySet<string>>()
     for (const [service, target] of Object.entries(places.services)) {
-      known.set(service, await withClient(target, (serviceClient) => erasedInService(serviceClient, system.name)))
+      known.set(service, await withConnection(target, SESSION, (serviceClient) => erasedInService(serviceClient, system.name)))
     }
     const inPipeline = await erasedInPipeline(client, system.name)
     const all = [...new Set([...inPipeline, ...[...known.values()].flatMap((ids) => [...ids])])]
@@ -101,7 +101,7 @@ export async function applyRecordedErasures(places: ErasurePlaces, requestedBy: 
     for (const [service, ids] of known) {
       const missing = all.filter((id) => !ids.has(id))
       if (missing.length === 0) continue
-      await withClient(places.services[service]!, (serviceClient) =>
+      await withConnection(places.services[service]!, SESSION, (serviceClient) =>
         eraseInService(serviceClient, system.services[service]!, keys, missing),
       )
       applied.push({ place: service, subjects: missing.length })
@@ -149,15 +149,4 @@ async function finish(client: ClientBase, ids: readonly string[], columns: reado
 /** A system whose reader has not begun has no secret yet: it is made, so that the erasure holds from the first event on. */
 async function requireKeys(client: ClientBase, { system, master }: ErasurePlaces): Promise<SystemKeys> {
   return (await readSystemKeys(client, system.name, master, { mayMake: true }))!
-}
-
-async function withClient<Result>(target: PostgresTarget, work: (client: Client) => Promise<Result>): Promise<Result> {
-  const client = await connect(target, { applicationName: APPLICATION })
-  try {
-    return await work(client)
-  } catch (error) {
-    throw toPostgresError(error, target)
-  } finally {
-    await client.end()
-  }
 }

@@ -1,8 +1,10 @@
 /** What stands in the parking lot: names, never values, but for the one event that is shown with its message. */
 import { type PositionNumber, positionNumber } from '@sluice/core'
-import { type PostgresTarget, connect, toPostgresError } from '@sluice/postgres'
+import { type PostgresTarget, withConnection } from '@sluice/postgres'
 import type { Client } from 'pg'
 import { type ParkedSelection, selectionSql } from './parked-selection.ts'
+
+const LOT_SESSION = { applicationName: 'sluice parked', statementTimeoutMs: 10_000 }
 
 /** A parked event as it may be shown. */
 export interface ParkedEvent {
@@ -75,12 +77,12 @@ type Row = Omit<ParkedEvent, 'position' | 'offset'> & { readonly position: strin
 
 /** Parked events in position order. @throws SluiceError SLU-2001 to SLU-2004 */
 export async function listParked(target: PostgresTarget, options: PageOptions = {}): Promise<ParkedPage<ParkedEvent>> {
-  return onLot(target, async (client) => pageOf(client, await readRows(client, options, 'true'), options))
+  return withConnection(target, LOT_SESSION, async (client) => pageOf(client, await readRows(client, options, 'true'), options))
 }
 
 /** First events in position order, with the number of those that wait behind each. */
 export async function listParkedGroups(target: PostgresTarget, options: PageOptions = {}): Promise<ParkedPage<ParkedGroup>> {
-  return onLot(target, async (client) => {
+  return withConnection(target, LOT_SESSION, async (client) => {
     const page = await pageOf(client, await readRows(client, options, `NOT ${isWaiting('p')}`), options)
     const items: ParkedGroup[] = []
     for (const item of page.items) items.push({ ...item, behind: (await waitingBehind(client, item.eventId)).length })
@@ -98,7 +100,7 @@ export interface ShownEvent {
 
 /** One parked event whole; null if it is not parked. */
 export async function showParked(target: PostgresTarget, eventId: string): Promise<ShownEvent | null> {
-  return onLot(target, async (client) => {
+  return withConnection(target, LOT_SESSION, async (client) => {
     const [event] = await readRows(client, { selection: { eventId }, limit: 1 }, 'true')
     if (!event) return null
     const { rows } = await client.query<{ value: Buffer }>(
@@ -146,15 +148,4 @@ async function waitingBehind(client: Client, eventId: string): Promise<readonly 
     [eventId],
   )
   return rows.map((row) => row.event_id)
-}
-
-async function onLot<Result>(target: PostgresTarget, work: (client: Client) => Promise<Result>): Promise<Result> {
-  const client = await connect(target, { applicationName: 'sluice parked', statementTimeoutMs: 10_000 })
-  try {
-    return await work(client)
-  } catch (error) {
-    throw toPostgresError(error, target)
-  } finally {
-    await client.end()
-  }
 }

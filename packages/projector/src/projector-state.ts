@@ -1,8 +1,9 @@
 /** How far a service is and what it refused, for `sluice status` and `sluice trace`. */
 import { type PositionNumber, positionNumber } from '@sluice/core'
-import { type PostgresTarget, connect, toPostgresError } from '@sluice/postgres'
-import type { Client } from 'pg'
+import { type PostgresTarget, withConnection } from '@sluice/postgres'
 import { type ServicePosition, readServicePosition } from './service-position.ts'
+
+const STATUS_SESSION = { applicationName: 'sluice status', statementTimeoutMs: 10_000 }
 
 export interface ProjectorState extends ServicePosition {
   /** By lane name: when the position last moved. */
@@ -21,7 +22,7 @@ export interface ProjectorState extends ServicePosition {
 
 /** @throws SluiceError SLU-2001 to SLU-2004, SLU-1999 if the tables are missing */
 export async function readProjectorState(target: PostgresTarget): Promise<ProjectorState> {
-  return onService(target, async (client) => {
+  return withConnection(target, STATUS_SESSION, async (client) => {
     const position = await readServicePosition(client, { waitForRunning: false })
     const moved = await client.query<{ lane_name: string; updated_at: Date }>(
       'SELECT lane_name, updated_at FROM public.projector_positions',
@@ -53,15 +54,4 @@ export async function readProjectorState(target: PostgresTarget): Promise<Projec
       })),
     }
   })
-}
-
-async function onService<Result>(target: PostgresTarget, work: (client: Client) => Promise<Result>): Promise<Result> {
-  const client = await connect(target, { applicationName: 'sluice status', statementTimeoutMs: 10_000 })
-  try {
-    return await work(client)
-  } catch (error) {
-    throw toPostgresError(error, target)
-  } finally {
-    await client.end()
-  }
 }

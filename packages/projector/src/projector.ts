@@ -11,12 +11,11 @@
  * P3  Killed anywhere, nothing is lost: the database says where to go on, and Kafka still has the rest.
  */
 import { randomUUID } from 'node:crypto'
-import { type Logger, SluiceError, type TopicPartition, isSluiceError, parseUuid } from '@sluice/core'
+import { type Logger, SluiceError, type TopicPartition, parseUuid } from '@sluice/core'
 import type { KafkaPort } from '@sluice/kafka'
-import { type PostgresTarget, connect, sqlStateOf, toPostgresError } from '@sluice/postgres'
+import { type PostgresTarget, connect, sqlStateOf, toPostgresError, withConnection } from '@sluice/postgres'
 import type { GrantedColumns, KeyAccess } from '@sluice/privacy'
 import { type SystemDefinition, controlTopicName, subscriptionsOf } from '@sluice/system'
-import type { ClientBase } from 'pg'
 import { AssignmentWork } from './assignment-work.ts'
 import { ConsumerSession, type ConsumerSessionOptions } from './consumer-session.ts'
 import type { EventDecoder } from '@sluice/avro'
@@ -169,7 +168,7 @@ async function applyErasures(granted: GrantedColumns, target: PostgresTarget, lo
 
 /** Reads the position on a connection of its own: the other one may be busy with the last transaction of the assignment before. */
 async function takeOver(target: PostgresTarget, partitions: readonly TopicPartition[]): Promise<ServicePosition> {
-  return onceConnected(target, async (client) => {
+  return withConnection(target, { applicationName: 'sluice projector' }, async (client) => {
     await ensurePartitions(client, partitions)
     return readServicePosition(client, { waitForRunning: true })
   })
@@ -177,18 +176,10 @@ async function takeOver(target: PostgresTarget, partitions: readonly TopicPartit
 
 /** A claim of its own for each assignment: what an older one of this process began can not commit either. */
 function claim(target: PostgresTarget): ConsumerSessionOptions['takeOver'] {
-  return (own, all) => onceConnected(target, (client) => claimPartitions(client, parseUuid(randomUUID()), own, all))
-}
-
-async function onceConnected<Result>(target: PostgresTarget, work: (client: ClientBase) => Promise<Result>): Promise<Result> {
-  const client = await connect(target, { applicationName: 'sluice projector' })
-  try {
-    return await work(client)
-  } catch (error) {
-    throw isSluiceError(error) ? error : toPostgresError(error, target)
-  } finally {
-    await client.end()
-  }
+  return (own, all) =>
+    withConnection(target, { applicationName: 'sluice projector' }, (client) =>
+      claimPartitions(client, parseUuid(randomUUID()), own, all),
+    )
 }
 
 /** After the signal a running statement has `graceMs`, then its connection is closed: the transaction leaves nothing. */

@@ -10,7 +10,7 @@ import {
   isSluiceError,
   parseLsn,
 } from '@sluice/core'
-import { type PostgresTarget, connect, toPostgresError } from '@sluice/postgres'
+import { type PostgresTarget, withConnection } from '@sluice/postgres'
 import { type EventReader, durableLsnOf } from '@sluice/store'
 import type { LaneDefinition, SystemDefinition } from '@sluice/system'
 import type { Client } from 'pg'
@@ -150,14 +150,7 @@ export class LaneCatchUp {
 
   async #onSource<T>(lane: LaneDefinition, work: (client: Client) => Promise<T>): Promise<T> {
     const target: PostgresTarget = sourceTarget(this.#options.targets, lane)
-    const client = await connect(target, { applicationName: 'sluice verify', statementTimeoutMs: 10_000 })
-    try {
-      return await work(client)
-    } catch (error) {
-      throw toPostgresError(error, target)
-    } finally {
-      await client.end()
-    }
+    return withConnection(target, { applicationName: 'sluice verify', statementTimeoutMs: 10_000 }, work)
   }
 }
 
