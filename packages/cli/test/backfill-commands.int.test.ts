@@ -34,15 +34,24 @@ beforeEach(async () => {
 })
 
 afterEach(async () => {
-  if (reader) {
+  if (reader?.exitCode === null) {
     reader.kill('SIGTERM')
     await once(reader, 'exit')
-    // The slot has the name of the system, not of the test.
-    await books.query(`SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()`)
   }
+  reader = null
+  // Slots belong to the server, and this one has the name of the system.
+  while ((await activeSlots()) > 0) await delay(20)
+  await books.query('SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()')
   await books.end()
   await Promise.all([monolith.drop(), pipeline.drop()])
 })
+
+async function activeSlots(): Promise<number> {
+  const { rows } = await books.query<{ n: number }>(
+    'SELECT count(*)::int AS n FROM pg_replication_slots WHERE active AND database = current_database()',
+  )
+  return rows[0]!.n
+}
 
 async function startReader(): Promise<void> {
   reader = spawn(process.execPath, [MAIN, 'run', 'reader'], { env, stdio: 'ignore' })

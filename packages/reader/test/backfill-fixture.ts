@@ -105,7 +105,7 @@ export async function expectConsistent(
     expect(event.commitLsn).toBeGreaterThanOrEqual(lsn)
     lsn = event.commitLsn
     fold.apply(event)
-    for (const service of late) if (event.position > service.askedAt) service.fold.apply(event)
+    for (const service of late) if (event.position > service.askedAt) service.fold.apply(event, fold.rowAfter(event))
   }
   for (const table of TABLES) expect(fold.rows(table)).toEqual(await sourceRows(source, table))
   for (const service of late) expect(service.fold.rows()).toEqual(await sourceRows(source, service.table))

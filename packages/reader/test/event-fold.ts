@@ -62,6 +62,14 @@ export class EventFold {
     }
   }
 
+  /** The row that a change left, with the values that it left out. */
+  rowAfter(event: StoredEvent): RowText | undefined {
+    const data = parseEventData(event.eventData)
+    const table = this.#tables.get(event.aggregateType)!
+    if (data.op !== 'u') return undefined
+    return this.#rows.get(table.name)!.get(JSON.stringify(table.key.map((name) => data.after[name])))
+  }
+
   /** Rows of a table as JSON texts of their columns in the definition's order, sorted. */
   rows(table: CapturedTable): readonly string[] {
     return [...this.#rows.get(table.name)!.values()].map((row) => JSON.stringify(table.columnNames.map((c) => row[c]))).sort()

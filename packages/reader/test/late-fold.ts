@@ -1,6 +1,6 @@
 /**
  * A service that begins empty while a backfill runs: rows come from the backfill and from the stream, whichever is first. What it
- * holds at the end must be the source's rows, with every column.
+ * holds at the end must be the source's rows, with every column; a value that an update left unsent comes from the row's last image.
  */
 import { type RowText, type StoredEvent, parseEventData } from '@sluice/core'
 import type { CapturedTable } from '@sluice/system'
@@ -13,7 +13,8 @@ export class LateFold {
     this.#table = table
   }
 
-  apply(event: StoredEvent): void {
+  /** @param rowAfter The whole row after an update. */
+  apply(event: StoredEvent, rowAfter: RowText | undefined): void {
     if (event.aggregateType !== this.#table.aggregateType) return
     const data = parseEventData(event.eventData)
     const keyOf = (row: RowText): string => JSON.stringify(this.#table.key.map((name) => row[name]))
@@ -23,10 +24,8 @@ export class LateFold {
         this.#rows.set(keyOf(data.after), data.after)
         break
       case 'u': {
-        const oldKey = keyOf(data.before ?? data.after)
-        const row = this.#rows.get(oldKey)
-        this.#rows.delete(oldKey)
-        this.#rows.set(keyOf(data.after), { ...row, ...data.after })
+        this.#rows.delete(keyOf(data.before ?? data.after))
+        this.#rows.set(keyOf(data.after), { ...rowAfter, ...data.after })
         break
       }
       case 'd':
