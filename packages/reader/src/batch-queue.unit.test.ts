@@ -1,7 +1,7 @@
 import { type EventDraft, LSN_ZERO, epochMicros, lsnOf, parseUuid } from '@sluice/core'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { type Batch, BatchQueue } from './batch-queue.ts'
+import { type Batch, BatchQueue, type QueuedChunk } from './batch-queue.ts'
 
 const AT = epochMicros(0n)
 
@@ -45,6 +45,32 @@ test('a commit without events is not one for the store; with a straggler it is',
   queue.openCommit(lsnOf(3n), AT)
   expect(queue.closeCommit(lsnOf(4n), [STRAGGLER])).toBe(true)
   expect(queue.take()).toMatchObject({ parts: [], stragglers: [STRAGGLER], events: 0, endLsn: 4n })
+})
+
+test('a chunk of a backfill keeps its place between the commits, also without events, and is no commit', () => {
+  const queue = new BatchQueue({ batchEventsMax: 10, batchBytesMax: 1000 })
+  const chunk = (...names: readonly string[]): QueuedChunk => ({
+    part: {
+      commit: { kind: 'chunk', commitLsn: lsnOf(5n), endLsn: LSN_ZERO, committedAt: AT },
+      events: names.map(draft),
+      isLast: true,
+    },
+    bytes: names.length * 10,
+    save: () => Promise.resolve(),
+    onStored: () => undefined,
+  })
+  for (const [lsn, name] of [[1n, 'before'] as const, [7n, 'after'] as const]) {
+    queue.openCommit(lsnOf(lsn), AT)
+    queue.add(draft(name), 10)
+    queue.closeCommit(lsnOf(lsn + 1n), [])
+    if (lsn === 1n) queue.addChunk(chunk('x', 'y'))
+  }
+  const batch = queue.take()!
+  expect(batch.parts.map((part) => part.events.map((event) => event.eventType))).toEqual([['before'], ['x', 'y'], ['after']])
+  expect(batch).toMatchObject({ events: 4, bytes: 40, commits: 2, endLsn: 8n, chunks: [{ bytes: 20 }] })
+  expect(queue.bytes).toBe(0)
+  queue.addChunk(chunk())
+  expect(queue.take()).toMatchObject({ parts: [], events: 0, commits: 0, chunks: [{ bytes: 0 }] })
 })
 
 test('a commit that fills a batch leaves in parts, and its last part has the end and an event', () => {

@@ -153,6 +153,11 @@ class BackfillWork {
       applicationName: `${applicationName} backfill`,
       statementTimeoutMs: limits.backfillStatementMs,
     })
+    // A statement that runs when the reader stops is not waited for: its connection is closed.
+    const stop = (): void => {
+      client.end().catch(() => undefined)
+    }
+    signal.addEventListener('abort', stop, { once: true })
     try {
       // As in every session that reads values: names of tables and types have their schema.
       await client.query(`SELECT set_config('search_path', '', false), set_config('lock_timeout', '10s', false)`)
@@ -164,6 +169,7 @@ class BackfillWork {
         else await this.#nextChunk({ client, emit, scope }, signal)
       }
     } finally {
+      signal.removeEventListener('abort', stop)
       this.#watch.end()
       await client.end().catch(() => undefined)
     }
