@@ -15,6 +15,16 @@ export function epochMicros(value: bigint): EpochMicros {
 /** What a captured change did; `r` is a row read by an initial load or backfill, `e` an application's own event. */
 export type Operation = 'c' | 'u' | 'd' | 't' | 'r' | 'e'
 
+/** What the reader knows of an update beside its event. The store uses it when it writes the event, and keeps nothing of it. */
+export interface UpdateFacts {
+  /** Captured columns that PostgreSQL did not send, since they are unchanged: their values come from the row's last image. */
+  readonly unsent: readonly string[]
+  /** The aggregate that the row belongs to from now on, where its key changed; else null. */
+  readonly movedTo: Uuid | null
+  /** The aggregate that the table's truncates belong to. */
+  readonly tableAggregateId: Uuid
+}
+
 /** An event before the store has given it a position and a version. */
 export interface EventDraft {
   readonly eventId: Uuid
@@ -33,6 +43,8 @@ export interface EventDraft {
   readonly traceparent: string | null
   /** Run of the initial load or backfill that made the event. */
   readonly migrationId: string | null
+  /** Set for an update that left values unsent or changed the row's key. */
+  readonly update?: UpdateFacts
 }
 
 /** Where a set of events comes from: one commit of the source, or one chunk of a load. */
@@ -45,7 +57,7 @@ export interface CommitInfo {
   readonly committedAt: EpochMicros
 }
 
-export interface StoredEvent extends EventDraft {
+export interface StoredEvent extends Omit<EventDraft, 'update'> {
   readonly lane: LaneId
   readonly position: PositionNumber
   /** From 1 on, without gaps, per (aggregateType, aggregateId). */

@@ -153,8 +153,8 @@ function rightsProblem(name: string, qualified: string, found: CatalogTable): re
 }
 
 /**
- * An update leaves out large values that did not change. Projectors keep what they have, unless a mapping computes a
- * column from such a value and another: then the old value has to be in the WAL.
+ * An update leaves out large values that did not change; they come from the row's last image in the event store. Where none has it,
+ * projectors keep what they have, unless a mapping computes a column from such a value and another: there the WAL should have it.
  */
 function identityProblem(
   name: string,
@@ -186,7 +186,8 @@ function identityProblem(
   return [
     warning(name, {
       summary: `${mixed.join(', ')} computes a column from a large value and another one`,
-      cause: 'an update that leaves the large value untouched does not carry it',
+      cause:
+        'an update that leaves the large value untouched does not carry it; where retention removed the row’s last image the event is parked',
       fix: [alter('FULL')],
     }),
   ]

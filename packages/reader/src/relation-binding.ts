@@ -8,7 +8,7 @@ import { type Relation, type RelationColumn, type Tuple, UNCHANGED } from '@slui
 import { type CapturedTable, type LaneDefinition, qualifiedName } from '@sluice/system'
 import { capturedColumns } from './captured-columns.ts'
 import { type OutboxRowReader, createOutboxRowReader, outboxName } from './outbox-table.ts'
-import { type RowEncoder, createRowEncoder } from './row-encoder.ts'
+import { type RowEncoder, createRowEncoder, unsentColumns } from './row-encoder.ts'
 import type { CatalogColumn, CatalogTable } from './source-catalog.ts'
 
 export interface TableBinding {
@@ -18,6 +18,8 @@ export interface TableBinding {
   readonly encodeRow: RowEncoder
   /** Those of them that are in the replica identity: what an old tuple of kind `key` holds. */
   readonly encodeIdentity: RowEncoder
+  /** Captured columns that neither the new tuple has nor the old one. */
+  unsent(values: Tuple, older?: Tuple): readonly string[]
   /** The aggregate that a truncate belongs to. */
   readonly tableAggregate: AggregateName
   /**
@@ -79,6 +81,7 @@ function bindTable(table: CapturedTable, relation: Relation, capture: Capture): 
     table,
     encodeRow: createRowEncoder(encoded),
     encodeIdentity: createRowEncoder(encoded.filter((column) => relation.columns[column.index]!.isIdentity)),
+    unsent: (values, older) => unsentColumns(encoded, values, older),
     tableAggregate: aggregateName(['table', name]),
     aggregateOf: capture.aggregateNamer(table),
     keyOf: (values, older) => {

@@ -18,7 +18,7 @@ export interface EncodedColumn {
 /** @param older The old tuple, where one was sent: it has what the new one says is unchanged. */
 export type RowEncoder = (values: Tuple, older?: Tuple) => string
 
-/** Unavailable values are left out; see `event-data.ts` of core. */
+/** Values that neither tuple has are left out; see `event-data.ts` of core. */
 export function createRowEncoder(columns: readonly EncodedColumn[]): RowEncoder {
   const fields = columns.map(({ name, index, capture }) => ({
     index,
@@ -30,8 +30,9 @@ export function createRowEncoder(columns: readonly EncodedColumn[]): RowEncoder 
     let text = '{'
     let isFirst = true
     for (const field of fields) {
-      const value = values[field.index]
-      if (value === UNCHANGED || value === undefined) continue
+      let value = values[field.index]
+      if (value === UNCHANGED) value = unchangedIn(older, field.index)
+      if (value === undefined) continue
       text += isFirst ? field.first : field.next
       if (value === null) text += 'null'
       else text += field.capture === null ? jsonString(value) : field.capture(value, values, older)
@@ -39,6 +40,19 @@ export function createRowEncoder(columns: readonly EncodedColumn[]): RowEncoder 
     }
     return `${text}}`
   }
+}
+
+/** Columns whose values neither tuple has. */
+export function unsentColumns(columns: readonly EncodedColumn[], values: Tuple, older: Tuple | undefined): readonly string[] {
+  return columns
+    .filter(({ index }) => values[index] === UNCHANGED && unchangedIn(older, index) === undefined)
+    .map(({ name }) => name)
+}
+
+/** Only a value that lies out of line is left unsent, which NULL never does: so NULL means that the old tuple is without the column. */
+function unchangedIn(older: Tuple | undefined, index: number): string | undefined {
+  const value = older?.[index]
+  return typeof value === 'string' ? value : undefined
 }
 
 export function jsonString(text: string): string {

@@ -19,6 +19,7 @@ import {
   type EventDraft,
   type Lsn,
   type TransactionContext,
+  type UpdateFacts,
   type Uuid,
   defaultCorrelationId,
   epochMicros,
@@ -35,6 +36,7 @@ import {
   type Relation,
   type TransactionMessage,
   type TruncateMessage,
+  type Tuple,
   UNCHANGED,
   type UnknownMessage,
   type UpdateMessage,
@@ -205,7 +207,8 @@ export class TransactionAssembler {
     }
     const beforePart = before ? `"before":${beforeText(binding, before)},` : ''
     const data = `{"op":"u",${beforePart}"after":${binding.encodeRow(after, before?.values)}}`
-    this.#emitRow(ordinal, binding.table.eventTypes.updated, binding, key, data)
+    const facts = updateFacts(binding, after, before?.values, oldKey, newKey)
+    this.#emitRow(ordinal, binding.table.eventTypes.updated, binding, key, data, facts)
   }
 
   #delete({ relation, before }: DeleteMessage): void {
@@ -258,8 +261,15 @@ export class TransactionAssembler {
     this.#emitRow(ordinal, binding.table.eventTypes.deleted, binding, key, `{"op":"d","before":${before}}`)
   }
 
-  #emitRow(ordinal: number, eventType: string, binding: TableBinding, key: readonly string[], data: string): void {
-    this.#emit(ordinal, eventType, binding.table.aggregateType, binding.aggregateOf(key), data)
+  #emitRow(
+    ordinal: number,
+    eventType: string,
+    binding: TableBinding,
+    key: readonly string[],
+    data: string,
+    update?: UpdateFacts,
+  ): void {
+    this.#emit(ordinal, eventType, binding.table.aggregateType, binding.aggregateOf(key), data, undefined, update)
   }
 
   #emit(
@@ -269,6 +279,7 @@ export class TransactionAssembler {
     aggregate: AggregateName,
     eventData: string,
     own?: TransactionContext,
+    update?: UpdateFacts,
   ): void {
     const context = this.#context
     this.#options.sink.add(
@@ -285,6 +296,7 @@ export class TransactionAssembler {
         userId: own?.userId ?? context.userId ?? null,
         traceparent: own?.traceparent ?? context.traceparent ?? null,
         migrationId: null,
+        ...(update === undefined ? {} : { update }),
       },
       eventData.length + EVENT_OVERHEAD_BYTES,
     )
@@ -293,6 +305,21 @@ export class TransactionAssembler {
   #bindingOf(relation: Relation): Binding {
     return this.#bindings.get(relation.oid) ?? null
   }
+}
+
+/** Nothing for most updates: every value was sent, and the key stayed. */
+function updateFacts(
+  binding: TableBinding,
+  after: Tuple,
+  before: Tuple | undefined,
+  oldKey: readonly string[] | null,
+  newKey: readonly string[],
+): UpdateFacts | undefined {
+  const unsent = after.includes(UNCHANGED) ? binding.unsent(after, before) : []
+  const isMoved = oldKey !== null && oldKey.some((text, i) => text !== newKey[i])
+  if (unsent.length === 0 && !isMoved) return undefined
+  const movedTo = isMoved ? binding.aggregateOf(newKey).id : null
+  return { unsent, movedTo, tableAggregateId: binding.tableAggregate.id }
 }
 
 function beforeText(binding: TableBinding, before: NonNullable<UpdateMessage['before']>): string {

@@ -11,7 +11,7 @@ test('gives each aggregate its versions in order, after what its head had', () =
   fc.assert(
     fc.property(fc.array(names, { minLength: 1 }), fc.nat(1000), (events, before) => {
       const versions = new AggregateVersions()
-      for (const event of events) versions.add(event)
+      for (const event of events) versions.add({ ...event, eventData: '{"op":"e"}' })
       const [ids, types, typeNumbers, counts] = versions
         .parameters()
         .map((p) => (typeof p === 'string' ? p.slice(1, -1).split(',') : p))
@@ -32,6 +32,6 @@ test('gives each aggregate its versions in order, after what its head had', () =
 
 test('refuses an answer that is not for these aggregates', () => {
   const versions = new AggregateVersions()
-  versions.add({ aggregateType: 'A', aggregateId: '1' as Uuid })
+  versions.add({ aggregateType: 'A', aggregateId: '1' as Uuid, eventData: '{"op":"t"}' })
   expect(() => versions.setLast([])).toThrow('1 aggregates were asked for, 0 heads came back')
 })

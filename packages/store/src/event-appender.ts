@@ -25,6 +25,8 @@ export interface AppendedRange {
  */
 export interface EventAppender {
   /**
+   * An update that came without unchanged values is stored with them, where an image of its row has them.
+   *
    * @param alongside Runs in the same transaction before it commits (checkpoints of a load).
    * @returns when the batch is durable; for a batch that ends inside a commit, when it was written but not yet committed.
    * @throws SluiceError SLU-3003 if another reader moved the lane; SLU-2004 if the connection broke (nothing was stored

@@ -6,12 +6,14 @@
  *     └─ any failure ─▶ failed: the transaction is rolled back and the appender refuses; a new one begins from the store.
  *
  * A batch is one transaction of five statements: BEGIN, heads (which also locks the lane's row if it still stands where this
- * appender left it), COPY of the events, the move (links, correlations, lane, processing log, NOTIFY), COMMIT.
+ * appender left it), COPY of the events, the move (links, correlations, lane, processing log, NOTIFY), COMMIT. Where updates came
+ * without their unchanged large values, these are asked for first, and a batch that needs many is written in pieces.
  *
  * A1  What `position`, `durableLsn` and the chain's head say is committed.
  * A2  Nothing is written unless the lane's row is held and stands at (position, link, stored_lsn).
  * A3  Positions are given in order without gaps; a link is closed by the last part of its commit only.
- * A4  Memory: the batch that the caller passes, and up to two pieces of COPY_PIECE_BYTES (or of one event) of it encoded.
+ * A4  Memory: the batch that the caller passes, the unchanged values of a piece of it (`unsent-values.ts`), and up to two pieces of
+ *     COPY_PIECE_BYTES (or of one event) of it encoded.
  *
  * Killed anywhere before COMMIT, nothing of the batch is left; killed after it, the next appender reads the lane's row.
  */
@@ -49,6 +51,7 @@ import { EVENT_COLUMN_LIST, encodeEventTuple } from './event-tuple.ts'
 import { EVENTS_CHANNEL } from './lane-listener.ts'
 import { type LaneRecord, durableLsnOf } from './lane-record.ts'
 import { PARTITION_EVENTS, PartitionKeeper, coveredThrough, laneTable } from './partitions.ts'
+import { type FilledPiece, type UnsentValues, filledEventData, filledPieces } from './unsent-values.ts'
 
 export interface AppenderLimits {
   /** Events a partition holds. @default 5,000,000 */
@@ -109,12 +112,15 @@ const HEADS_SQL = `
   WITH held AS (
     SELECT lane FROM lanes WHERE lane = $1 AND position = $2 AND link = $3 AND stored_lsn = $4 FOR NO KEY UPDATE
   ), wanted AS (
-    SELECT w.id, ($6::text[])[w.type] AS type, w.events, w.place
-    FROM unnest($5::uuid[], $7::smallint[], $8::integer[]) WITH ORDINALITY AS w (id, type, events, place)
+    SELECT w.id, ($6::text[])[w.type] AS type, w.events, CASE WHEN w.image > 0 THEN $10::bigint + w.image ELSE w.image END AS image,
+      w.place
+    FROM unnest($5::uuid[], $7::smallint[], $8::integer[], $9::integer[]) WITH ORDINALITY AS w (id, type, events, image, place)
   ), moved AS (
-    INSERT INTO aggregate_heads AS h (aggregate_id, aggregate_type, event_version)
-    SELECT w.id, w.type, w.events FROM wanted w WHERE EXISTS (SELECT FROM held) ORDER BY w.id, w.type
-    ON CONFLICT (aggregate_id, aggregate_type) DO UPDATE SET event_version = h.event_version + EXCLUDED.event_version
+    INSERT INTO aggregate_heads AS h (aggregate_id, aggregate_type, event_version, image_position, image_lane)
+    SELECT w.id, w.type, w.events, w.image, $1 FROM wanted w WHERE EXISTS (SELECT FROM held) ORDER BY w.id, w.type
+    ON CONFLICT (aggregate_id, aggregate_type) DO UPDATE SET event_version = h.event_version + EXCLUDED.event_version,
+      image_position = coalesce(EXCLUDED.image_position, h.image_position),
+      image_lane = CASE WHEN EXCLUDED.image_position IS NULL THEN h.image_lane ELSE EXCLUDED.image_lane END
     RETURNING aggregate_id, aggregate_type, event_version
   )
   SELECT (SELECT count(*) FROM held)::integer AS held,
@@ -224,14 +230,19 @@ class LaneAppender implements EventAppender {
     return this.#guard(async () => {
       const first = (this.#next.position + 1n) as PositionNumber
       await this.#begin()
-      const versions = new AggregateVersions()
-      for (const part of parts) for (const event of part.events) versions.add(event)
-      await this.#holdLane(versions)
-      const records = await this.#store(parts, versions)
+      let records: unknown[] | null = null
+      for await (const piece of filledPieces(this.#client, this.#lane, parts)) {
+        if (records) await this.#record(records)
+        const versions = new AggregateVersions()
+        for (const part of piece.parts) for (const event of part.events) versions.add(event)
+        await this.#holdLane(versions)
+        records = await this.#store(piece, versions)
+      }
+      const last = this.#next.position
       await alongside?.(this.#client)
-      if (this.#openCommit === null) await this.#commit(records)
-      else await this.#client.query({ name: 'sluice_records', text: RECORDS_SQL, values: records })
-      return versions.events === 0 ? null : { first, last: (first + BigInt(versions.events) - 1n) as PositionNumber }
+      if (this.#openCommit === null) await this.#commit(records!)
+      else await this.#record(records!)
+      return last < first ? null : { first, last }
     })
   }
 
@@ -299,21 +310,26 @@ class LaneAppender implements EventAppender {
     const { rows } = await this.#client.query<{ held: number; versions: string | null }>({
       name: 'sluice_heads',
       text: HEADS_SQL,
-      values: [...this.#standing(), ...versions.parameters()],
+      values: [...this.#standing(), ...versions.parameters(), String(this.#next.position)],
     })
     const answer = rows[0]!
     if (answer.held !== 1) throw await this.#laneTaken()
     versions.setLast(answer.versions === null ? [] : answer.versions.split(',').map(Number))
   }
 
-  /** Writes the events of a batch; gives the parameters of its records. */
-  async #store(parts: readonly AppendPart[], versions: AggregateVersions): Promise<unknown[]> {
+  /** The records of what is written, in a transaction that goes on. */
+  async #record(records: unknown[]): Promise<void> {
+    await this.#client.query({ name: 'sluice_records', text: RECORDS_SQL, values: records })
+  }
+
+  /** Writes the events of a batch or a piece of it; gives the parameters of its records. */
+  async #store({ parts, values }: FilledPiece, versions: AggregateVersions): Promise<unknown[]> {
     const links = new ClosedLinks()
     const runs = new CorrelationRuns()
     const linkBefore = this.#next.link
     if (versions.events > 0) {
       await this.#partitions.cover(this.#next.position + BigInt(versions.events))
-      await copyIn(this.#client, this.#copySql, this.#encode(parts, versions, links, runs))
+      await copyIn(this.#client, this.#copySql, this.#encode(parts, values, versions, links, runs))
       faultPoint('reader.after-copy')
     } else {
       // Parts without events still close their links and move the stored LSN.
@@ -326,6 +342,7 @@ class LaneAppender implements EventAppender {
   /** The binary COPY of a batch, in pieces. Moves `#next` and the chain as it goes. */
   *#encode(
     parts: readonly AppendPart[],
+    values: UnsentValues,
     versions: AggregateVersions,
     links: ClosedLinks,
     runs: CorrelationRuns,
@@ -334,7 +351,8 @@ class LaneAppender implements EventAppender {
     let segments: Segment[] = []
     for (const part of parts) {
       for (const event of part.events) {
-        this.#encodeEvent(part.commit, event, versions.take(), runs)
+        const whole = values.has(event) ? { ...event, eventData: filledEventData(event, values) } : event
+        this.#encodeEvent(part.commit, whole, versions.take(), runs)
         if (this.#encoder.bytes < COPY_PIECE_BYTES) continue
         segments.push(this.#segment(part.commit, false))
         yield this.#takePiece(segments, links)

@@ -2,7 +2,7 @@
 import { positionNumber, silentLogger } from '@sluice/core'
 import { createEventReader, verifyChain } from '@sluice/store'
 import { afterAll, beforeAll, test, expect } from 'vitest'
-import { type StoreFixture, commit, openStoreFixture } from './store-fixture.ts'
+import { type StoreFixture, commit, openStoreFixture, uuidNumber } from './store-fixture.ts'
 
 const EVENTS = 60_000
 const BATCH = 5_000
@@ -45,3 +45,47 @@ test('appends, reads and verifies', async () => {
   expect(report).toMatchObject({ isWhole: true, events: BigInt(EVENTS) })
   expect(read).toBe(EVENTS)
 })
+
+/** Of 10,000 rows with a value of 4,000 characters each; the updates leave it untouched or have it in the event. */
+test.each([0, 1, 50, 100])(
+  'appends updates, of which %i %% came without their large value',
+  async (percent) => {
+    const rows = 10_000
+    const updates = 30_000
+    const lane = await store.lane()
+    const type = `Row${percent}`
+    const value = 'v'.repeat(4000)
+    const event = (eventData: string, row: number, isUnsent: boolean) => ({
+      aggregateType: type,
+      aggregateId: uuidNumber(row),
+      eventData,
+      ...(isUnsent ? { update: { unsent: ['body'], movedTo: null, tableAggregateId: uuidNumber(rows) } } : {}),
+    })
+    const part = (n: number, make: (i: number) => ReturnType<typeof event>) => {
+      const whole = commit(lane, n, BATCH)
+      return { ...whole, events: whole.events.map((e, i) => ({ ...e, ...make((n - 1) * BATCH + i) })) }
+    }
+    const appender = await store.appender(lane)
+    const inserts = JSON.stringify({ op: 'c', after: { id: '1', body: value } })
+    for (let n = 1; n <= rows / BATCH; n++) await appender.append([part(n, (i) => event(inserts, i % rows, false))])
+    const short = JSON.stringify({ op: 'u', after: { id: '1', title: 'x'.repeat(240) } })
+    const whole = JSON.stringify({ op: 'u', after: { id: '1', title: 'x'.repeat(240), body: value } })
+    const begun = performance.now()
+    for (let n = rows / BATCH + 1; n <= (rows + updates) / BATCH; n++) {
+      await appender.append([
+        part(n, (i) => {
+          const isUnsent = i % 100 < percent
+          return event(isUnsent ? short : whole, (i * 7) % rows, isUnsent)
+        }),
+      ])
+    }
+    rate(`${percent} % unsent, 4 KB`, updates, begun)
+    await appender.close()
+    const { rows: found } = await store.client.query<{ n: string }>(
+      `SELECT count(*)::text AS n FROM event_store WHERE lane = $1 AND event_data #>> '{after,body}' = $2`,
+      [lane.lane, value],
+    )
+    expect(found[0]?.n).toBe(String(rows + updates))
+  },
+  120_000,
+)
