@@ -6,6 +6,7 @@
  *
  * The first thing that does not hold ends the run.
  */
+import pg from 'pg'
 import { isCaughtUp } from '../../harness/caught-up.ts'
 import { placesOf } from '../../harness/pipeline-places.ts'
 import { askOracle } from '../../oracle/whole-pipeline.ts'
@@ -33,7 +34,7 @@ export async function runRound(options: StageOptions, round: Round, report: Faul
     await strikeRound(stage, round, report)
   } catch (error) {
     const said = error instanceof Error ? error.message : String(error)
-    throw new Error(`${said}\n${await standing(stage)}\n${lastWords(stage)}`, { cause: error })
+    throw new Error(`${said}\n${await standing(stage)}\n${await sessions(stage)}\n${lastWords(stage)}`, { cause: error })
   }
 }
 
@@ -129,6 +130,31 @@ async function standing({ system, work }: Stage): Promise<string> {
   } catch (error) {
     return `where everything stands can not be asked: ${error instanceof Error ? error.message : String(error)}`
   }
+}
+
+/** What the sessions of Sluice's processes do in each server, and for how long. */
+async function sessions({ servers }: Stage): Promise<string> {
+  const lines: string[] = []
+  for (const name of ['monolith', 'pipeline', 'services'] as const) {
+    const client = new pg.Client({ connectionString: servers.running.get(name).url, connectionTimeoutMillis: 5_000 })
+    client.on('error', () => undefined)
+    try {
+      await client.connect()
+      const { rows } = await client.query<{ line: string }>(
+        `SELECT concat_ws(' ', application_name, state, wait_event_type, wait_event,
+           round(extract(epoch FROM clock_timestamp() - state_change)::numeric, 1) || ' s',
+           left(regexp_replace(query, '\\s+', ' ', 'g'), 100)) AS line
+         FROM pg_stat_activity WHERE application_name LIKE 'sluice %' AND application_name <> 'sluice-test'
+           OR wait_event_type = 'Lock' ORDER BY application_name`,
+      )
+      lines.push(...rows.map(({ line }) => `${name}: ${line}`))
+    } catch (error) {
+      lines.push(`${name}: ${error instanceof Error ? error.message : String(error)}`)
+    } finally {
+      await client.end().catch(() => undefined)
+    }
+  }
+  return lines.join('\n')
 }
 
 /** The end of what each process said. */
