@@ -58,7 +58,9 @@ export async function backfillUntil(
     told.catch(() => undefined)
     const run = await getBackfill(source.store, id)
     if (fits(run)) return run
-    if (run.status === 'failed') throw new Error(`the backfill failed: ${JSON.stringify(run.error)}`)
+    if (['completed', 'cancelled', 'failed'].includes(run.status)) {
+      throw new Error(`the backfill is ${run.status}: ${JSON.stringify(run.error)}`)
+    }
     await told
   }
 }
