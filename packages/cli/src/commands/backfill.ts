@@ -1,7 +1,7 @@
 /** `sluice backfill start|list|pause|resume|cancel|throttle`: the reader of the lane does the work; these ask, and look. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { SluiceError } from '@sluice/core'
-import { connect, toPostgresError } from '@sluice/postgres'
+import { withConnection } from '@sluice/postgres'
 import { type BackfillPlan, planBackfill } from '@sluice/reader'
 import {
   BACKFILL_THROTTLE,
@@ -29,7 +29,7 @@ import { type Cell, type Column, formatCount, formatSeconds, renderTable } from 
 const ANSWER_MS = 10_000
 const POLL_MS = 200
 
-type Client = Awaited<ReturnType<typeof connect>>
+type Client = Parameters<Parameters<typeof withConnection>[2]>[0]
 
 const ThrottleOptions = z.object({
   maxLag: z.number().optional(),
@@ -155,14 +155,7 @@ async function onStore(
 ): Promise<CommandOutcome> {
   const { pipeline } = readDeployment(context.environment, system, { pipeline: true })
   await assertStoreMigrated(pipeline)
-  const client = await connect(pipeline, { applicationName: 'sluice backfill', statementTimeoutMs: 10_000 })
-  try {
-    return await work(client)
-  } catch (error) {
-    throw toPostgresError(error, pipeline)
-  } finally {
-    await client.end()
-  }
+  return withConnection(pipeline, { applicationName: 'sluice backfill', statementTimeoutMs: 10_000 }, work)
 }
 
 function laneOf(system: SystemDefinition, name: string): LaneDefinition {

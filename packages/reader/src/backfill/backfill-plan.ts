@@ -3,7 +3,7 @@
  * Changes nothing: everything runs in transactions that may only read.
  */
 import { SluiceError } from '@sluice/core'
-import { type PostgresTarget, connect, quoteIdentifier, sqlStateOf, toPostgresError } from '@sluice/postgres'
+import { type PostgresTarget, quoteIdentifier, sqlStateOf, withConnection } from '@sluice/postgres'
 import type { BackfillScope } from '@sluice/store'
 import { type CapturedTable, type LaneDefinition, qualifiedName } from '@sluice/system'
 import type pg from 'pg'
@@ -43,8 +43,7 @@ export async function planBackfill(wish: BackfillWish): Promise<BackfillPlan> {
   const table = lane.tables.find((t) => qualifiedName(t) === wish.table || t.name === wish.table)
   if (!table) throw refused(wish, `the lane captures ${lane.tables.map(qualifiedName).join(', ') || 'no table'}`)
   assertPrivate(wish, table)
-  const client = await connect(source, { applicationName: 'sluice backfill', statementTimeoutMs: 30_000 })
-  try {
+  return withConnection(source, { applicationName: 'sluice backfill', statementTimeoutMs: 30_000 }, async (client) => {
     await client.query(`SELECT set_config('search_path', '', false), set_config('default_transaction_read_only', 'on', false)`)
     const catalog = await readCatalog(client, [table])
     assertTables({ ...lane, tables: [table], outbox: null }, catalog, source)
@@ -61,11 +60,7 @@ export async function planBackfill(wish: BackfillWish): Promise<BackfillPlan> {
       rows: wish.filter === null || rows > keys ? keys : rows,
       chunks: keys === 0n ? 1n : (keys + chunkRows - 1n) / chunkRows,
     }
-  } catch (error) {
-    throw toPostgresError(error, source)
-  } finally {
-    await client.end()
-  }
+  })
 }
 
 /** Keys and filter are written into the pipeline database as they are given: a private value must not be among them. */
