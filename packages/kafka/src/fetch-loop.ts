@@ -7,6 +7,9 @@
  * F1  A partition's offset moves only by what was handed over, so nothing is left out and nothing comes twice.
  * F2  What arrives for a partition that was paused or taken away meanwhile is dropped and fetched again later.
  * F3  Held bytes are one answer a broker: `responseBytesMax`.
+ * F4  Each request begins with another partition. A batch that is larger than what was asked for is answered only for the first
+ *     partition that has something, so one behind another that always has something would wait for ever.
+ *     https://cwiki.apache.org/confluence/display/KAFKA/KIP-74%3A+Add+Fetch+Response+Size+Limit+in+Bytes
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Offset, type TopicPartition, isSluiceError, partitionName } from '@sluice/core'
@@ -95,9 +98,10 @@ export class FetchLoop {
 
   async #loop(nodeId: string): Promise<void> {
     let failingSince: number | undefined
-    while (!this.#isClosing) {
+    for (let turn = 0; !this.#isClosing; turn += 1) {
       const changed = this.#changed.promise
-      const wanted = [...this.#partitions.values()].filter((p) => !p.isPaused && leaderOf(this.#cluster, p) === nodeId)
+      const mine = [...this.#partitions.values()].filter((p) => !p.isPaused && leaderOf(this.#cluster, p) === nodeId)
+      const wanted = inTurn(mine, turn)
       if (wanted.length === 0) {
         await changed
         continue
@@ -151,4 +155,9 @@ export class FetchLoop {
     this.#wake()
     this.#handlers.onFailed(error)
   }
+}
+
+function inTurn<Item>(items: readonly Item[], turn: number): readonly Item[] {
+  const first = items.length === 0 ? 0 : turn % items.length
+  return [...items.slice(first), ...items.slice(0, first)]
 }
