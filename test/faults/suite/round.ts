@@ -22,8 +22,9 @@ import { dropSlot } from './strikes/slot-dropped.ts'
 /** A fault that strikes while nothing is in flight is struck again so often. */
 const ATTEMPTS = 4
 const REST_LIMIT_MS = 300_000
-/** Once in a round. */
+/** Once in a round, unless it is a short one. */
 const LARGEST_TRANSACTION_ROWS = 100_000
+const SHORT_ROUND_FAULTS = 10
 
 type KindOf<When extends FaultKind['when']> = Extract<FaultKind, { readonly when: When }>
 
@@ -45,7 +46,7 @@ async function strikeRound(stage: Stage, round: Round, report: FaultReport): Pro
   const streaming = ofWhen(round, 'streaming')
   const largestAt = stage.random.between(0, Math.max(0, streaming.length - 1))
   for (const [i, kind] of streaming.entries()) {
-    if (i === largestAt) stage.work.large(LARGEST_TRANSACTION_ROWS)
+    if (i === largestAt && streaming.length > SHORT_ROUND_FAULTS) stage.work.large(LARGEST_TRANSACTION_ROWS)
     await strikeUntilCounted(stage, kind, report)
     holds(kind.name, await checks.problems())
   }
