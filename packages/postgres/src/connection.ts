@@ -74,6 +74,8 @@ export function createPool(target: PostgresTarget, options: PoolOptions): pg.Poo
   const pool = new pg.Pool({ ...sessionConfig(target, options), max: options.max, idleTimeoutMillis: 30_000 })
   // An idle connection that breaks is taken out by the pool itself.
   pool.on('error', () => undefined)
+  // One that breaks while somebody has it, between two queries: the next query on it rejects and says so.
+  pool.on('connect', (client) => client.on('error', () => undefined))
   return pool
 }
 
