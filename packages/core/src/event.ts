@@ -15,6 +15,9 @@ export function epochMicros(value: bigint): EpochMicros {
 /** What a captured change did; `r` is a row read by an initial load or backfill, `e` an application's own event. */
 export type Operation = 'c' | 'u' | 'd' | 't' | 'r' | 'e'
 
+/** Columns that a change came with, and their types as PostgreSQL names them, without length or precision. */
+export type SentColumns = Readonly<Record<string, string>>
+
 /** What the reader knows of an update beside its event. The store uses it when it writes the event, and keeps nothing of it. */
 export interface UpdateFacts {
   /** Captured columns that PostgreSQL did not send, since they are unchanged: their values come from the row's last image. */
@@ -43,6 +46,8 @@ export interface EventDraft {
   readonly traceparent: string | null
   /** Run of the initial load or backfill that made the event. */
   readonly migrationId: string | null
+  /** Set for a change whose table no longer fitted the definition: then the event has all columns that came. */
+  readonly sentColumns?: SentColumns
   /** Set for an update that left values unsent or changed the row's key. */
   readonly update?: UpdateFacts
 }

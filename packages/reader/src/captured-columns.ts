@@ -5,13 +5,14 @@ import type { Capture } from '@sluice/privacy'
 import { type CapturedTable, qualifiedName } from '@sluice/system'
 import { type EncodedColumn, jsonString } from './row-encoder.ts'
 
-/** @param indexOf Place of each column in the tuples. */
+/** @param indexOf Place of each column in the tuples; a column without one is left out. */
 export function capturedColumns(
   table: CapturedTable,
   indexOf: ReadonlyMap<string, number>,
   capture: Capture,
 ): readonly EncodedColumn[] {
-  return table.columnNames.map((name) => {
+  const sent = table.columnNames.filter((name) => indexOf.has(name))
+  return sent.map((name) => {
     const column = capture.columnOf(table, name)
     const index = indexOf.get(name)!
     if (column === null) return { name, index }

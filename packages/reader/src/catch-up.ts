@@ -79,6 +79,7 @@ class CatchUp {
       epoch: session.record.epoch,
       sourceEpoch: session.record.sourceEpoch,
       bind: options.bind,
+      types: session.types,
       sink: queue,
       loadedPart: options.loadedPart,
       watch: null,

@@ -8,6 +8,7 @@ import type pg from 'pg'
 import type { ReaderLimits } from './reader-limits.ts'
 import type { OnReaderProgress } from './reader-progress.ts'
 import type { CatalogTable } from './source-catalog.ts'
+import type { SourceTypes } from './source-types.ts'
 
 export interface LaneSession {
   readonly lane: LaneDefinition
@@ -18,6 +19,7 @@ export interface LaneSession {
   /** An ordinary connection to the source, with nothing on its search path. */
   readonly control: pg.Client
   readonly catalog: ReadonlyMap<string, CatalogTable>
+  readonly types: SourceTypes
   /** What the lane's tables declare private, at work. */
   readonly capture: Capture
   /** Seals what is to be encrypted, then stores. */

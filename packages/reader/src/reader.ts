@@ -29,6 +29,7 @@ import { READER_LIMITS, type ReaderLimits } from './reader-limits.ts'
 import type { OnReaderProgress } from './reader-progress.ts'
 import { sealingAppender } from './sealing-appender.ts'
 import { readCatalog } from './source-catalog.ts'
+import { SourceTypes } from './source-types.ts'
 import { connectForReplication, identifySource } from './source-identity.ts'
 import type { SourceSnapshot } from './source-snapshot.ts'
 import { assertHandOver, assertWalLevel } from './start-checks.ts'
@@ -114,6 +115,7 @@ async function runCaptured(options: ReaderOptions, parts: RunParts, signal: Abor
     source,
     pipeline,
     catalog,
+    types: await SourceTypes.read(control),
     logger,
     appender: sealingAppender(
       await createEventAppender({ target: pipeline, lane: record, serviceName: applicationName, logger }),
@@ -161,7 +163,10 @@ async function prepare(
       await assertHandOver({ control, replication, target: source, identity, record: known })
     }
     const catalog = await readCatalog(control, laneRelations(lane))
-    assertTables(lane, catalog, source)
+    const isStreaming = known?.phase === 'streaming' && !(await hasNewTables(store, known, lane))
+    const changed = assertTables(lane, catalog, source, isStreaming)
+    for (const why of changed)
+      logger.warn({ why }, 'a captured table was changed in the source; its events may not fit the definition')
     await ensurePublication(control, { lane, target: source, logger, reliedOn: await reliedOn(store, known, lane) })
     const creation: LaneCreationOptions = {
       systemName: system.name,
@@ -197,11 +202,19 @@ async function reliedOn(store: pg.Client, known: LaneRecord | null, lane: LaneDe
   return new Set([...begun, ...(lane.outbox ? [qualifiedName(outboxName(lane.outbox))] : [])])
 }
 
+async function hasNewTables(store: pg.Client, record: LaneRecord, lane: LaneDefinition): Promise<boolean> {
+  return (await newTables(store, record, lane)).length > 0
+}
+
+async function newTables(store: pg.Client, record: LaneRecord, lane: LaneDefinition): Promise<readonly string[]> {
+  const planned = new Set((await loadProgress(store, record.lane)).map((load) => load.table))
+  return lane.tables.map(qualifiedName).filter((name) => !planned.has(name))
+}
+
 /** Tables that came into the definition since: they are loaded as an interrupted load is. */
 async function planNewTables(creation: LaneCreationOptions, record: LaneRecord): Promise<LaneRecord> {
   const { store, lane } = creation
-  const planned = new Set((await loadProgress(store, record.lane)).map((load) => load.table))
-  const added = lane.tables.map(qualifiedName).filter((name) => !planned.has(name))
+  const added = await newTables(store, record, lane)
   if (added.length === 0) return record
   await store.query('BEGIN')
   await setPhase(store, record, { phase: 'loading' })

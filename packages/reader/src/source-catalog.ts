@@ -7,8 +7,6 @@ export interface CatalogColumn {
   readonly type: string
   /** Without a type modifier; a cast to it cuts nothing off. */
   readonly baseType: string
-  readonly typeOid: number
-  readonly typeModifier: number
   readonly isNotNull: boolean
   readonly isGenerated: boolean
   /** Schema and name, where the column has a collation. */
@@ -48,8 +46,6 @@ interface ColumnRow {
   readonly name: string
   readonly type: string
   readonly base_type: string
-  readonly type_oid: number
-  readonly type_modifier: number
   readonly is_not_null: boolean
   readonly is_generated: boolean
   readonly collation_schema: string | null
@@ -73,7 +69,7 @@ const TABLES = `
 const COLUMNS = `
   SELECT a.attrelid::int8::float8 AS oid, a.attname AS name,
     pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, pg_catalog.format_type(a.atttypid, -1) AS base_type,
-    a.atttypid::int8::float8 AS type_oid, a.atttypmod AS type_modifier, a.attnotnull AS is_not_null,
+    a.attnotnull AS is_not_null,
     a.attgenerated <> '' AS is_generated, cn.nspname AS collation_schema, co.collname AS collation_name
   FROM pg_catalog.pg_attribute a
   LEFT JOIN pg_catalog.pg_collation co ON co.oid = a.attcollation
@@ -112,8 +108,6 @@ function columnOf(row: ColumnRow): CatalogColumn {
     name: row.name,
     type: row.type,
     baseType: row.base_type,
-    typeOid: row.type_oid,
-    typeModifier: row.type_modifier,
     isNotNull: row.is_not_null,
     isGenerated: row.is_generated,
     collation: schema === null || name === null ? null : [schema, name],

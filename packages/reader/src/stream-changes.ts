@@ -88,6 +88,7 @@ class StreamReading {
       epoch: record.epoch,
       sourceEpoch: record.sourceEpoch,
       bind: createRelationBinder(session),
+      types: session.types,
       sink: this.#queue,
       loadedPart: null,
       watch: this.#watch,

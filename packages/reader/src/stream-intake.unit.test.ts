@@ -14,6 +14,7 @@ import {
   streamed,
 } from '../../pgoutput/test/message-bytes.ts'
 import { type Batch, BatchQueue, type BatchLimits } from './batch-queue.ts'
+import { SourceTypes } from './source-types.ts'
 import { StreamIntake } from './stream-intake.ts'
 import { TransactionAssembler } from './transaction-assembler.ts'
 import { TransactionSpool } from './transaction-spool.ts'
@@ -43,6 +44,7 @@ function openIntake(limits: Partial<BatchLimits> = {}, keepsUnknown = true): Int
   const assembler = new TransactionAssembler({
     epoch: EPOCH,
     sourceEpoch: EPOCH,
+    types: new SourceTypes([]),
     bind: () => ({
       kind: 'outbox',
       read: ([name]) => ({

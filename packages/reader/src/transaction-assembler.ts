@@ -46,6 +46,7 @@ import type { CapturedTable } from '@sluice/system'
 import type { LoadedPart, Straggler } from './loaded-part.ts'
 import { OWN_PREFIX } from './own-prefix.ts'
 import type { Binding, RelationBinder, TableBinding } from './relation-binding.ts'
+import type { SourceTypes } from './source-types.ts'
 
 const TRUNCATE_DATA = '{"op":"t"}'
 /** What an event takes in memory beside its data. */
@@ -75,6 +76,7 @@ export interface AssemblerOptions {
   readonly epoch: Uuid
   readonly sourceEpoch: Uuid
   readonly bind: RelationBinder
+  readonly types: SourceTypes
   readonly sink: CommitSink
   /** What of the tables is loaded, while a load is being resumed; null: everything. */
   readonly loadedPart: LoadedPart | null
@@ -143,8 +145,10 @@ export class TransactionAssembler {
       case 'unknown':
         this.#unknown(message, parseLsn(walStart))
         break
-      case 'origin':
       case 'type':
+        this.#options.types.learn(message)
+        break
+      case 'origin':
         break
     }
   }
@@ -269,7 +273,9 @@ export class TransactionAssembler {
     data: string,
     update?: UpdateFacts,
   ): void {
-    this.#emit(ordinal, eventType, binding.table.aggregateType, binding.aggregateOf(key), data, undefined, update)
+    const { table, sentColumns } = binding
+    const facts = { ...(sentColumns ? { sentColumns } : {}), ...(update ? { update } : {}) }
+    this.#emit(ordinal, eventType, table.aggregateType, binding.aggregateOf(key), data, undefined, facts)
   }
 
   #emit(
@@ -279,7 +285,7 @@ export class TransactionAssembler {
     aggregate: AggregateName,
     eventData: string,
     own?: TransactionContext,
-    update?: UpdateFacts,
+    facts?: Pick<EventDraft, 'sentColumns' | 'update'>,
   ): void {
     const context = this.#context
     this.#options.sink.add(
@@ -296,7 +302,7 @@ export class TransactionAssembler {
         userId: own?.userId ?? context.userId ?? null,
         traceparent: own?.traceparent ?? context.traceparent ?? null,
         migrationId: null,
-        ...(update === undefined ? {} : { update }),
+        ...facts,
       },
       eventData.length + EVENT_OVERHEAD_BYTES,
     )

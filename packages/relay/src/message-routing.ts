@@ -1,9 +1,10 @@
 /** From a stored event to its topic, partition and message. */
 import { SluiceError, type StoredEvent, isSluiceError } from '@sluice/core'
-import { type EventEncoder, createEventEncoder, schemasOfLane } from '@sluice/avro'
+import { type EventEncoder, type TopicSchema, createEventEncoder, schemasOfLane } from '@sluice/avro'
 import type { SchemaRegistry } from '@sluice/avro'
 import { type KafkaAdmin, type OutgoingMessage, partitionOf } from '@sluice/kafka'
 import { type LaneDefinition, type SystemDefinition, type TopicDefinition, topicsOf } from '@sluice/system'
+import { assertFits } from './changed-table.ts'
 import { messageHeaders } from './message-headers.ts'
 
 export interface RoutedMessage {
@@ -11,7 +12,7 @@ export interface RoutedMessage {
   readonly message: OutgoingMessage
 }
 
-/** @throws SluiceError SLU-4203 if the event fits no topic or schema, SLU-4004 if it is larger than its topic takes */
+/** @throws SluiceError SLU-4203 if the event fits no topic or schema, SLU-4205 if its table was changed, SLU-4202 if its topic's schema is refused, SLU-4004 if it is larger than its topic takes */
 export type MessageRouter = (event: StoredEvent, timestampMs: number) => RoutedMessage
 
 interface Route {
@@ -32,7 +33,7 @@ const OWN_EVENT = '{"op":"e"'
 /**
  * Registers the schemas of the lane's topics and reads their numbers of partitions.
  *
- * @throws SluiceError SLU-4202, SLU-4201, SLU-4002
+ * @throws SluiceError SLU-4201, SLU-4002
  */
 export async function createMessageRouter(
   system: SystemDefinition,
@@ -45,20 +46,21 @@ export async function createMessageRouter(
   for (const topic of topicsOf(lane)) {
     const schema = schemas.get(topic.name)
     if (schema === undefined) throw new Error(`topic ${topic.name} has no schema`)
-    const id = await registry.ensure(schema.subject, schema.schema)
     routes.set(topic.name, {
       topic,
       partitions: await admin.partitionCount(topic.name),
       bytesMax: await messageBytesMax(admin, topic.name),
-      encode: createEventEncoder(schema, id),
+      encode: await registeredEncoder(registry, schema),
     })
   }
   const byAggregate = new Map(lane.tables.map((t) => [t.aggregateType, routes.get(t.topic.name)]))
+  const tables = new Map(lane.tables.map((t) => [t.aggregateType, t]))
   const ownEvents = lane.outbox ? routes.get(lane.outbox.topic.name) : undefined
   const source = `/sluice/${system.name}/${lane.name}`
   return (event, timestampMs) => {
     const route = event.eventData.startsWith(OWN_EVENT) ? ownEvents : byAggregate.get(event.aggregateType)
     if (route === undefined) throw unroutable(event, system, lane)
+    if (event.sentColumns !== undefined) assertFits(lane, tables.get(event.aggregateType), event.sentColumns, event)
     const key = Buffer.from(event.aggregateKey ?? event.aggregateId, 'utf8')
     const message: OutgoingMessage = {
       partition: partitionOf(key, route.partitions),
@@ -70,6 +72,18 @@ export async function createMessageRouter(
     const bytes = batchBytes(message)
     if (bytes > route.bytesMax) throw tooLarge(event, route, bytes)
     return { topic: route.topic.name, message }
+  }
+}
+
+/** Where the registry refuses the schema, every event of the topic is refused with the difference: that topic waits alone. */
+async function registeredEncoder(registry: SchemaRegistry, schema: TopicSchema): Promise<EventEncoder> {
+  try {
+    return createEventEncoder(schema, await registry.ensure(schema.subject, schema.schema))
+  } catch (error) {
+    if (!isSluiceError(error, 'SCHEMA_INCOMPATIBLE')) throw error
+    return () => {
+      throw error
+    }
   }
 }
 

@@ -14,6 +14,7 @@ import {
   type LaneId,
   type Lsn,
   type PositionNumber,
+  type SentColumns,
   type StoredEvent,
   type Uuid,
   SluiceError,
@@ -114,6 +115,7 @@ export function decodeEventTuple(buffer: Buffer, at: number): StoredEvent {
     committedAt: (fields.int8() + POSTGRES_EPOCH_MICROS) as EpochMicros,
     migrationId: metadata.migrationId ?? null,
     traceparent: metadata.traceparent ?? null,
+    ...(metadata.sentColumns === undefined ? {} : { sentColumns: metadata.sentColumns }),
   }
 }
 
@@ -174,12 +176,14 @@ class TupleFields {
 interface EventMetadata {
   readonly migrationId?: string
   readonly traceparent?: string
+  readonly sentColumns?: SentColumns
 }
 
 /** JSON text with only what is there; `{}` for most. */
-export function formatMetadata(event: Pick<EventDraft, 'migrationId' | 'traceparent'>): string {
-  if (event.migrationId === null && event.traceparent === null) return '{}'
-  return JSON.stringify({ migrationId: event.migrationId ?? undefined, traceparent: event.traceparent ?? undefined })
+export function formatMetadata(event: Pick<EventDraft, 'migrationId' | 'traceparent' | 'sentColumns'>): string {
+  const { migrationId, traceparent, sentColumns } = event
+  if (migrationId === null && traceparent === null && sentColumns === undefined) return '{}'
+  return JSON.stringify({ migrationId: migrationId ?? undefined, traceparent: traceparent ?? undefined, sentColumns })
 }
 
 const NO_METADATA: EventMetadata = {}
@@ -197,8 +201,9 @@ function parseMetadata(text: string): EventMetadata {
 
 function isMetadata(raw: unknown): raw is EventMetadata {
   if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) return false
-  return ['migrationId', 'traceparent'].every((field) => {
-    const value: unknown = Reflect.get(raw, field)
-    return value === undefined || typeof value === 'string'
-  })
+  const columns: unknown = Reflect.get(raw, 'sentColumns')
+  const areTexts = (fields: readonly unknown[]): boolean => fields.every((v) => v === undefined || typeof v === 'string')
+  const isOfColumns =
+    columns === undefined || (typeof columns === 'object' && columns !== null && areTexts(Object.values(columns)))
+  return isOfColumns && areTexts(['migrationId', 'traceparent'].map((field): unknown => Reflect.get(raw, field)))
 }

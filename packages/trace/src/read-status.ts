@@ -133,6 +133,7 @@ function withoutStore(
             pendingEvents: null,
             pendingSeconds: null,
             failing: null,
+            parked: null,
           },
           error: null,
         }
@@ -165,6 +166,7 @@ async function relayStatus(
     pendingEvents: pending > 0n ? pending : 0n,
     pendingSeconds: await ageAfter(client, lane, position, 'stored'),
     failing: facts.failing,
+    parked: facts.parked,
   }
 }
 

@@ -11,7 +11,7 @@ export function statusChecks(status: Pick<SystemStatus, 'lanes' | 'services'>): 
 }
 
 function laneChecks(lane: LaneStatus): HealthCheck[] {
-  return [slotCheck(lane), readerCheck(lane), relayCheck(lane)]
+  return [slotCheck(lane), readerCheck(lane), relayCheck(lane), ...relayParkedCheck(lane)]
 }
 
 function slotCheck({ lane, source }: LaneStatus): HealthCheck {
@@ -55,6 +55,20 @@ function relayCheck({ lane, relay }: LaneStatus): HealthCheck {
   }
   const status = lagStatus(pendingSeconds)
   return { name, status, summary, ...(status === 'ok' ? {} : { fix: [`sluice run relay ${lane}`] }) }
+}
+
+function relayParkedCheck({ lane, relay }: LaneStatus): HealthCheck[] {
+  const parked = relay.value?.parked ?? null
+  if (parked === null || parked.events === 0) return []
+  return [
+    {
+      name: `${lane}.parked`,
+      status: 'warning',
+      summary: `${parked.events} events are parked at the relay`,
+      ...(parked.error === null ? {} : { cause: parked.error }),
+      fix: [`sluice parked list ${lane} --relay`],
+    },
+  ]
 }
 
 function serviceChecks({ service, projector }: ServiceStatus): HealthCheck[] {

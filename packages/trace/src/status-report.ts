@@ -61,6 +61,8 @@ export interface RelayStatus {
   readonly pendingSeconds: number | null
   /** The event that Kafka or the registry refuses now. */
   readonly failing: { readonly position: bigint; readonly attempts: number; readonly error: string } | null
+  /** Events that wait because they can not be published, and why the first does; null where the store could not be asked. */
+  readonly parked: { readonly events: number; readonly error: string | null } | null
 }
 
 export interface LaneStatus {

@@ -1,6 +1,15 @@
 /** What the pipeline database says of a lane, and how long the first event after a position waits. */
 import { type LaneId, formatLsn } from '@sluice/core'
-import { type LaneRecord, durableLsnOf, getLane, loadProgress, relayFailures, relayProgress } from '@sluice/store'
+import {
+  type LaneRecord,
+  countRelayParked,
+  durableLsnOf,
+  getLane,
+  loadProgress,
+  relayFailures,
+  relayParked,
+  relayProgress,
+} from '@sluice/store'
 import type { ClientBase } from 'pg'
 import type { RelayStatus, StoreStatus } from './status-report.ts'
 
@@ -13,6 +22,7 @@ export interface LaneFacts {
   /** The store's copy of what is published. */
   readonly published: bigint
   readonly failing: RelayStatus['failing']
+  readonly parked: NonNullable<RelayStatus['parked']>
 }
 
 interface AgesRow {
@@ -36,6 +46,7 @@ export async function laneFacts(client: ClientBase, system: string, lane: string
   const ages = rows[0]!
   const relay = await relayProgress(client, record.lane)
   const [failure] = await relayFailures(client, record.lane)
+  const [parked] = await relayParked(client, record.lane, { limit: 1 })
   const load = await loadProgress(client, record.lane)
   return {
     record,
@@ -55,6 +66,10 @@ export async function laneFacts(client: ClientBase, system: string, lane: string
     failing: failure
       ? { position: failure.position, attempts: failure.attempts, error: `${failure.errorCode} ${failure.errorMessage}` }
       : null,
+    parked: {
+      events: await countRelayParked(client, record.lane),
+      error: parked ? `${parked.errorCode ?? ''} ${parked.errorMessage}`.trim() : null,
+    },
   }
 }
 

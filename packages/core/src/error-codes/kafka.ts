@@ -56,6 +56,13 @@ export const kafkaErrors = {
     retry: 'never',
     meaning: 'A message of a topic is not an event of Sluice.',
   },
+  TABLE_CHANGED: {
+    number: 'SLU-4205',
+    exit: 3,
+    retry: 'never',
+    meaning:
+      'A captured table was changed in its source, and its events no longer fit the definition; they are parked at the relay.',
+  },
   SCHEMA_FILES_STALE: {
     number: 'SLU-4210',
     exit: 4,
