@@ -7,9 +7,6 @@
  * F1  A partition's offset moves only by what was handed over, so nothing is left out and nothing comes twice.
  * F2  What arrives for a partition that was paused or taken away meanwhile is dropped and fetched again later.
  * F3  Held bytes are one answer a broker: `responseBytesMax`.
- * F4  Each request begins with another partition. A batch that is larger than what was asked for is answered only for the first
- *     partition that has something, so one behind another that always has something would wait for ever.
- *     https://cwiki.apache.org/confluence/display/KAFKA/KIP-74%3A+Add+Fetch+Response+Size+Limit+in+Bytes
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Offset, type TopicPartition, isSluiceError, partitionName } from '@sluice/core'
@@ -98,10 +95,9 @@ export class FetchLoop {
 
   async #loop(nodeId: string): Promise<void> {
     let failingSince: number | undefined
-    for (let turn = 0; !this.#isClosing; turn += 1) {
+    while (!this.#isClosing) {
       const changed = this.#changed.promise
-      const mine = [...this.#partitions.values()].filter((p) => !p.isPaused && leaderOf(this.#cluster, p) === nodeId)
-      const wanted = inTurn(mine, turn)
+      const wanted = [...this.#partitions.values()].filter((p) => !p.isPaused && leaderOf(this.#cluster, p) === nodeId)
       if (wanted.length === 0) {
         await changed
         continue
@@ -155,9 +151,4 @@ export class FetchLoop {
     this.#wake()
     this.#handlers.onFailed(error)
   }
-}
-
-function inTurn<Item>(items: readonly Item[], turn: number): readonly Item[] {
-  const first = items.length === 0 ? 0 : turn % items.length
-  return [...items.slice(first), ...items.slice(0, first)]
 }

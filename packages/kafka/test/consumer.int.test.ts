@@ -4,7 +4,7 @@ import kafkajs from 'kafkajs'
 import { expect, test } from 'vitest'
 import { offsetOf } from '@sluice/core'
 import { createKafka } from '@sluice/kafka'
-import { WatchedMember, createTopic, message, publish, readAll, testKafkaOptions, textsOf } from './kafka-fixture.ts'
+import { WatchedMember, createTopic, publish, readAll, testKafkaOptions, textsOf } from './kafka-fixture.ts'
 
 const kafka = createKafka(testKafkaOptions())
 
@@ -42,23 +42,6 @@ test('a consumer begins exactly where it was told, and reads committed messages 
   await publish(kafka, topic, ['d'])
   await member.until((m) => m.texts.length >= 3)
   expect(member.texts).toEqual(['b', 'c', 'd'])
-  await member.consumer.close()
-})
-
-// Whichever of the two a request would name first.
-test.each([0, 1])('a large batch is not left behind by partition %i, which always has something', async (partition) => {
-  const topic = await createTopic(kafka, 2)
-  const kibibytes = (n: number): string => 'x'.repeat(n * 1024)
-  const producer = await kafka.transactionalProducer(`publish-${topic}`)
-  const transaction = await producer.begin()
-  // Larger than what a request asks of a partition, each: such a batch is answered only for the first partition that has something.
-  for (let i = 0; i < 20; i += 1) await transaction.send([{ topic, messages: [message(kibibytes(600), partition)] }])
-  await transaction.send([{ topic, messages: [message(`behind${kibibytes(600)}`, 1 - partition)] }])
-  await transaction.commit()
-  await producer.close()
-  const member = await WatchedMember.join(kafka, randomUUID(), topic)
-  await member.until((m) => m.texts.length === 21)
-  expect(member.texts.findIndex((text) => text.startsWith('behind'))).toBeLessThan(5)
   await member.consumer.close()
 })
 
