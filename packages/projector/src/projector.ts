@@ -65,7 +65,7 @@ export function consumerGroupOf(system: SystemDefinition, service: string): stri
 async function runProjector(options: ProjectorOptions, signal: AbortSignal): Promise<void> {
   const { system, service, target, kafka } = options
   const limits: ProjectorLimits = { ...DEFAULT_PROJECTOR_LIMITS, ...options.limits }
-  const logger = options.logger.child({ component: 'projector', service })
+  const { logger } = options
   const onProgress = options.onProgress ?? (() => undefined)
   const granted = grantedColumnsOf(system, service, options.keys ?? null)
   const plan = await readPlan(system, service, target, granted)

@@ -12,7 +12,7 @@
  * Killed anywhere, the snapshot is lost and the checkpoints are not: the next start takes a new one and goes on.
  */
 import { randomBytes } from 'node:crypto'
-import { type EventDraft, LSN_ZERO, type Uuid, faultPoint } from '@sluice/core'
+import { type EventDraft, LSN_ZERO, type Uuid, faultPoint, formatLsn } from '@sluice/core'
 import {
   type AppendPart,
   type TableLoad,
@@ -117,7 +117,7 @@ class LaneLoad {
       sealKey: (table, key) => capture.sealKey(table, key),
       stragglersMax: limits.stragglersMax,
     })
-    logger.info({ lsn: this.#snapshot.lsn }, 'an interrupted load goes on: streaming up to its new snapshot')
+    logger.info({ lsn: formatLsn(this.#snapshot.lsn) }, 'an interrupted load goes on: streaming up to its new snapshot')
     await catchUp({ session: this.#session, until: this.#snapshot.lsn, loadedPart, bind }, signal)
   }
 

@@ -6,7 +6,7 @@
  * `run` may be called again after it ended, and then begins from what is stored. Everything that is missing is made at the
  * first start: the publication, the lane and its slot.
  */
-import { type Logger, faultPoint, isSluiceError } from '@sluice/core'
+import { type Logger, faultPoint, formatLsn, isSluiceError } from '@sluice/core'
 import { type PostgresTarget, connect, toPostgresError } from '@sluice/postgres'
 import { Capture, type MasterKeys } from '@sluice/privacy'
 import {
@@ -187,7 +187,7 @@ async function prepare(
     }
     const created = await createLaneSlot(creation, known ?? (await beginLane(creation)))
     faultPoint('reader.lane-made')
-    logger.info({ slot: lane.slotName, lsn: created.snapshot.lsn }, 'slot created')
+    logger.info({ slot: lane.slotName, lsn: formatLsn(created.snapshot.lsn) }, 'slot created')
     return { ...created, catalog }
   } finally {
     await Promise.all([replication.end(), store.end()])

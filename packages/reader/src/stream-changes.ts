@@ -96,7 +96,7 @@ class StreamReading {
         this.#writer.offerKeepalive(lsn)
       },
       onContextRefused: (problem, commitLsn) => {
-        session.logger.warn({ problem, commitLsn }, 'a context message can not be used and is left out')
+        session.logger.warn({ problem, commitLsn: formatLsn(commitLsn) }, 'a context message can not be used and is left out')
         onProgress({ kind: 'context-refused', problem, commitLsn })
       },
       keepsUnknown: !hasPrivateColumns(session.lane),

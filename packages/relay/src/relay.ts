@@ -94,7 +94,7 @@ async function waitForLane(options: RelayOptions, pool: Pool, signal: AbortSigna
   for (let isTold = false; !signal.aborted; isTold = true) {
     const found = await withClient(pipeline, pool, (client) => findLane(client, system.name, lane.name))
     if (found !== null && found.phase !== 'creating') return true
-    if (!isTold) logger.info({ lane: lane.name }, 'the relay waits for the reader to make its lane')
+    if (!isTold) logger.info({ system: system.name }, 'the relay waits for the reader to make its lane')
     await delay(LANE_POLL_MS, undefined, { signal }).catch(() => undefined)
   }
   return false
