@@ -18,6 +18,8 @@ export interface SealedTable {
 }
 
 export interface SealedComparison {
+  /** Rows of one key on both sides, which are those that were compared. */
+  readonly pairs: number
   readonly different: number
   /** Rows with a value of an erased subject. */
   readonly erasedRows: number
@@ -25,7 +27,7 @@ export interface SealedComparison {
 }
 
 export interface SealedTools {
-  readonly reader: SealedReader
+  readonly reader: Pick<SealedReader, 'read'>
   readonly digest: RowDigest
   readonly limits: CompareLimits
 }
@@ -42,11 +44,12 @@ export async function compareSealed(
   { table, sealed }: SealedTable,
   { reader, digest, limits }: SealedTools,
 ): Promise<SealedComparison> {
-  const result = { different: 0, erasedRows: 0, examples: [] as DifferenceExample[] }
+  const result = { pairs: 0, different: 0, erasedRows: 0, examples: [] as DifferenceExample[] }
   const expected = source.stream<Row>(orderedRowsQuery(table, table.expected, digest), limits.fetchRows)
   const actual = target.stream<Row>(orderedRowsQuery(table, table.actual, digest), limits.fetchRows)
   const places = sealed.map((s, i) => ({ ...s, name: `c${table.key.length + i}` }))
   for await (const pairs of matched(rowsOf(expected), rowsOf(actual))) {
+    result.pairs += pairs.length
     const texts = pairs.flatMap(([, row]) =>
       places.flatMap(({ name, place }) => (typeof row[name] === 'string' ? [{ text: row[name], place }] : [])),
     )

@@ -1,10 +1,10 @@
 /** One table of a service: its two sides built from expectation and catalog, compared, and reported. */
 import { quoteIdentifier, quoteQualified, sqlStateOf } from '@sluice/postgres'
-import { type CompareLimits, compareTable } from './compare-table.ts'
+import { type CompareLimits, type Comparison, compareTable } from './compare-table.ts'
 import type { SealedReader } from '@sluice/privacy'
 import { type SealedComparison, type SealedTable, compareSealed } from './compare-sealed.ts'
 import { type ExpectedPrivacy, type ExpectedTable, tableName } from './expected-table.ts'
-import { type RowDigest, agreeOnDigest } from './row-digest.ts'
+import { agreeOnDigest } from './row-digest.ts'
 import { rewrittenTables } from './rewritten-tables.ts'
 import type { SnapshotSession } from './snapshot-session.ts'
 import type { ComparedTable } from './table-side.ts'
@@ -17,7 +17,7 @@ export async function verifyTable(
   target: SnapshotSession,
   expected: ExpectedTable,
   limits: CompareLimits,
-  reader: SealedReader | null,
+  reader: Pick<SealedReader, 'read'> | null,
 ): Promise<TableReport> {
   const startedAt = performance.now()
   const catalog = await targetColumns(target, expected.schema, expected.table)
@@ -31,31 +31,38 @@ export async function verifyTable(
   }
   if (reason !== null) return { ...report, status: 'unverifiable', reason, comparedColumns: [], durationMs: since(startedAt) }
   const digest = await agreeOnDigest(source.client, target.client)
-  const outcome = await attempt(source, target, sides(expected, catalog), digest, limits)
-  const { privacy } = expected
-  if (privacy === null || outcome.status === 'unverifiable') return { ...report, ...outcome, durationMs: since(startedAt) }
-  const opened =
-    reader && sealed.length > 0
-      ? await compareSealed(source, target, sealedSides(expected, privacy, catalog), { reader, digest, limits })
-      : NOTHING_SEALED
-  const different = outcome.different + opened.different
+  const outcome = await attempt(source, target, async () => ({
+    clear: await compareTable(source, target, sides(expected, catalog), digest, limits),
+    opened:
+      expected.privacy && reader && sealed.length > 0
+        ? await compareSealed(source, target, sealedSides(expected, expected.privacy, catalog), { reader, digest, limits })
+        : null,
+    erasedRows: await erasedRows(source, expected.privacy?.erasedQueries ?? []),
+  }))
+  if ('reason' in outcome) return { ...report, reason: outcome.reason, durationMs: since(startedAt) }
+  const { clear, opened } = outcome
+  const { missing, extra } = clear.counts
+  const different = clear.counts.different + (opened?.different ?? 0)
   return {
     ...report,
-    ...outcome,
+    sourceRows: clear.sourceRows,
+    targetRows: clear.targetRows,
+    missing,
+    extra,
     different,
-    status: different > 0 ? 'different' : outcome.status,
-    examples: [...outcome.examples, ...opened.examples],
-    comparedColumns: [...report.comparedColumns, ...sealed],
-    privacy: {
-      droppedColumns: privacy.dropped,
-      sealedColumns: sealed,
-      erasedRows: opened.erasedRows + (await erasedRows(source, privacy.erasedQueries)),
-    },
+    status: missing + extra + different === 0 && clear.sourceRows === clear.targetRows ? 'equal' : 'different',
+    examples: [...clear.examples, ...(opened?.examples ?? [])],
+    ...(expected.privacy && {
+      comparedColumns: [...report.comparedColumns, ...sealed],
+      privacy: {
+        droppedColumns: expected.privacy.dropped,
+        sealedColumns: sealed,
+        erasedRows: outcome.erasedRows + (opened?.erasedRows ?? 0),
+      },
+    }),
     durationMs: since(startedAt),
   }
 }
-
-const NOTHING_SEALED: SealedComparison = { different: 0, erasedRows: 0, examples: [] }
 
 /** Key and encrypted columns: clear in the source, sealed in the service. */
 function sealedSides(expected: ExpectedTable, privacy: ExpectedPrivacy, catalog: readonly TargetColumn[]): SealedTable {
@@ -109,52 +116,47 @@ function sides(expected: ExpectedTable, catalog: readonly TargetColumn[]): Compa
   }
 }
 
-type Outcome = Pick<
-  TableReport,
-  'sourceRows' | 'targetRows' | 'missing' | 'extra' | 'different' | 'status' | 'reason' | 'examples'
->
-
-const NOTHING_COMPARED: Outcome = {
-  sourceRows: 0,
-  targetRows: 0,
-  missing: 0,
-  extra: 0,
-  different: 0,
-  status: 'unverifiable',
-  reason: null,
-  examples: [],
+/** What was read of a table, all of it under the locks that `rewrittenTables` looks at. */
+interface Outcome {
+  readonly clear: Comparison
+  /** Null if the service holds nothing of it encrypted. */
+  readonly opened: SealedComparison | null
+  /** Rows that the source says stand for those of erased subjects, in columns that are compared as they are. */
+  readonly erasedRows: number
 }
 
+/** The locks are given back with the savepoint: whatever reads the table must be in `compare`. */
 async function attempt(
   source: SnapshotSession,
   target: SnapshotSession,
-  table: ComparedTable,
-  digest: RowDigest,
-  limits: CompareLimits,
-): Promise<Outcome> {
+  compare: () => Promise<Outcome>,
+): Promise<Outcome | { readonly reason: string }> {
   try {
-    const { compared, rewritten } = await source.guarded(() =>
+    const { outcome, rewritten } = await source.guarded(() =>
       target.guarded(async () => ({
-        compared: await compareTable(source, target, table, digest, limits),
+        outcome: await compare(),
         rewritten: [...(await rewrittenTables(source)), ...(await rewrittenTables(target))],
       })),
     )
-    if (rewritten.length > 0) return { ...NOTHING_COMPARED, reason: whyRewritten(rewritten) }
-    const { missing, extra, different } = compared.counts
-    const { sourceRows, targetRows, examples } = compared
-    const status = missing + extra + different === 0 && sourceRows === targetRows ? 'equal' : 'different'
-    return { sourceRows, targetRows, missing, extra, different, status, reason: null, examples }
+    if (rewritten.length > 0) return { reason: whyRewritten(rewritten) }
+    const { clear, opened } = outcome
+    const inBoth = clear.sourceRows - clear.counts.missing
+    return opened === null || opened.pairs === inBoth ? outcome : { reason: whyNotOpened(opened.pairs, inBoth) }
   } catch (error) {
     const refused = error instanceof Error ? error.cause : undefined
     const state = sqlStateOf(refused)
     // Class 22: a value that has no text in the target's type; 42: the expectation names what the monolith lacks.
     if (state === undefined || !/^(22|42(?!501))/.test(state)) throw error
-    return { ...NOTHING_COMPARED, reason: refusal(refused, state) }
+    return { reason: refusal(refused, state) }
   }
 }
 
 function whyRewritten(tables: readonly string[]): string {
   return `${tables.join(', ')} was truncated or rewritten while it was compared, which no snapshot hides; compare it again`
+}
+
+function whyNotOpened(pairs: number, inBoth: number): string {
+  return `its encrypted columns were compared in ${pairs} rows, and ${inBoth} rows are on both sides; compare it again`
 }
 
 /** Only the message of a name error may be told: that of a data error holds the value. */
