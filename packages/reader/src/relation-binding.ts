@@ -109,8 +109,11 @@ function bindTable(
     sentColumns,
     encodeRow: createRowEncoder(encoded),
     encodeIdentity: createRowEncoder(encoded.filter((column) => relation.columns[column.index]!.isIdentity)),
-    // A retyped column's last image is in the former type.
-    unsent: (values, older) => unsentColumns(encoded, values, older).filter((column) => keepsType(table, column, sentColumns)),
+    // A retyped column's last image is in the former type; that of a private one may be from before its rule, or sealed for another subject.
+    unsent: (values, older) =>
+      unsentColumns(encoded, values, older).filter(
+        (column) => table.privacy[column] === undefined && keepsType(table, column, sentColumns),
+      ),
     tableAggregate: aggregateName(['table', name]),
     aggregateOf: capture.aggregateNamer(table),
     keyOf: (values, older) => {

@@ -1,8 +1,8 @@
 import { type Logger, silentLogger } from '@sluice/core'
-import type { Relation } from '@sluice/pgoutput'
+import { type Relation, UNCHANGED } from '@sluice/pgoutput'
 import { postgresTarget } from '@sluice/postgres'
 import { Capture } from '@sluice/privacy'
-import { type LaneDefinition, numeric, table, text, topic, uuid, varchar } from '@sluice/system'
+import { type LaneDefinition, mask, numeric, table, text, topic, uuid, varchar } from '@sluice/system'
 import { describe, expect, test } from 'vitest'
 import { createRelationBinder } from './relation-binding.ts'
 import { SourceTypes } from './source-types.ts'
@@ -123,4 +123,26 @@ test('an outbox table without the columns of an event is refused', () => {
       why: 'it has no column aggregate_type, aggregate_id, event_type, payload',
     }) as Error,
   )
+})
+
+test('an unchanged value is asked of the last image, unless it is private: the image may be from before its rule', () => {
+  const people = table('people', {
+    columns: { id: uuid(), story: text(), letter: text() },
+    key: ['id'],
+    aggregate: 'Person',
+    privacy: { letter: mask('***') },
+    topic: topic('t'),
+  })
+  const bind = createRelationBinder({
+    lane: { ...LANE, tables: [people] },
+    types: NAMES,
+    capture: CAPTURE,
+    logger: silentLogger,
+  })
+  const columns = ['id', 'story', 'letter'].map((name) => {
+    return { name, isIdentity: name === 'id', typeOid: name === 'id' ? 2950 : 25, typeModifier: -1 }
+  })
+  const binding = bind({ oid: 2, schema: 'public', name: 'people', replicaIdentity: 'default', columns })
+  if (binding?.kind !== 'table') throw new Error('the table is not bound')
+  expect(binding.unsent(['7', UNCHANGED, UNCHANGED])).toEqual(['story'])
 })
