@@ -1,4 +1,5 @@
 export * from './captured-table.ts'
+export { PROJECTOR_TABLES } from './checks/projector-tables.ts'
 export * from './clear-columns.ts'
 export * from './column-type.ts'
 export * from './decrypt-grant.ts'

@@ -1,5 +1,6 @@
 /** What the service's catalog says of a target table: its columns, and the type to which an expected value is brought. */
 import { quoteQualified } from '@sluice/postgres'
+import { PROJECTOR_TABLES } from '@sluice/system'
 import { rewrittenTables } from './rewritten-tables.ts'
 import type { SnapshotSession } from './snapshot-session.ts'
 
@@ -65,15 +66,6 @@ export function scaleOf(typmod: number): number {
   return (((typmod - 4) & 0x7ff) ^ 1024) - 1024
 }
 
-const SLUICE_TABLES = [
-  'processed_events',
-  'projector_positions',
-  'consumed_offsets',
-  'parked_events',
-  'projector_barriers',
-  'processing_batches',
-]
-
 const OTHER_TABLES = `
 SELECT n.nspname AS schema, c.relname AS name
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -86,7 +78,7 @@ ORDER BY 1, 2`
 export async function serviceTables(
   session: SnapshotSession,
 ): Promise<readonly { readonly schema: string; readonly name: string; readonly hasRows: boolean }[]> {
-  const tables = await session.query<{ schema: string; name: string }>(OTHER_TABLES, [SLUICE_TABLES])
+  const tables = await session.query<{ schema: string; name: string }>(OTHER_TABLES, [[...PROJECTOR_TABLES]])
   if (tables.length === 0) return []
   const probes = tables.map(({ schema, name }, i) => `EXISTS (SELECT 1 FROM ${quoteQualified(schema, name)}) AS t${i}`)
   const [found] = await session.query<Record<string, boolean>>(`SELECT ${probes.join(', ')}`)

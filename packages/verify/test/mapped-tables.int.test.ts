@@ -1,6 +1,7 @@
 import { createTestDatabase } from '@sluice/infra'
 import { connect, postgresTarget } from '@sluice/postgres'
 import {
+  PROJECTOR_TABLES,
   type SystemDefinition,
   bigint,
   boolean,
@@ -253,6 +254,13 @@ test('a handler without expectation, and a table that nothing is expected of, ar
   expect(tables.get('handler guess')).toMatchObject({ status: 'unverifiable' })
   expect(tables.get('guesses')).toMatchObject({ status: 'unverifiable' })
   expect((await verify()).has('guesses'), 'an empty table says nothing').toBe(false)
+})
+
+test('what a projector keeps in its own tables is nothing that a handler wrote', async () => {
+  const own = [...PROJECTOR_TABLES]
+  const made = own.map((name) => `CREATE TABLE ${name} AS SELECT 1 AS n`).join('; ')
+  const tables = await planted(analytics, made, () => analytics.query(`DROP TABLE ${own.join(', ')}`))
+  expect(own.filter((name) => tables.has(name))).toEqual([])
 })
 
 test('a value that the target type does not have makes its table unverifiable, the others are compared', async () => {

@@ -5,20 +5,7 @@ import type { EventHandler, Expectation, Projection, TableMapping } from '../pro
 import { columnsOf } from '../sql-expression.ts'
 import type { ServiceDefinition, SystemDefinition } from '../system-definition.ts'
 import { type Mistake, identifierMistakes, repeated } from './mistake.ts'
-
-/** Tables in `public` of a service database that belong to its projector; no projection writes them. */
-export const PROJECTOR_TABLES: ReadonlySet<string> = new Set([
-  'processed_events',
-  'projector_positions',
-  'consumed_offsets',
-  'parked_events',
-  'parked_event_commands',
-  'parked_event_results',
-  'projector_barriers',
-  'processing_batches',
-  'service_processing_log',
-  'erased_subjects',
-])
+import { PROJECTOR_TABLES } from './projector-tables.ts'
 
 interface Target {
   readonly place: string

@@ -1,6 +1,6 @@
 import { readFile, readdir } from 'node:fs/promises'
 import { expect, test } from 'vitest'
-import { PROJECTOR_TABLES } from './projection-mistakes.ts'
+import { PROJECTOR_TABLES } from './projector-tables.ts'
 
 const MIGRATIONS = new URL('../../../projector/migrations/', import.meta.url)
 
