@@ -105,7 +105,7 @@ async function* transactionChunks(
       if (before === null) throw encoded.failure
       // Everything before the event that fails is published; the next transaction begins with its commit.
       plan = before
-      yield chunkOf(plan, await encodeUpTo(route, parking, events.slice(0, Number(before.through - position))), true, startedAtMs)
+      yield chunkOf(plan, encoded.upTo(before.through), true, startedAtMs)
       return
     }
     yield chunkOf(plan, encoded, end === plan.through, startedAtMs)
@@ -122,6 +122,7 @@ function smallestPlan(plan: TransactionPlan, commits: readonly StoredCommit[]): 
 /** Messages of a chunk, by topic. */
 class EncodedEvents {
   readonly #byTopic = new Map<string, OutgoingMessage[]>()
+  readonly #added: { readonly event: StoredEvent; readonly routed: RoutedMessage }[] = []
   #largestBytes = -1
   largest = positionNumber(0)
   events = 0
@@ -133,7 +134,16 @@ class EncodedEvents {
     return [...this.#byTopic].map(([topic, messages]) => ({ topic, messages }))
   }
 
-  add(event: StoredEvent, { topic, message }: RoutedMessage): void {
+  /** The messages of the first events, which are not decided about again. */
+  upTo(position: PositionNumber): EncodedEvents {
+    const part = new EncodedEvents()
+    for (const { event, routed } of this.#added) if (event.position <= position) part.add(event, routed)
+    return part
+  }
+
+  add(event: StoredEvent, routed: RoutedMessage): void {
+    const { topic, message } = routed
+    this.#added.push({ event, routed })
     const list = this.#byTopic.get(topic)
     if (list) list.push(message)
     else this.#byTopic.set(topic, [message])

@@ -5,14 +5,16 @@
  *     the last control record, and the next start removes them.
  * E2  An event that is published late is named by the control record of its transaction, and leaves the lot after the commit and
  *     before the next one: killed between the two, the next start does it.
- * E3  An event waits behind the last parked one of its key before it. A truncate ends the keys of its table: what is parked below it
- *     is closed, since a retry would bring back a row.
- * E4  Held in memory is a line for each parked event, at most `parkedMax`: then the relay stops at the event, as without a lot.
+ * E3  An event waits behind the last parked one of its key before it, and behind a parked truncate of its table: published late, that
+ *     would take newer rows with it. A truncate that is published ends the keys of its table: what is parked below it is closed, since a
+ *     retry would bring back a row.
+ * E4  Held in memory is a line for each parked event, at most `parkedMax`: then the relay stops at the event, as without a lot. What was
+ *     in the lot before it was tried again may always go back.
  */
 import {
   type LaneId,
   type PositionNumber,
-  type SluiceError,
+  SluiceError,
   type StoredEvent,
   aggregateName,
   isSluiceError,
@@ -28,7 +30,7 @@ import {
   removeRelayParked,
   storeRelayParked,
 } from '@sluice/store'
-import type { LaneDefinition } from '@sluice/system'
+import { type LaneDefinition, qualifiedName } from '@sluice/system'
 import type { Pool, PoolClient } from 'pg'
 import { RefusedEvent } from './refused-event.ts'
 import type { RelayStart } from './relay-start.ts'
@@ -57,6 +59,8 @@ interface Line {
 export class EventParking {
   readonly #options: EventParkingOptions
   readonly #keys: ReadonlyMap<string, readonly string[]>
+  /** The aggregate of each table itself: what a truncate belongs to. */
+  readonly #tables: ReadonlyMap<string, string>
   readonly #lines = new Map<PositionNumber, Line>()
   /** Positions of the parked events of an aggregate, in order. */
   readonly #byName = new Map<string, PositionNumber[]>()
@@ -66,7 +70,9 @@ export class EventParking {
 
   private constructor(options: EventParkingOptions, parked: readonly RelayParkedEvent[]) {
     this.#options = options
-    this.#keys = new Map(options.definition.tables.map((table) => [table.aggregateType, table.key]))
+    const { tables } = options.definition
+    this.#keys = new Map(tables.map((table) => [table.aggregateType, table.key]))
+    this.#tables = new Map(tables.map((table) => [table.aggregateType, aggregateName(['table', qualifiedName(table)]).id]))
     for (const { position, aggregateType, aggregateId, otherAggregateId } of parked) {
       this.#remember(position, {
         type: aggregateType,
@@ -97,19 +103,23 @@ export class EventParking {
    * @returns null where it is parked
    * @throws RefusedEvent if the lot is full
    */
-  tryEvent<Routed>(event: StoredEvent, route: (event: StoredEvent) => Routed): Routed | null {
-    if (!this.isEmpty && event.eventData.startsWith(TRUNCATE)) this.#close(event)
+  tryEvent<Routed>(event: StoredEvent, route: (event: StoredEvent) => Routed, hasRoom = this.#hasRoom): Routed | null {
+    // It was parked by an earlier look at the same commits.
+    if (this.#lines.has(event.position)) return null
     const line = this.isEmpty ? null : this.#lineOf(event)
     const blocker = line && this.#blockerOf(event.position, line)
     if (line && blocker !== null) {
+      if (!hasRoom) throw new RefusedEvent(event.position, lotFull(this.#options.parkedMax, event.position))
       this.#park(event, line, { waitsFor: blocker, errorCode: null, errorMessage: 'an earlier event of its aggregate is parked' })
       return null
     }
     try {
-      return route(event)
+      const routed = route(event)
+      if (!this.isEmpty && event.eventData.startsWith(TRUNCATE)) this.#close(event)
+      return routed
     } catch (error) {
       if (!isSluiceError(error)) throw error
-      if (this.#lines.size >= this.#options.parkedMax) throw new RefusedEvent(event.position, error)
+      if (!hasRoom) throw new RefusedEvent(event.position, error)
       const errorMessage = `${error.what}: ${error.why}`
       this.#park(event, line ?? this.#lineOf(event), { waitsFor: null, errorCode: error.number, errorMessage })
       this.#options.onParked(event.position, error)
@@ -157,7 +167,7 @@ export class EventParking {
       const [event] = await reader.events(lane, (position - 1n) as PositionNumber, position)
       if (!event) continue
       this.#forget(position)
-      const routed = this.tryEvent(event, route)
+      const routed = this.tryEvent(event, route, true)
       if (routed !== null) late.push({ event, routed })
       bytes += event.eventData.length
     }
@@ -169,6 +179,10 @@ export class EventParking {
   async published(positions: readonly PositionNumber[]): Promise<void> {
     if (positions.length === 0) return
     await this.#withClient((client) => removeRelayParked(client, this.#options.lane, positions, 'published'))
+  }
+
+  get #hasRoom(): boolean {
+    return this.#lines.size < this.#options.parkedMax
   }
 
   #park(event: StoredEvent, line: Line, why: Pick<RelayParkedDraft, 'waitsFor' | 'errorCode' | 'errorMessage'>): void {
@@ -222,7 +236,7 @@ export class EventParking {
 
   #blockerOf(position: PositionNumber, line: Line): PositionNumber | null {
     let last: PositionNumber | null = null
-    for (const name of namesOf(line)) {
+    for (const name of [...namesOf(line), `${line.type}/${this.#tables.get(line.type)}`]) {
       const before = this.#byName.get(name)?.findLast((p) => p < position)
       if (before !== undefined && (last === null || before > last)) last = before
     }
@@ -249,6 +263,14 @@ export class EventParking {
 
 function namesOf({ type, ids }: Line): readonly string[] {
   return ids.map((id) => `${type}/${id}`)
+}
+
+function lotFull(parkedMax: number, position: PositionNumber): SluiceError {
+  return new SluiceError('RELAY_LOT_FULL', {
+    what: `the relay stops before position ${position}, which would have to wait behind a parked event`,
+    why: `${parkedMax} events are parked or wait already`,
+    ways: ['sluice parked list --relay    shows them; retry or skip the first of a key, and start the relay again'],
+  })
 }
 
 async function withClient<T>(pool: Pool, target: PostgresTarget, work: (client: PoolClient) => Promise<T>): Promise<T> {

@@ -1,12 +1,12 @@
 /**
- * Sends chunks in Kafka transactions and ends each with its control record.
+ * Sends chunks in Kafka transactions; the last one of each takes the control record with it, in one request.
  *
- * A transaction of one chunk goes out in one request, its control record with it: the record's offsets are those that are expected.
- * Where Kafka put the messages elsewhere, the transaction is aborted and sent again, events first.
+ * The record names the offsets at which the events are expected. Where Kafka put them elsewhere, the transaction is aborted and its
+ * first chunk sent again, at what was learned; a later chunk can not be, and ends the relay.
  *
  * L1  The ends and the position move after Kafka's commit only.
  * L2  After a fault nothing is sent any more: the relay is thrown away with its producer.
- * L3  A control record is committed only with the offsets that Kafka answered.
+ * L3  Nothing is committed unless Kafka answered exactly the offsets that the control record names.
  */
 import {
   type ControlRecord,
@@ -14,6 +14,7 @@ import {
   type Logger,
   type PartitionEnd,
   type PositionNumber,
+  SluiceError,
   faultPoint,
   formatControlRecord,
   isSluiceError,
@@ -23,7 +24,7 @@ import type { KafkaTransaction, SentBatch, TopicMessages, TransactionalProducer 
 import type { LaneRecord } from '@sluice/store'
 import type { Chunk } from './chunk-source.ts'
 import type { EventParking } from './event-parking.ts'
-import { expectedBatches, landedAsExpected } from './expected-batches.ts'
+import type { LogEnds } from './log-ends.ts'
 import type { ProgressWriter } from './progress-writer.ts'
 import { advanceEnds } from './published-ends.ts'
 import type { OnRelayProgress } from './relay-progress.ts'
@@ -34,6 +35,7 @@ export interface LanePublisherOptions {
   readonly producer: TransactionalProducer
   readonly progress: ProgressWriter
   readonly parking: EventParking
+  readonly logEnds: LogEnds
   readonly controlTopic: string
   readonly lane: LaneRecord
   readonly clusterId: string
@@ -48,16 +50,21 @@ interface OpenTransaction {
   events: number
 }
 
+/** An answer teaches where the next messages will lie, so a second attempt is right unless somebody else writes. */
+const SENDS_MAX = 3
+
 export class LanePublisher {
   readonly #options: LanePublisherOptions
   #position: PositionNumber
   #ends: readonly PartitionEnd[]
+  readonly #logEnds: LogEnds
   #open: OpenTransaction | null = null
 
   constructor(options: LanePublisherOptions, start: RelayStart) {
     this.#options = options
     this.#position = start.position
     this.#ends = start.record?.partitions ?? []
+    this.#logEnds = options.logEnds
   }
 
   get lane(): LaneId {
@@ -68,41 +75,40 @@ export class LanePublisher {
   async publish(chunk: Chunk): Promise<void> {
     faultPoint('relay.before-send')
     try {
-      if (this.#open === null && chunk.isLast && (await this.#publishAtOnce(chunk))) return
-      await this.#publishInTurn(chunk)
+      if (this.#open === null) await this.#publishFirst(chunk)
+      else await this.#publishNext(this.#open, chunk)
     } catch (error) {
       await this.#abort()
       throw isSluiceError(error, 'MESSAGE_TOO_LARGE') ? new RefusedEvent(chunk.largest, error) : error
     }
   }
 
-  /** A whole transaction in one request. @returns false if it was aborted, because its messages came to lie elsewhere */
-  async #publishAtOnce(chunk: Chunk): Promise<boolean> {
-    const open = await this.#begin(chunk)
-    const expected = expectedBatches(this.#ends, chunk.topics)
-    const ends = advanceEnds(this.#ends, expected)
-    const sent = await open.kafka.send([...chunk.topics, this.#controlMessage(chunk, ends)])
-    faultPoint('relay.after-send')
-    if (!landedAsExpected(expected, sent)) {
-      this.#options.logger.debug({ expected, sent }, 'messages are not where they were expected; they are sent again')
-      await open.kafka.abort()
+  async #publishFirst(chunk: Chunk): Promise<void> {
+    for (let attempt = 1; attempt <= SENDS_MAX; attempt += 1) {
+      if (await this.#send(await this.#begin(chunk), chunk)) return
+      this.#options.logger.debug({ attempt }, 'messages are not where they were expected; they are sent again')
+      await this.#open?.kafka.abort()
       this.#open = null
-      return false
+      this.#logEnds.ended()
     }
-    open.events += chunk.events
-    await this.#commit(open, chunk, ends)
-    return true
+    throw this.#elsewhere(chunk)
   }
 
-  async #publishInTurn(chunk: Chunk): Promise<void> {
-    const open = this.#open ?? (await this.#begin(chunk))
-    open.sent.push(...(await open.kafka.send(chunk.topics)))
-    faultPoint('relay.after-send')
+  async #publishNext(open: OpenTransaction, chunk: Chunk): Promise<void> {
+    if (!(await this.#send(open, chunk))) throw this.#elsewhere(chunk)
+  }
+
+  /** Sends a chunk, and ends its transaction if it is the last. @returns false if its messages came to lie elsewhere */
+  async #send(open: OpenTransaction, chunk: Chunk): Promise<boolean> {
+    const expected = this.#logEnds.expect(chunk.topics)
+    open.sent.push(...expected)
     open.events += chunk.events
-    if (!chunk.isLast) return
     const ends = advanceEnds(this.#ends, open.sent)
-    await open.kafka.send([this.#controlMessage(chunk, ends)])
-    await this.#commit(open, chunk, ends)
+    const topics = chunk.isLast ? [...chunk.topics, this.#controlMessage(chunk, ends)] : chunk.topics
+    const isExact = this.#logEnds.sent(expected, await open.kafka.send(topics))
+    faultPoint('relay.after-send')
+    if (isExact && chunk.isLast) await this.#commit(open, chunk, ends)
+    return isExact
   }
 
   async #begin({ startedAtMs }: Chunk): Promise<OpenTransaction> {
@@ -128,6 +134,7 @@ export class LanePublisher {
     const { lane, progress, parking, clusterId, onProgress } = this.#options
     faultPoint('relay.before-commit')
     await open.kafka.commit()
+    this.#logEnds.ended()
     faultPoint('relay.after-commit')
     await parking.published(chunk.late)
     const position = chunk.plan.through
@@ -140,6 +147,17 @@ export class LanePublisher {
     if (position >= first) progress.add({ lane: lane.lane, first, last: position, clusterId, serviceName: 'relay', elapsedMs })
     const { committedAtMicros } = chunk
     onProgress?.({ kind: 'published', events: open.events, position, elapsedMs, committedAtMicros })
+  }
+
+  #elsewhere({ plan }: Chunk): SluiceError {
+    return new SluiceError('KAFKA_FAILED', {
+      what: `events up to position ${plan.through} of lane ${this.#options.lane.laneName} can not be published`,
+      why: 'Kafka put them at other offsets than the end of their partitions: somebody else writes to these topics, or a request was sent twice',
+      ways: [
+        'nothing is lost: the transaction was aborted, and the relay begins again from its last control record',
+        'sluice doctor    checks topics and privileges',
+      ],
+    })
   }
 
   #controlMessage(chunk: Chunk, ends: readonly PartitionEnd[]): TopicMessages {

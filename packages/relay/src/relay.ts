@@ -25,10 +25,11 @@ import {
   restoreRelayProgress,
   retainedAfter,
 } from '@sluice/store'
-import { type LaneDefinition, type SystemDefinition, controlTopicName } from '@sluice/system'
+import { type LaneDefinition, type SystemDefinition, controlTopicName, topicsOf } from '@sluice/system'
 import type { Pool, PoolClient } from 'pg'
 import { chunks } from './chunk-source.ts'
 import { EventParking } from './event-parking.ts'
+import { LogEnds } from './log-ends.ts'
 import { LanePublisher } from './lane-publisher.ts'
 import { RefusedEvent } from './refused-event.ts'
 import { createMessageRouter } from './message-routing.ts'
@@ -137,6 +138,10 @@ async function publishLane(options: RelayOptions, tools: RelayTools, signal: Abo
         producer: tools.producer,
         progress: new ProgressWriter(tools.pool, options.pipeline),
         parking,
+        logEnds: await LogEnds.read(
+          admin,
+          topicsOf(lane).map((topic) => topic.name),
+        ),
         controlTopic: controlTopicName(system.name, lane.name),
         lane: facts.lane,
         clusterId,

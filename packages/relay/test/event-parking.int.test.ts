@@ -1,6 +1,6 @@
 /** Promise 7 on the way out: an event that can not be published holds back its own key and nobody else. */
 import { randomUUID } from 'node:crypto'
-import type { EventDraft, Uuid } from '@sluice/core'
+import { type EventDraft, type Uuid, aggregateName } from '@sluice/core'
 import type { KafkaPort } from '@sluice/kafka'
 import type { RelayEvent } from '@sluice/relay'
 import { relayParked, requestRelayParked } from '@sluice/store'
@@ -22,11 +22,11 @@ function change(aggregateId: Uuid, note?: string): Partial<EventDraft> {
   return { aggregateId, eventData: order('1', note) }
 }
 
-/** A Kafka whose topics take messages of at most 3,000 bytes. */
-function narrow(kafka: KafkaPort): KafkaPort {
+/** A Kafka whose topics take messages of so many bytes at most. */
+function narrow(kafka: KafkaPort, bytesMax = 3_000): KafkaPort {
   return {
     ...kafka,
-    admin: async () => ({ ...(await kafka.admin()), topicConfig: async () => ({ 'max.message.bytes': '3000' }) }),
+    admin: async () => ({ ...(await kafka.admin()), topicConfig: async () => ({ 'max.message.bytes': String(bytesMax) }) }),
   }
 }
 
@@ -191,5 +191,57 @@ test('a truncate closes what is parked of its table', async () => {
     { position: '1', result: 'closed' },
     { position: '3', result: 'closed' },
   ])
+  await fixture.close()
+})
+
+test('a parked truncate holds back what comes after it in its table: published late, it would take newer rows with it', async () => {
+  const fixture = await RelayFixture.open()
+  const { a, b } = aggregates()
+  await fixture.commit([change(a)])
+  await fixture.publishAll()
+  const truncate = {
+    aggregateId: aggregateName(['table', 'public.orders']).id,
+    eventData: '{"op":"t"}',
+    eventType: 'OrderTruncated',
+  }
+  await fixture.commit([truncate])
+  await fixture.publishAll({ kafka: narrow(fixture.kafka, 10) })
+  await fixture.commit([change(b)])
+  await fixture.publishAll()
+  expect(await parkedIn(fixture)).toEqual([
+    [2n, null, 'SLU-4004'],
+    [3n, 2n, null],
+  ])
+  await ask(fixture, 'retry')
+  await publishLate(fixture)
+  expect(await positions(fixture)).toEqual([1n, 2n, 3n])
+  expect(await parkedIn(fixture)).toEqual([])
+  await fixture.close()
+})
+
+test('a full lot stops the relay at the event that has no room; all before it is published or parked', async () => {
+  const fixture = await RelayFixture.open()
+  const { a, b } = aggregates()
+  await fixture.commit([change(a, LONG)])
+  await fixture.commit([change(b)])
+  await fixture.commit([change(b, LONG)])
+  const kafka = narrow(fixture.kafka)
+  await expect(fixture.publishAll({ kafka, limits: { parkedMax: 1 } })).rejects.toMatchObject({ code: 'MESSAGE_TOO_LARGE' })
+  expect(await positions(fixture)).toEqual([2n])
+  expect((await parkedIn(fixture)).map(([position]) => position)).toEqual([1n])
+  expect((await fixture.controlRecords()).at(-1)?.position).toBe(2n)
+  await fixture.close()
+})
+
+test('what waits counts in a full lot too, and what was tried again may always go back', async () => {
+  const fixture = await RelayFixture.open()
+  const { a } = aggregates()
+  const kafka = narrow(fixture.kafka)
+  await fixture.commit([change(a, LONG)])
+  await fixture.commit([change(a)])
+  await expect(fixture.publishAll({ kafka, limits: { parkedMax: 1 } })).rejects.toMatchObject({ code: 'RELAY_LOT_FULL' })
+  await ask(fixture, 'retry')
+  await expect(fixture.publishAll({ kafka, limits: { parkedMax: 1 } })).rejects.toMatchObject({ code: 'RELAY_LOT_FULL' })
+  expect((await parkedIn(fixture)).map(([position]) => position)).toEqual([1n])
   await fixture.close()
 })

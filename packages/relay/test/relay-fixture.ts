@@ -237,7 +237,7 @@ export function order(id: string, note?: string): string {
 }
 
 /**
- * A port whose producer runs a hook before each step of a transaction: a place to die at, after which its relay does nothing more. `control`
+ * A port whose producer runs a hook before each step of a transaction: a place to die at, after which its relay does nothing more.
  * is a record that goes by itself.
  */
 export function hooked(kafka: KafkaPort, hook: (step: 'send' | 'control' | 'commit' | 'committed') => void): KafkaPort {

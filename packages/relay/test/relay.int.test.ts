@@ -103,10 +103,10 @@ test('a topic with CloudEvents has its binary mode', async () => {
 })
 
 describe.each([
-  ['in one request', 1, ['send', 'commit', 'committed']],
-  ['in several, the control record last', 2, ['send', 'control', 'commit', 'committed']],
-] as const)('a relay that dies while it publishes commits %s', (_how, rows, steps) => {
-  test.each(steps)('leaves nothing twice and nothing out, killed at "%s"', async (at) => {
+  ['in one request', 1],
+  ['in several, the control record with the last', 2],
+] as const)('a relay that dies while it publishes commits %s', (_how, rows) => {
+  test.each(['send', 'commit', 'committed'] as const)('leaves nothing twice and nothing out, killed at "%s"', async (at) => {
     const fixture = await RelayFixture.open()
     for (let n = 0; n < 6; n++) {
       const key = { aggregateKey: String(n % 2) }

@@ -63,6 +63,12 @@ export const kafkaErrors = {
     meaning:
       'A captured table was changed in its source, and its events no longer fit the definition; they are parked at the relay.',
   },
+  RELAY_LOT_FULL: {
+    number: 'SLU-4206',
+    exit: 3,
+    retry: 'never',
+    meaning: 'As many events as a relay may park are parked or wait; it stops before the next one that would have to.',
+  },
   SCHEMA_FILES_STALE: {
     number: 'SLU-4210',
     exit: 4,
