@@ -132,8 +132,7 @@ async function superviseOne(
   while (!signal.aborted) {
     const start = new EngineStart(() => states.get(engine.name)?.state, enter)
     try {
-      const running = await engine.create(start)
-      await running.run(signal)
+      await runOnce(engine, start, signal)
       if (!isStopping(signal)) throw endedByItself(engine.name)
     } catch (thrown) {
       const error = toSluiceError(thrown)
@@ -150,11 +149,19 @@ async function superviseOne(
       enter('waiting', error)
       options.onRestart?.(engine.name, error)
       await waitOrAbort(waitMs, signal)
-    } finally {
-      start.end()
     }
   }
   enter('stopped')
+}
+
+/** The start is over with the run, before any wait for the next one: a late sign must not make an engine run that has failed. */
+async function runOnce(engine: SupervisedEngine, start: EngineStart, signal: AbortSignal): Promise<void> {
+  try {
+    const running = await engine.create(start)
+    await running.run(signal)
+  } finally {
+    start.end()
+  }
 }
 
 /** One start of an engine: turns its signs into states. A sign that comes after its end tells nothing any more. */

@@ -1,6 +1,6 @@
 import { SluiceError, silentLogger } from '@sluice/core'
 import { describe, expect, test } from 'vitest'
-import { type SupervisedEngine, type SupervisorOptions, createSupervisor, delayMs } from './supervisor.ts'
+import { type EngineSigns, type SupervisedEngine, type SupervisorOptions, createSupervisor, delayMs } from './supervisor.ts'
 
 const lost = (): SluiceError => new SluiceError('REPLICATION_LOST', { what: 'w', why: 'y', ways: [] })
 const gone = (): SluiceError => new SluiceError('SLOT_MISSING', { what: 'w', why: 'y', ways: [] })
@@ -115,6 +115,50 @@ describe('the supervisor', () => {
     const supervisor = supervise([engine], { onState: (_engine, { state }) => seen.push(state) })
     await supervisor.run(stop.signal)
     expect(seen).toEqual(['waiting', 'begun again: REPLICATION_LOST', 'running', 'waiting', 'running', 'stopped'])
+  })
+
+  test('a sign that comes late, of an engine that has stopped, does not make it run', async () => {
+    const stop = new AbortController()
+    let late: EngineSigns | undefined
+    const engine: SupervisedEngine = {
+      name: 'r',
+      create: async (signs) => {
+        late = signs
+        return { run: async () => stop.abort() }
+      },
+    }
+    const supervisor = supervise([engine])
+    await supervisor.run(stop.signal)
+    late?.progress()
+    expect(supervisor.states.get('r')?.state).toBe('stopped')
+  })
+
+  test('a sign that comes late, of an engine that has failed, does not make it run', async () => {
+    const stop = new AbortController()
+    const seen: string[] = []
+    let late: EngineSigns | undefined
+    const engine: SupervisedEngine = {
+      name: 'projector orders',
+      create: async (signs) => {
+        late = signs
+        return { run: async () => Promise.reject(lost()) }
+      },
+    }
+    const supervisor = createSupervisor({
+      engines: [engine],
+      logger: silentLogger,
+      delayMsMin: 60_000,
+      delayMsMax: 60_000,
+      onState: (_engine, { state }) => seen.push(state),
+      onRestart: () =>
+        setImmediate(() => {
+          late?.progress()
+          late?.trouble(gone())
+          stop.abort()
+        }),
+    })
+    await supervisor.run(stop.signal)
+    expect(seen).toEqual(['waiting', 'stopped'])
   })
 
   test('an unknown error does not pass', async () => {
