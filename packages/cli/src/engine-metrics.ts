@@ -67,14 +67,22 @@ export function projectorMetrics(
   projector: string,
   setStandby: (isStandby: boolean) => void,
 ): OnProjectorProgress {
+  const stoppedLanes = new Set<string>()
+  // A lane stands still for one assignment; who has the partitions next finds out anew.
+  const forgetStoppedLanes = (): void => {
+    for (const lane of stoppedLanes) metrics.projectorLaneStopped.clear({ projector, lane })
+    stoppedLanes.clear()
+  }
   return (progress) => {
     switch (progress.kind) {
       case 'standby': {
         setStandby(true)
+        forgetStoppedLanes()
         return
       }
       case 'active': {
         setStandby(false)
+        forgetStoppedLanes()
         return
       }
       case 'applied': {
@@ -89,6 +97,7 @@ export function projectorMetrics(
         return
       }
       case 'lane-stopped': {
+        stoppedLanes.add(progress.laneName)
         metrics.projectorLaneStopped.set({ projector, lane: progress.laneName }, 1)
         return
       }
