@@ -82,6 +82,11 @@ export function aggregateName(values: readonly string[]): AggregateName {
   return { id: uuidV5(AGGREGATE_NAMESPACE, key), key }
 }
 
+/** Names the aggregate of a table itself, to which its truncates belong. @param table Schema-qualified. */
+export function tableAggregateName(table: string): AggregateName {
+  return aggregateName(['table', table])
+}
+
 /** A correlation or causation id as a column of type uuid holds it: itself if it is one, else its UUIDv5. */
 export function correlationUuid(id: string): Uuid {
   const lower = id.toLowerCase()

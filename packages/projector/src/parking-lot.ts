@@ -6,7 +6,8 @@
  *     every aggregate, so what is parked below it is closed with a record.
  * L3  What is stored of the reason are names: SQLSTATE, table, column, constraint. The message is the event as captured.
  */
-import { aggregateName } from '@sluice/core'
+import { aggregateName, tableAggregateName } from '@sluice/core'
+import { qualifiedName } from '@sluice/system'
 import type { ClientBase } from 'pg'
 import type { BatchEvent } from './batch.ts'
 import type { ParkingBreaker, Tried } from './parking-breaker.ts'
@@ -73,7 +74,7 @@ export class ParkingLot {
     this.#events = events
     this.#truncates = events.filter((item) => item.event.op === 't')
     if (!this.#mayHaveStored) return
-    const asked = events.flatMap((item) => aggregatesOf(item).map((ref) => ({ ref, event: item.event })))
+    const asked = events.flatMap((item) => holdersOf(item).map((ref) => ({ ref, event: item.event })))
     // One look into an index for each, whatever the lot holds: a join over the two columns would compare every row with every other.
     const before = (column: string): string =>
       `(SELECT event_id, position FROM public.parked_events WHERE aggregate_type = r.type AND ${column} = r.id AND lane = r.lane
@@ -112,7 +113,7 @@ export class ParkingLot {
   blockerOf(item: BatchEvent): string | null {
     if (this.isEmpty) return null
     const floor = this.#floorOf(item)
-    const blockers = [this.#stored.get(item.event.eventId), ...aggregatesOf(item).map((ref) => this.#added.get(nameOf(ref)))]
+    const blockers = [this.#stored.get(item.event.eventId), ...holdersOf(item).map((ref) => this.#added.get(nameOf(ref)))]
     let last: Blocker | null = null
     for (const blocker of blockers) {
       if (blocker && blocker.position > floor && (last === null || blocker.position > last.position)) last = blocker
@@ -294,6 +295,17 @@ function aggregatesOf({ event, route }: BatchEvent): readonly AggregateRef[] {
   const { after } = event
   const ids = [before, after].map((row) => aggregateName(key.map((c) => row[c] ?? '')).id)
   return [own, ...ids.filter((id) => id !== event.aggregateId).map((id) => ({ type, id }))]
+}
+
+/**
+ * Whose parked events an event waits behind: its aggregates', and its table's own, to which a truncate belongs; applied late, that would
+ * take newer rows with it. Where events are in order within a key only, a truncate can not be applied at all, and holds nobody.
+ */
+function holdersOf(item: BatchEvent): readonly AggregateRef[] {
+  const { event, route } = item
+  if (route?.kind !== 'table' || route.table.isOrderedByKeyOnly || event.op === 't') return aggregatesOf(item)
+  const { source } = route.table
+  return [...aggregatesOf(item), { type: event.aggregateType, id: tableAggregateName(qualifiedName(source)).id }]
 }
 
 /** Aggregates whose row a foreign key of the event asks for, as far as both sides are plain columns. */

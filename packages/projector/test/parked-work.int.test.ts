@@ -239,6 +239,26 @@ test('a truncate closes the parked events below it: a retry can not bring a row 
   expect(await shop.rows('SELECT count(*)::int AS n FROM clients')).toEqual([{ n: 2 }])
 })
 
+test('what comes after a parked truncate waits for it: applied late, it would take newer rows with it', async () => {
+  await using shop = await Shop.open()
+  const [a, b] = [randomUUID(), randomUUID()]
+  shop.lane.commit(created(customers, customer(a)))
+  await shop.applyAll()
+  await shop.client.query('CREATE TABLE guests (client uuid REFERENCES clients)')
+  await shop.client.query('INSERT INTO guests SELECT client_id FROM clients')
+  const [wipe] = shop.lane.commit(truncated(customers))
+  await shop.applyAll()
+  const [later] = shop.lane.commit(created(customers, customer(b)))
+  await shop.applyAll()
+  expect(await shop.rows('SELECT event_id, waits_for FROM parked_events ORDER BY position')).toEqual([
+    { event_id: wipe!.eventId, waits_for: null },
+    { event_id: later!.eventId, waits_for: wipe!.eventId },
+  ])
+  await shop.client.query('DROP TABLE guests')
+  expect(await shop.work('retry', {})).toMatchObject({ applied: 2, refused: 0 })
+  expect(await shop.rows('SELECT client_id FROM clients')).toEqual([{ client_id: b }])
+})
+
 interface Blocker extends AsyncDisposable {
   /** Resolves when another session waits for the table. */
   isWaitedFor(): Promise<void>

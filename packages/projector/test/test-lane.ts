@@ -11,6 +11,7 @@ import {
   type TopicPartition,
   type Uuid,
   aggregateName,
+  tableAggregateName,
   epochMicros,
   formatControlRecord,
   formatLsn,
@@ -159,7 +160,7 @@ export class TestLane {
       table === null
         ? { id: randomUUID(), key: null }
         : op === 't'
-          ? aggregateName([`${table.schema}.${table.name}`])
+          ? tableAggregateName(`${table.schema}.${table.name}`)
           : aggregateName(table.key.map((c) => row?.[c] ?? ''))
     const type = table?.aggregateType ?? 'Own'
     const version = (this.#versions.get(`${type}/${name.id}`) ?? 0) + 1

@@ -2,7 +2,7 @@
  * What a relation of the stream is to the lane: a captured table, the outbox, or nothing. Bound once each time PostgreSQL
  * describes the relation.
  */
-import { type AggregateName, type Logger, type SentColumns, SluiceError, aggregateName } from '@sluice/core'
+import { type AggregateName, type Logger, type SentColumns, SluiceError, tableAggregateName } from '@sluice/core'
 import type { Capture } from '@sluice/privacy'
 import { type Relation, type Tuple, UNCHANGED } from '@sluice/pgoutput'
 import {
@@ -114,7 +114,7 @@ function bindTable(
       unsentColumns(encoded, values, older).filter(
         (column) => table.privacy[column] === undefined && keepsType(table, column, sentColumns),
       ),
-    tableAggregate: aggregateName(['table', name]),
+    tableAggregate: tableAggregateName(name),
     aggregateOf: capture.aggregateNamer(table),
     keyOf: (values, older) => {
       if (keyIndexes.length === 1) return [keyText(name, values[onlyKey!], older?.[onlyKey!])]

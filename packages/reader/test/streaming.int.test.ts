@@ -1,4 +1,4 @@
-import { aggregateName, defaultCorrelationId, namespaceBytes, streamedEventId } from '@sluice/core'
+import { aggregateName, tableAggregateName, defaultCorrelationId, namespaceBytes, streamedEventId } from '@sluice/core'
 import { verifyChain, getLane } from '@sluice/store'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type ReaderFixture, type RunningReader, SYSTEM, dataOf, openReaderFixture } from './reader-fixture.ts'
@@ -114,8 +114,8 @@ test('with replica identity FULL the whole old row is there', async () => {
 test('a truncate is an event of each captured table, whose aggregate is the table', async () => {
   const events = await eventsOf(`TRUNCATE customers, orders, unwatched`)
   expect(events.map((e) => [e.eventType, e.aggregateId, dataOf(e)]).sort()).toEqual([
-    ['CustomerTruncated', aggregateName(['table', 'public.customers']).id, { op: 't' }],
-    ['OrderTruncated', aggregateName(['table', 'public.orders']).id, { op: 't' }],
+    ['CustomerTruncated', tableAggregateName('public.customers').id, { op: 't' }],
+    ['OrderTruncated', tableAggregateName('public.orders').id, { op: 't' }],
   ])
 })
 

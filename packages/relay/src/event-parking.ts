@@ -17,6 +17,7 @@ import {
   SluiceError,
   type StoredEvent,
   aggregateName,
+  tableAggregateName,
   isSluiceError,
   parseEventData,
 } from '@sluice/core'
@@ -72,7 +73,7 @@ export class EventParking {
     this.#options = options
     const { tables } = options.definition
     this.#keys = new Map(tables.map((table) => [table.aggregateType, table.key]))
-    this.#tables = new Map(tables.map((table) => [table.aggregateType, aggregateName(['table', qualifiedName(table)]).id]))
+    this.#tables = new Map(tables.map((table) => [table.aggregateType, tableAggregateName(qualifiedName(table)).id]))
     for (const { position, aggregateType, aggregateId, otherAggregateId } of parked) {
       this.#remember(position, {
         type: aggregateType,

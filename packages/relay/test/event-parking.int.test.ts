@@ -1,6 +1,6 @@
 /** Promise 7 on the way out: an event that can not be published holds back its own key and nobody else. */
 import { randomUUID } from 'node:crypto'
-import { type EventDraft, type Uuid, aggregateName } from '@sluice/core'
+import { type EventDraft, type Uuid, tableAggregateName } from '@sluice/core'
 import type { KafkaPort } from '@sluice/kafka'
 import type { RelayEvent } from '@sluice/relay'
 import { relayParked, requestRelayParked } from '@sluice/store'
@@ -200,7 +200,7 @@ test('a parked truncate holds back what comes after it in its table: published l
   await fixture.commit([change(a)])
   await fixture.publishAll()
   const truncate = {
-    aggregateId: aggregateName(['table', 'public.orders']).id,
+    aggregateId: tableAggregateName('public.orders').id,
     eventData: '{"op":"t"}',
     eventType: 'OrderTruncated',
   }
