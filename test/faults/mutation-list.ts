@@ -22,7 +22,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'read-from-the-slot',
     breaks: 'the reader begins where PostgreSQL was told, not where the store is',
-    file: 'packages/reader/src/stream-changes.ts',
+    file: 'packages/reader/src/stream/stream-changes.ts',
     line: '      startLsn: appender.durableLsn,\n',
     broken: '      startLsn: LSN_ZERO,\n',
     only: 'reader.after-commit',
@@ -30,7 +30,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'acknowledge-what-was-read',
     breaks: 'PostgreSQL is told of a keepalive position while commits before it wait in the queue',
-    file: 'packages/reader/src/lane-writer.ts',
+    file: 'packages/reader/src/lane/lane-writer.ts',
     line: '    const batch = this.#take()\n    if (batch) {\n      await this.#write(batch)\n      return true\n    }\n',
     broken:
       '    const batch = this.#isKeepaliveDue() ? null : this.#take()\n    if (batch) {\n      await this.#write(batch)\n      return true\n    }\n',
@@ -39,7 +39,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'rolled-back-parts-kept',
     breaks: 'a part of a streamed transaction that was rolled back is stored all the same',
-    file: 'packages/reader/src/transaction-spool.ts',
+    file: 'packages/reader/src/spool/transaction-spool.ts',
     line: '    else this.#transactions.get(xid)?.rollBack(subXid)\n',
     broken: '    else this.#transactions.get(subXid)?.rollBack(subXid)\n',
     only: 'reader.spool-committed',

@@ -2,8 +2,8 @@
 import { epochMicros, lsnOf, silentLogger } from '@sluice/core'
 import { createEventAppender, getLane, verifyChain } from '@sluice/store'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { BatchQueue } from '../src/batch-queue.ts'
-import { LaneWriter } from '../src/lane-writer.ts'
+import { BatchQueue } from '../src/lane/batch-queue.ts'
+import { LaneWriter } from '../src/lane/lane-writer.ts'
 import { READER_LIMITS } from '../src/reader-limits.ts'
 import { type ReaderFixture, SYSTEM, openReaderFixture } from './reader-fixture.ts'
 

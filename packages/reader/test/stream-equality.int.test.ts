@@ -151,30 +151,49 @@ test('savepoints, rolled back parts, released ones, and sub-transactions of func
   ])
 })
 
-test('context messages in rolled back parts: what the stream does not tell is read again, and gives the same', async () => {
-  const context = (id: string): string => `SELECT pg_logical_emit_message(true, 'sluice.context', '{"correlationId":"${id}"}')`
-  const twins = await readBothWays(async () => {
-    await shop.source.query(`
+const context = (id: string): string => `SELECT pg_logical_emit_message(true, 'sluice.context', '{"correlationId":"${id}"}')`
+
+test.each([
+  {
+    what: 'rolled back, and nothing kept since: read again',
+    sql: `
       BEGIN; ${context('first')}; INSERT INTO customers VALUES (1, 'n', NULL);
       SAVEPOINT a; ${context('rolled back')}; INSERT INTO customers VALUES (2, 'gone', NULL); ROLLBACK TO a;
       SELECT pg_logical_emit_message(false, 'sluice.other', 'at once'), pg_logical_emit_message(true, 'other', 'not ours');
       INSERT INTO customers VALUES (3, 'of the first', NULL); COMMIT;
-      BEGIN; INSERT INTO customers VALUES (4, 'by itself', NULL); COMMIT;
-      BEGIN; SAVEPOINT b; ${context('alone')}; ROLLBACK TO b; INSERT INTO customers VALUES (5, 'of none', NULL); COMMIT;
+      BEGIN; INSERT INTO customers VALUES (4, 'by itself', NULL); COMMIT;`,
+    events: [
+      [1, 'CustomerCreated', '1', 'first'],
+      [2, 'CustomerCreated', '3', 'first'],
+      [0, 'CustomerCreated', '4', 'tx'],
+    ],
+    readAgain: 1,
+  },
+  {
+    what: 'the only one of its transaction is rolled back: read again',
+    sql: `BEGIN; SAVEPOINT b; ${context('alone')}; ROLLBACK TO b; INSERT INTO customers VALUES (5, 'of none', NULL); COMMIT;`,
+    events: [[0, 'CustomerCreated', '5', 'tx']],
+    readAgain: 1,
+  },
+  {
+    what: 'followed by a row that was kept: not read again',
+    sql: `
       BEGIN; ${context('kept')}; INSERT INTO customers VALUES (6, 'n', NULL);
-      SAVEPOINT c; INSERT INTO customers VALUES (7, 'gone', NULL); ROLLBACK TO c; INSERT INTO customers VALUES (8, 'kept', NULL); COMMIT;`)
+      SAVEPOINT c; INSERT INTO customers VALUES (7, 'gone', NULL); ROLLBACK TO c; INSERT INTO customers VALUES (8, 'kept', NULL); COMMIT;`,
+    events: [
+      [1, 'CustomerCreated', '6', 'kept'],
+      [2, 'CustomerCreated', '8', 'kept'],
+    ],
+    readAgain: 0,
+  },
+])('a context message, $what, and gives the same events', async ({ sql, events, readAgain }) => {
+  const twins = await readBothWays(async () => {
+    await shop.source.query(sql)
   })
   expectEqual(twins)
-  expect(shortly(twins.whole.events)).toEqual([
-    [1, 'CustomerCreated', '1', 'first'],
-    [2, 'CustomerCreated', '3', 'first'],
-    [0, 'CustomerCreated', '4', 'tx'],
-    [0, 'CustomerCreated', '5', 'tx'],
-    [1, 'CustomerCreated', '6', 'kept'],
-    [2, 'CustomerCreated', '8', 'kept'],
-  ])
-  // Two transactions were doubtful; the third one's message is followed by a row that was kept.
-  expect(twins.streamed.reader.progress.filter((p) => p.kind === 'read-again')).toHaveLength((await streamsAll()) ? 2 : 0)
+  expect(shortly(twins.whole.events)).toEqual(events)
+  // Reading again ends only once its batch is stored, which may hold the next doubtful transaction too: so there is one a test.
+  expect(twins.streamed.reader.progress.filter((p) => p.kind === 'read-again')).toHaveLength((await streamsAll()) ? readAgain : 0)
   expect(twins.whole.reader.progress.filter((p) => p.kind === 'read-again')).toHaveLength(0)
 })
 

@@ -10,8 +10,8 @@
  */
 import type { Lsn } from '@sluice/core'
 import { type CapturedTable, qualifiedName } from '@sluice/system'
-import type { QueuedChunk } from '../batch-queue.ts'
-import type { StreamWatch } from '../transaction-assembler.ts'
+import type { QueuedChunk } from '../lane/batch-queue.ts'
+import type { StreamWatch } from '../assembly/transaction-assembler.ts'
 import { ChangedKeys, type UnseenChanges } from './changed-keys.ts'
 import type { VisibleTransactions } from './visible-transactions.ts'
 

@@ -1,5 +1,5 @@
 /** What is left of a chunk at its mark, after what the stream changed that the chunk's query does not see. */
-import type { TextRow } from '../chunk-reader.ts'
+import type { TextRow } from '../load/chunk-reader.ts'
 import type { UnseenChanges } from './changed-keys.ts'
 
 export interface ChunkRemains {

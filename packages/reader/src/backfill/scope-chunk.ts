@@ -8,8 +8,8 @@ import { type EpochMicros, epochMicros } from '@sluice/core'
 import { quoteIdentifier, quoteQualified } from '@sluice/postgres'
 import type { BackfillScope } from '@sluice/store'
 import type { CapturedTable } from '@sluice/system'
-import { type ChunkLimits, type ChunkSource, TEXT_TYPES, type TextRow, readPieces, readUnchanged } from '../chunk-reader.ts'
-import { type KeyColumns, keyArrays, keyOrder, keyParameters, keyRow, unnestKeys, unnestedKeyRow } from '../key-columns.ts'
+import { type ChunkLimits, type ChunkSource, TEXT_TYPES, type TextRow, readPieces, readUnchanged } from '../load/chunk-reader.ts'
+import { type KeyColumns, keyArrays, keyOrder, keyParameters, keyRow, unnestKeys, unnestedKeyRow } from '../source/key-columns.ts'
 import { VisibleTransactions } from './visible-transactions.ts'
 
 /** What of a table is read. */

@@ -28,12 +28,12 @@ import { type CapturedTable, qualifiedName } from '@sluice/system'
 import type { ClientBase } from 'pg'
 import { catchUp } from './catch-up.ts'
 import { SnapshotStale, type TextRow, readChunk, readKeys } from './chunk-reader.ts'
-import { keyColumnsOf } from './key-columns.ts'
-import type { LaneSession } from './lane-session.ts'
-import { LoadedPart, type TableLoadState } from './loaded-part.ts'
+import { keyColumnsOf } from '../source/key-columns.ts'
+import type { LaneSession } from '../lane/lane-session.ts'
+import { LoadedPart, type TableLoadState } from '../assembly/loaded-part.ts'
 import { LoadedRowEncoder } from './loaded-events.ts'
-import { createRelationBinder } from './relation-binding.ts'
-import { type SourceSnapshot, openSnapshot } from './source-snapshot.ts'
+import { createRelationBinder } from '../assembly/relation-binding.ts'
+import { type SourceSnapshot, openSnapshot } from '../replication/source-snapshot.ts'
 
 /** Keys of stragglers that are read at a time. */
 const STRAGGLER_CHUNK_KEYS = 1_000

@@ -6,8 +6,8 @@ import { type Lsn, SluiceError, formatLsn, parseLsn } from '@sluice/core'
 import { type PostgresTarget, toPostgresError } from '@sluice/postgres'
 import { type LaneRecord, durableLsnOf } from '@sluice/store'
 import type pg from 'pg'
-import { slotInUse, slotInvalidated, slotMissing } from './replication-error.ts'
-import { type SourceIdentity, isOnTimeline, sourceChanged, timelineHistory } from './source-identity.ts'
+import { slotInUse, slotInvalidated, slotMissing } from '../replication/replication-error.ts'
+import { type SourceIdentity, isOnTimeline, sourceChanged, timelineHistory } from '../replication/source-identity.ts'
 
 export interface SlotFacts {
   readonly plugin: string

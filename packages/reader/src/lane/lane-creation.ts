@@ -13,10 +13,10 @@ import { type LaneRecord, type NewLane, createLane, getLane, planLoad, setPhase 
 import { type LaneDefinition, qualifiedName } from '@sluice/system'
 import type pg from 'pg'
 import { loadOrder, readReferences } from './load-order.ts'
-import { dropSlot } from './slot-creation.ts'
-import type { CatalogTable } from './source-catalog.ts'
-import type { SourceIdentity } from './source-identity.ts'
-import { type SourceSnapshot, openSnapshot } from './source-snapshot.ts'
+import { dropSlot } from '../replication/slot-creation.ts'
+import type { CatalogTable } from '../source/source-catalog.ts'
+import type { SourceIdentity } from '../replication/source-identity.ts'
+import { type SourceSnapshot, openSnapshot } from '../replication/source-snapshot.ts'
 import { findSlot } from './start-checks.ts'
 
 /** First key of the advisory lock under which a lane's slot is made; the second is the lane. */

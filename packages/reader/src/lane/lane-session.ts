@@ -5,10 +5,10 @@ import type { Capture } from '@sluice/privacy'
 import type { EventAppender, LaneRecord } from '@sluice/store'
 import type { LaneDefinition } from '@sluice/system'
 import type pg from 'pg'
-import type { ReaderLimits } from './reader-limits.ts'
-import type { OnReaderProgress } from './reader-progress.ts'
-import type { CatalogTable } from './source-catalog.ts'
-import type { SourceTypes } from './source-types.ts'
+import type { ReaderLimits } from '../reader-limits.ts'
+import type { OnReaderProgress } from '../reader-progress.ts'
+import type { CatalogTable } from '../source/source-catalog.ts'
+import type { SourceTypes } from '../source/source-types.ts'
 
 export interface LaneSession {
   readonly lane: LaneDefinition

@@ -8,7 +8,7 @@ import { type PostgresTarget, quoteIdentifier, quoteQualified, toPostgresError }
 import type { CapturedTable } from '@sluice/system'
 import type pg from 'pg'
 import Cursor from 'pg-cursor'
-import { type KeyColumns, keyArrays, keyOrder, keyParameters, keyRow, unnestKeys, unnestedKeyRow } from './key-columns.ts'
+import { type KeyColumns, keyArrays, keyOrder, keyParameters, keyRow, unnestKeys, unnestedKeyRow } from '../source/key-columns.ts'
 
 /** Column texts in the order of the definition. */
 export type TextRow = readonly (string | null)[]

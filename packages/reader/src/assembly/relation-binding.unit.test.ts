@@ -5,7 +5,7 @@ import { Capture } from '@sluice/privacy'
 import { type LaneDefinition, mask, numeric, table, text, topic, uuid, varchar } from '@sluice/system'
 import { describe, expect, test } from 'vitest'
 import { createRelationBinder } from './relation-binding.ts'
-import { SourceTypes } from './source-types.ts'
+import { SourceTypes } from '../source/source-types.ts'
 
 const orders = table('orders', {
   columns: { id: uuid(), price: numeric(12, 2), code: varchar(20), note: text() },

@@ -12,12 +12,12 @@ import {
   streamCommit,
   streamStart,
   streamed,
-} from '../../pgoutput/test/message-bytes.ts'
-import { type Batch, BatchQueue, type BatchLimits } from './batch-queue.ts'
-import { SourceTypes } from './source-types.ts'
+} from '../../../pgoutput/test/message-bytes.ts'
+import { type Batch, BatchQueue, type BatchLimits } from '../lane/batch-queue.ts'
+import { SourceTypes } from '../source/source-types.ts'
 import { StreamIntake } from './stream-intake.ts'
-import { TransactionAssembler } from './transaction-assembler.ts'
-import { TransactionSpool } from './transaction-spool.ts'
+import { TransactionAssembler } from '../assembly/transaction-assembler.ts'
+import { TransactionSpool } from '../spool/transaction-spool.ts'
 
 const EPOCH = parseUuid('11111111-1111-4111-8111-111111111111')
 const BEGIN = Buffer.concat([bytes.letter('B'), bytes.u64(20n), bytes.u64(1n), bytes.i32(9)])

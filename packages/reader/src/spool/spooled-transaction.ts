@@ -10,7 +10,7 @@
  *     was kept after it; a transaction that has a doubtful message when it commits must be read without streaming.
  */
 import { FirstPlaces } from './first-places.ts'
-import { OWN_PREFIX } from './own-prefix.ts'
+import { OWN_PREFIX } from '../assembly/own-prefix.ts'
 import { SpoolFile } from './spool-file.ts'
 import type { SpoolSpace } from './spool-space.ts'
 

@@ -13,7 +13,7 @@
 import { type EpochMicros, type EventDraft, LSN_ZERO, type Lsn, epochMicros } from '@sluice/core'
 import type { AppendPart, ParkedMessage, UnknownMessageRecord } from '@sluice/store'
 import type { ClientBase } from 'pg'
-import type { Straggler } from './loaded-part.ts'
+import type { Straggler } from '../assembly/loaded-part.ts'
 
 export interface BatchLimits {
   readonly batchEventsMax: number

@@ -2,9 +2,9 @@
 import { type AggregateName, type EventDraft, type Lsn, type Uuid, loadedEventId, namespaceBytes } from '@sluice/core'
 import type { Capture } from '@sluice/privacy'
 import { type CapturedTable, qualifiedName } from '@sluice/system'
-import { capturedColumns } from './captured-columns.ts'
+import { capturedColumns } from '../assembly/captured-columns.ts'
 import type { TextRow } from './chunk-reader.ts'
-import { type RowEncoder, createRowEncoder } from './row-encoder.ts'
+import { type RowEncoder, createRowEncoder } from '../assembly/row-encoder.ts'
 
 export interface LoadOfTable {
   readonly epoch: Uuid

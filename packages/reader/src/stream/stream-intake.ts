@@ -12,10 +12,10 @@
 import { setImmediate as otherWork } from 'node:timers/promises'
 import { type Lsn, SluiceError, faultPoint, formatLsn, lsnOf } from '@sluice/core'
 import { type PgoutputMessage, type StreamCommitMessage, type UnknownMessage, createPgoutputDecoder } from '@sluice/pgoutput'
-import type { BatchQueue } from './batch-queue.ts'
-import type { SpooledTransaction } from './spooled-transaction.ts'
-import type { TransactionAssembler } from './transaction-assembler.ts'
-import type { TransactionSpool } from './transaction-spool.ts'
+import type { BatchQueue } from '../lane/batch-queue.ts'
+import type { SpooledTransaction } from '../spool/spooled-transaction.ts'
+import type { TransactionAssembler } from '../assembly/transaction-assembler.ts'
+import type { TransactionSpool } from '../spool/transaction-spool.ts'
 
 export interface StreamIntakeOptions {
   readonly assembler: TransactionAssembler

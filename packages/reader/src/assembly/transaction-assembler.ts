@@ -46,7 +46,7 @@ import type { CapturedTable } from '@sluice/system'
 import type { LoadedPart, Straggler } from './loaded-part.ts'
 import { OWN_PREFIX } from './own-prefix.ts'
 import type { Binding, RelationBinder, TableBinding } from './relation-binding.ts'
-import type { SourceTypes } from './source-types.ts'
+import type { SourceTypes } from '../source/source-types.ts'
 
 const TRUNCATE_DATA = '{"op":"t"}'
 /** What an event takes in memory beside its data. */

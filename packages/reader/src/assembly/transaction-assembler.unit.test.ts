@@ -4,9 +4,9 @@ import { postgresTarget } from '@sluice/postgres'
 import { Capture } from '@sluice/privacy'
 import { type LaneDefinition, bigint, table, text, topic } from '@sluice/system'
 import { expect, test } from 'vitest'
-import { BatchQueue } from './batch-queue.ts'
+import { BatchQueue } from '../lane/batch-queue.ts'
 import { createRelationBinder } from './relation-binding.ts'
-import { SourceTypes } from './source-types.ts'
+import { SourceTypes } from '../source/source-types.ts'
 import { TransactionAssembler } from './transaction-assembler.ts'
 
 const EPOCH = parseUuid('0d3c1c1e-53a9-4a39-9a2e-0a6b7d8f1c22')

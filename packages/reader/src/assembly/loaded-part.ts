@@ -12,7 +12,7 @@ import { type Lsn, SluiceError, type Uuid } from '@sluice/core'
 import type { Relation, TransactionMessage } from '@sluice/pgoutput'
 import { type CapturedTable, qualifiedName } from '@sluice/system'
 import type { ClientBase } from 'pg'
-import { type KeyColumns, keysUpTo } from './key-columns.ts'
+import { type KeyColumns, keysUpTo } from '../source/key-columns.ts'
 import type { RelationBinder, TableBinding } from './relation-binding.ts'
 
 export interface Straggler {

@@ -10,8 +10,8 @@ import { LSN_ZERO, type LaneId, type Lsn, faultPoint } from '@sluice/core'
 import { type EventAppender, noteStragglers, parkMessages } from '@sluice/store'
 import type { ClientBase } from 'pg'
 import type { Batch, BatchQueue } from './batch-queue.ts'
-import type { Straggler } from './loaded-part.ts'
-import type { OnReaderProgress } from './reader-progress.ts'
+import type { Straggler } from '../assembly/loaded-part.ts'
+import type { OnReaderProgress } from '../reader-progress.ts'
 
 export interface LaneWriterOptions {
   readonly lane: LaneId

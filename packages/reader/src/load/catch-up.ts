@@ -11,17 +11,17 @@
  */
 import { type Lsn, type SluiceError, lsnOf } from '@sluice/core'
 import { type PgoutputMessage, type TransactionMessage, createPgoutputDecoder } from '@sluice/pgoutput'
-import { BatchQueue } from './batch-queue.ts'
-import { emitHeartbeat } from './heartbeat.ts'
-import type { LaneSession } from './lane-session.ts'
-import { LaneWriter } from './lane-writer.ts'
-import type { LoadedPart } from './loaded-part.ts'
-import type { RelationBinder } from './relation-binding.ts'
-import { type ReplicationStream, openReplicationStream } from './replication-stream.ts'
-import { STOP_GRACE_MS, abortOf, settleWithin } from './settle-within.ts'
-import { WHOLE_TRANSACTIONS } from './stream-protocol.ts'
-import { TransactionAssembler } from './transaction-assembler.ts'
-import { hasPrivateColumns, tellParked } from './unknown-message.ts'
+import { BatchQueue } from '../lane/batch-queue.ts'
+import { emitHeartbeat } from '../lane/heartbeat.ts'
+import type { LaneSession } from '../lane/lane-session.ts'
+import { LaneWriter } from '../lane/lane-writer.ts'
+import type { LoadedPart } from '../assembly/loaded-part.ts'
+import type { RelationBinder } from '../assembly/relation-binding.ts'
+import { type ReplicationStream, openReplicationStream } from '../replication/replication-stream.ts'
+import { STOP_GRACE_MS, abortOf, settleWithin } from '../settle-within.ts'
+import { WHOLE_TRANSACTIONS } from '../replication/stream-protocol.ts'
+import { TransactionAssembler } from '../assembly/transaction-assembler.ts'
+import { hasPrivateColumns, tellParked } from '../lane/unknown-message.ts'
 
 /** Messages that are held at most, beside what is in the socket's buffer. */
 const HELD_BYTES_MAX = 1024 * 1024

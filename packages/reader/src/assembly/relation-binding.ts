@@ -14,10 +14,10 @@ import {
   unknownColumns,
 } from '@sluice/system'
 import { capturedColumns } from './captured-columns.ts'
-import { type OutboxRowReader, createOutboxRowReader, outboxName } from './outbox-table.ts'
+import { type OutboxRowReader, createOutboxRowReader, outboxName } from '../source/outbox-table.ts'
 import { type RowEncoder, createRowEncoder, unsentColumns } from './row-encoder.ts'
-import type { SourceTypes } from './source-types.ts'
-import { hasPrivateColumns } from './table-check.ts'
+import type { SourceTypes } from '../source/source-types.ts'
+import { hasPrivateColumns } from '../source/table-check.ts'
 
 export interface TableBinding {
   readonly kind: 'table'
