@@ -19,6 +19,7 @@ export class SluiceProcess {
   #stdout = ''
   #stderr = ''
   #rssMaxBytes = 0
+  #healthPort: number | undefined
 
   constructor(args: readonly string[], env: Readonly<Record<string, string>>) {
     this.args = args
@@ -27,7 +28,11 @@ export class SluiceProcess {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     this.#child.stdout?.on('data', (chunk: Buffer) => (this.#stdout = tail(this.#stdout + chunk.toString())))
-    this.#child.stderr?.on('data', (chunk: Buffer) => (this.#stderr = tail(this.#stderr + chunk.toString())))
+    this.#child.stderr?.on('data', (chunk: Buffer) => {
+      this.#stderr = tail(this.#stderr + chunk.toString())
+      // Asked now, since the line does not stay in the tail for ever.
+      this.#healthPort ??= healthPortIn(this.#stderr)
+    })
     this.exit = new Promise((resolve, reject) => {
       this.#child.once('error', reject)
       this.#child.once('close', (code, signal) => resolve({ code, signal }))
@@ -50,6 +55,11 @@ export class SluiceProcess {
 
   get stderr(): string {
     return this.#stderr
+  }
+
+  /** Where it tells its health and metrics; undefined until it has said so. */
+  get healthPort(): number | undefined {
+    return this.#healthPort
   }
 
   kill(signal: NodeJS.Signals): void {
@@ -90,6 +100,11 @@ export async function runSluice(
   const child = new SluiceProcess(args, env)
   const exit = await child.exit
   return { ...exit, stdout: child.stdout, stderr: child.stderr }
+}
+
+function healthPortIn(log: string): number | undefined {
+  const port = /"healthPort":(\d+)/.exec(log)?.[1]
+  return port === undefined ? undefined : Number(port)
 }
 
 function tail(text: string): string {

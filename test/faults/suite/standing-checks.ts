@@ -1,6 +1,7 @@
 /**
  * What must hold at any moment, asked cheaply after every fault: only the stretch since the last time is read.
  */
+import { untilReady, overfullQueues } from './process-signs.ts'
 import { LANE, type Stage } from './stage.ts'
 
 /** The bound on every process of Sluice. */
@@ -17,7 +18,7 @@ export class StandingChecks {
 
   /** @returns a line for each thing that does not hold */
   async problems(): Promise<readonly string[]> {
-    return [...(await this.#store()), ...(await this.#services()), ...this.#processes()]
+    return [...(await this.#store()), ...(await this.#services()), ...(await this.#processes())]
   }
 
   /** Positions without gaps, versions without gaps up to the aggregate's head, and nothing published that is not stored. */
@@ -76,11 +77,15 @@ export class StandingChecks {
     return problems
   }
 
-  /** Every process runs, within its bound of memory. */
-  #processes(): readonly string[] {
-    return this.#stage.processes.names.flatMap((name) => {
+  /** Every process says that all of it works again, and stays within its bounds of memory: of its queues, and as a whole. */
+  async #processes(): Promise<readonly string[]> {
+    const problems: string[] = []
+    for (const name of this.#stage.processes.names) {
+      await untilReady(this.#stage, name)
+      problems.push(...(await overfullQueues(this.#stage.processes.get(name))).map((problem) => `${name}: ${problem}`))
       const rss = this.#stage.processes.get(name).rssMaxBytes()
-      return rss > RSS_BYTES_MAX ? [`${name}: ${Math.round(rss / 1024 ** 2)} MiB resident`] : []
-    })
+      if (rss > RSS_BYTES_MAX) problems.push(`${name}: ${Math.round(rss / 1024 ** 2)} MiB resident`)
+    }
+    return problems
   }
 }
