@@ -20,6 +20,11 @@ export interface AvroEnum {
   readonly symbols: readonly string[]
 }
 
+export interface AvroArray {
+  readonly type: 'array'
+  readonly items: AvroType
+}
+
 export interface AvroField {
   readonly name: string
   readonly type: AvroType
@@ -38,7 +43,7 @@ export interface AvroRecord {
 }
 
 /** A string is a primitive, or the full name of a type that was defined before. */
-export type AvroType = string | AvroLogical | AvroEnum | AvroRecord | readonly AvroType[]
+export type AvroType = string | AvroLogical | AvroEnum | AvroRecord | AvroArray | readonly AvroType[]
 
 const LEGAL_CHARACTER = /[A-Za-z0-9_]/
 

@@ -31,7 +31,7 @@ function branchReader(type: AvroType): ColumnReader {
   if (typeof type !== 'string') {
     // The only record in a column's union; later ones refer to it by name.
     if (type.type === 'record') return () => undefined
-    if (type.type === 'enum') throw new TypeError('an enum in a column')
+    if (type.type === 'enum' || type.type === 'array') throw new TypeError(`an ${type.type} in a column`)
     return logicalReader(type)
   }
   return /(^|\.)Unavailable$/.test(type) ? () => undefined : primitiveReader(type)

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import {
   type RowText,
   type StoredEvent,
+  claimOf,
   epochMicros,
   formatEventData,
   laneId,
@@ -226,6 +227,27 @@ describe('the codec', () => {
       }),
       { numRuns: 50 },
     )
+  })
+
+  test('claims come back, for avsc and for a subscriber of the schema from before them too; their columns are not sent, never NULL', async () => {
+    const event = stored({ eventData: formatEventData({ op: 'u', before: { id: '1' }, after: { id: '1', document: null } }) })
+    const claims = [claimOf(event.eventId, 'before', 'raw', '\\x00'), claimOf(event.eventId, 'after', 'odd name', 'größer')]
+    const value = encode(event, claims)
+    const read = await decoderOf(schema.schema).decode(value)
+    expect(read.claims).toEqual(claims)
+    expect(read.after).toEqual({ id: '1', document: null })
+    expect((await decoderOf(schema.schema).decode(encode(event))).claims).toBeUndefined()
+
+    const type = avsc.Type.forSchema(structuredClone(schema.schema) as unknown as avsc.Schema)
+    expect(type.fromBuffer(value.subarray(5))).toMatchObject({
+      claims: claims.map(({ claimId, row, column, bytes, sha256 }) => ({ claim_id: claimId, row, column, bytes, sha256 })),
+    })
+    const older = { ...schema.schema, fields: schema.schema.fields.filter((field) => field.name !== 'claims') }
+    const known = avsc.Type.forSchema(structuredClone(older) as unknown as avsc.Schema)
+    const resolved = known.fromBuffer(value.subarray(5), known.createResolver(type)) as { readonly after: object }
+    expect(resolved).not.toHaveProperty('claims')
+    const unavailable = expect.objectContaining({}) as object
+    expect(resolved.after).toMatchObject({ 'sluice.test.EverythingRow': { document: null, odd_u20_name: unavailable } })
   })
 
   test('a message of an older schema is read into the newest definition', async () => {

@@ -4,7 +4,16 @@
  * The record is written here, not by avsc: PostgreSQL's text goes into the union's branch without an object between, at a
  * third of the cost (see the test of the codec's rate). avsc reads the same bytes with the same schema; a test holds both together.
  */
-import { type EventData, type RowText, SluiceError, type StoredEvent, formatLsn, parseEventData } from '@sluice/core'
+import {
+  CLAIMED_ROWS,
+  type Claim,
+  type EventData,
+  type RowText,
+  SluiceError,
+  type StoredEvent,
+  formatLsn,
+  parseEventData,
+} from '@sluice/core'
 import { qualifiedName } from '@sluice/system'
 import { AvroWriter } from './avro-writer.ts'
 import { type ColumnWriter, columnWriter } from './column-writer.ts'
@@ -12,8 +21,12 @@ import type { TopicSchema } from './event-schema.ts'
 
 const OPERATION_INDEX = { c: 0, u: 1, d: 2, t: 3, r: 4, e: 5 } as const satisfies Record<EventData['op'], number>
 
-/** The value of a message. The bytes are the caller's; a later call does not touch them. */
-export type EventEncoder = (event: StoredEvent) => Buffer
+/**
+ * The value of a message. The bytes are the caller's; a later call does not touch them.
+ *
+ * @param claims For values that were taken out of the event.
+ */
+export type EventEncoder = (event: StoredEvent, claims?: readonly Claim[]) => Buffer
 
 interface RowWriter {
   readonly branch: number
@@ -29,12 +42,13 @@ export function createEventEncoder(topic: TopicSchema, id: number): EventEncoder
   header.writeUInt32BE(id, 1)
   const rows = rowWriters(topic)
   const writer = new AvroWriter()
-  return (event) => {
+  return (event, claims = []) => {
     try {
       writer.writeRaw(header)
       const data = parseEventData(event.eventData)
       writeEnvelope(writer, event, data.op)
       writeData(writer, topic, rows.get(event.aggregateType), data)
+      if (topic.tables.length > 0) writeClaims(writer, claims)
       return writer.take()
     } catch (error) {
       writer.take()
@@ -128,6 +142,23 @@ function writeRow(writer: AvroWriter, rows: RowWriter | undefined, row: RowText 
       throw new RangeError(`column ${name}: ${error instanceof Error ? error.message : 'not encodable'}`, { cause: error })
     }
   }
+}
+
+function writeClaims(writer: AvroWriter, claims: readonly Claim[]): void {
+  if (claims.length === 0) {
+    writer.writeByte(0)
+    return
+  }
+  writer.writeByte(2)
+  writer.writeLong(claims.length)
+  for (const { claimId, row, column, bytes, sha256 } of claims) {
+    writer.writeString(claimId)
+    writer.writeByte(CLAIMED_ROWS.indexOf(row) * 2)
+    writer.writeString(column)
+    writer.writeLong(bytes)
+    writer.writeString(sha256)
+  }
+  writer.writeByte(0)
 }
 
 /** Names the event and the column, never the value. */

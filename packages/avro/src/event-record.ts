@@ -2,7 +2,7 @@
  * Compiles a reader for the values of one registered schema. It resolves to the newest definition: a column that the
  * definition has and the message lacks is NULL (the field's default), one that only the message has is left out.
  */
-import type { Operation, RowText, TransactionContext } from '@sluice/core'
+import { CLAIMED_ROWS, type Claim, type Operation, type RowText, type TransactionContext } from '@sluice/core'
 import type { ProjectedEvent } from '@sluice/system'
 import type { AvroReader } from './avro-reader.ts'
 import type { AvroEnum, AvroField, AvroRecord, AvroType } from './avro-schema.ts'
@@ -54,6 +54,7 @@ interface MutableEvent extends ProjectedEvent {
   before: RowText | null
   after: RowText | null
   payload: string | null
+  claims?: readonly Claim[]
 }
 
 function readEnvelope(reader: AvroReader, operations: readonly Operation[]): MutableEvent {
@@ -120,12 +121,34 @@ function restReader(field: AvroField, records: Map<string, AvroRecord>, newest: 
       into.payload = optionalString(reader)
     }
   }
+  if (field.name === 'claims') {
+    return (reader, into) => {
+      if (reader.readInt() !== 0) into.claims = readClaims(reader)
+    }
+  }
   if (field.name !== 'before' && field.name !== 'after') throw new TypeError(`the field ${field.name}`)
   const { name } = field
   const readRow = rowReader(field.type, records, newest)
   return (reader, into) => {
     into[name] = readRow(reader)
   }
+}
+
+/** An array is blocks, each with the number of its items in front; a negative one has the block's bytes behind it. */
+function readClaims(reader: AvroReader): readonly Claim[] {
+  const claims: Claim[] = []
+  for (let count = reader.readInt(); count !== 0; count = reader.readInt()) {
+    if (count < 0) reader.readInt()
+    for (let i = Math.abs(count); i > 0; i--) claims.push(readClaim(reader))
+  }
+  return claims
+}
+
+function readClaim(reader: AvroReader): Claim {
+  const claimId = reader.readString()
+  const row = CLAIMED_ROWS[reader.readInt()]
+  if (row === undefined) throw new RangeError('a claim is of an unknown row')
+  return { claimId, row, column: reader.readString(), bytes: reader.readInt(), sha256: reader.readString() }
 }
 
 function rowReader(type: AvroType, records: Map<string, AvroRecord>, newest: NewestColumns): RowReader {

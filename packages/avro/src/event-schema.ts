@@ -4,6 +4,7 @@
  * A column is a union: null, its typed form, PostgreSQL's text where the typed form can't hold every value, and
  * `Unavailable`, which says that PostgreSQL did not send the value. Enums and everything without a typed form are text.
  */
+import { CLAIMED_ROWS } from '@sluice/core'
 import type { AvroForm, CapturedTable, LaneDefinition, SystemDefinition } from '@sluice/system'
 import { lanesOf, topicsOf } from '@sluice/system'
 import { type AvroField, type AvroRecord, type AvroType, avroName, pascalCase } from './avro-schema.ts'
@@ -54,7 +55,12 @@ function topicSchema(system: string, topic: string, tables: readonly CapturedTab
       name: pascalCase(topic),
       namespace,
       doc: `An event of topic ${topic}.`,
-      fields: [...ENVELOPE, ...rowFields(namespace, tables), ...(hasOutbox ? [PAYLOAD] : [])],
+      fields: [
+        ...ENVELOPE,
+        ...rowFields(namespace, tables),
+        ...(hasOutbox ? [PAYLOAD] : []),
+        ...(tables.length > 0 ? [CLAIMS] : []),
+      ],
     },
   }
 }
@@ -89,6 +95,31 @@ const ENVELOPE: readonly AvroField[] = [
 ]
 
 const PAYLOAD: AvroField = { name: 'payload', type: OPTIONAL_STRING, default: null, doc: 'JSON text of the own event.' }
+
+/** Last and with a default, so that schemas from before it and subscribers that do not know it go on. */
+const CLAIMS: AvroField = {
+  name: 'claims',
+  type: [
+    'null',
+    {
+      type: 'array',
+      items: {
+        type: 'record',
+        name: 'Claim',
+        doc: "A value that is too large for the topic: its column is Unavailable here, and its text is in table claims of Sluice's pipeline database.",
+        fields: [
+          { name: 'claim_id', type: { type: 'string', logicalType: 'uuid' } },
+          { name: 'row', type: { type: 'enum', name: 'ClaimedRow', symbols: CLAIMED_ROWS } },
+          { name: 'column', type: 'string' },
+          { name: 'bytes', type: 'long', doc: "Of the value's text in UTF-8." },
+          { name: 'sha256', type: 'string', doc: 'Hex, over the same bytes.' },
+        ],
+      },
+    },
+  ],
+  default: null,
+  doc: 'Values that the message is too small for; null in nearly every event.',
+}
 
 function rowFields(namespace: string, tables: readonly CapturedTable[]): readonly AvroField[] {
   if (tables.length === 0) return []

@@ -41,6 +41,7 @@ function typeText(type: AvroType): string {
       .join(' or ')
   if (typeof type === 'string') return type.slice(type.lastIndexOf('.') + 1)
   if (type.type === 'record' || type.type === 'enum') return type.name
+  if (type.type === 'array') return `array of ${typeText(type.items)}`
   if (type.logicalType === undefined) return type.type
   return type.precision === undefined ? type.logicalType : `${type.logicalType}(${type.precision},${type.scale ?? 0})`
 }

@@ -1,5 +1,6 @@
 export * from './backoff.ts'
 export * from './change-identity.ts'
+export * from './claim.ts'
 export * from './context-message.ts'
 export * from './control-record.ts'
 export * from './correlation-context.ts'

@@ -1,5 +1,5 @@
 /** How a service's table is built from events: a mapping in SQL, or a handler in code. */
-import type { Operation, RowText, TransactionContext } from '@sluice/core'
+import type { Claim, Operation, RowText, TransactionContext } from '@sluice/core'
 import type { CapturedTable } from './captured-table.ts'
 import type { ColumnRef, ColumnSource, SqlExpression } from './sql-expression.ts'
 
@@ -48,6 +48,8 @@ export interface ProjectedEvent {
   readonly after: RowText | null
   /** JSON text of an application's own event. */
   readonly payload: string | null
+  /** Values that lie in the pipeline database; they are fetched before a handler meets the event, which then has none. */
+  readonly claims?: readonly Claim[]
 }
 
 /** What a table built by a handler must hold: a query over its source, written apart from the handler. */
