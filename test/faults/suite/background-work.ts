@@ -62,6 +62,13 @@ export class BackgroundWork {
     )
   }
 
+  /** Runs a transaction of so many rows to its end, after the one that is under way. */
+  async wholeLarge(rows: number): Promise<void> {
+    await this.#large
+    this.large(rows)
+    await this.#large
+  }
+
   /** Resolves when no transaction is open any more. */
   async stop(): Promise<void> {
     this.#stop?.abort()

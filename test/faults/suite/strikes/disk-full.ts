@@ -4,7 +4,7 @@
  */
 import { execFileSync } from 'node:child_process'
 import { markProgress } from '../progress-mark.ts'
-import type { Stage } from '../stage.ts'
+import { LANE, type Stage } from '../stage.ts'
 import type { Strike } from '../strike.ts'
 
 const SPOOLED_ROWS = 20_000
@@ -31,13 +31,30 @@ async function spoolBound(stage: Stage): ReturnType<Strike> {
   return { mark, place: 'spool bound' }
 }
 
-/** Until a transaction is large enough, and not undone, and the reader has said that it can not keep it. */
+/** One transaction after the other, until the reader has said that it can not keep one: one that is undone has room. */
 async function refused(stage: Stage): ReturnType<typeof markProgress> {
   const reader = stage.processes.get('reader')
   const saidBefore = reader.stderr.split('SLU-2042').length
-  await stage.until('the reader to refuse the transaction', async () => {
-    stage.work.large(SPOOLED_ROWS)
-    return reader.stderr.split('SLU-2042').length > saidBefore
-  })
+  const isRefused = (): boolean => reader.stderr.split('SLU-2042').length > saidBefore
+  do {
+    await stage.orEnd(stage.work.wholeLarge(SPOOLED_ROWS))
+    const end = await walEnd(stage)
+    await stage.until('the reader to refuse the transaction, or to pass it', async () => isRefused() || isPassed(stage, end))
+  } while (!isRefused())
   return markProgress(stage)
+}
+
+async function walEnd(stage: Stage): Promise<string> {
+  const monolith = await stage.system.client('monolith')
+  const { rows } = await monolith.query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn')
+  return rows[0]!.lsn
+}
+
+async function isPassed(stage: Stage, lsn: string): Promise<boolean> {
+  const pipeline = await stage.system.client('pipeline')
+  const { rowCount } = await pipeline.query(
+    'SELECT FROM lanes WHERE lane_name = $1 AND greatest(stored_lsn, keepalive_lsn) >= $2::pg_lsn',
+    [LANE, lsn],
+  )
+  return rowCount === 1
 }
