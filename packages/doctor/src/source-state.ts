@@ -46,9 +46,15 @@ export async function checkPublication(
   lane: LaneDefinition,
 ): Promise<readonly HealthCheck[]> {
   const name = `${prefix}.publication`
-  const { rows } = await client.query<{ tables: string[] | null; exists: boolean; may_create: boolean; role: string }>(
+  const { rows } = await client.query<{
+    tables: { readonly name: string; readonly columns: readonly string[] }[] | null
+    exists: boolean
+    may_create: boolean
+    role: string
+  }>(
     `SELECT EXISTS (SELECT FROM pg_catalog.pg_publication WHERE pubname = $1) AS exists,
-       (SELECT array_agg(format('%s.%s', schemaname, tablename)) FROM pg_catalog.pg_publication_tables WHERE pubname = $1) AS tables,
+       (SELECT json_agg(json_build_object('name', format('%s.%s', schemaname, tablename), 'columns', attnames))
+        FROM pg_catalog.pg_publication_tables WHERE pubname = $1) AS tables,
        has_database_privilege(current_database(), 'CREATE') AS may_create, current_user::text AS role`,
     [lane.publicationName],
   )
@@ -63,7 +69,22 @@ export async function checkPublication(
     ]
   }
   if (!exists) return [ok(name, `publication "${lane.publicationName}" does not exist yet; the reader makes it`)]
-  const missing = wantedTables(lane).filter((t) => !(tables ?? []).includes(t))
+  const published = new Map((tables ?? []).map((table) => [table.name, table.columns]))
+  const lacked = lane.tables.flatMap((table) => {
+    const columns = published.get(qualifiedName(table))
+    const names = columns ? table.columnNames.filter((column) => !columns.includes(column)) : []
+    return names.map((column) => `${qualifiedName(table)}.${column}`)
+  })
+  if (lacked.length > 0) {
+    return [
+      failed(name, {
+        summary: `publication "${lane.publicationName}" does not send ${lacked.join(', ')}, which the definition names`,
+        fix: ['take them out of the system definition, or let the publication send them: sluice explain SLU-2015'],
+        code: 'SLU-2015',
+      }),
+    ]
+  }
+  const missing = wantedTables(lane).filter((t) => !published.has(t))
   if (missing.length === 0) return [ok(name, `publication "${lane.publicationName}" has all ${wantedTables(lane).length} tables`)]
   return [
     warning(name, {
@@ -74,7 +95,7 @@ export async function checkPublication(
 }
 
 function createPublication(lane: LaneDefinition): string {
-  return `CREATE PUBLICATION "${lane.publicationName}" FOR TABLE ${wantedTables(lane).join(', ')};    -- as their owner`
+  return `CREATE PUBLICATION "${lane.publicationName}" FOR TABLE ${wantedTables(lane).join(', ')} WITH (publish_via_partition_root = true);    -- as their owner`
 }
 
 function wantedTables(lane: LaneDefinition): readonly string[] {

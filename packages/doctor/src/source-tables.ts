@@ -8,7 +8,8 @@ interface CatalogColumn {
   readonly name: string
   readonly type: string
   readonly notnull: boolean
-  readonly generated: boolean
+  /** False for generated columns that this server never sends. */
+  readonly publishable: boolean
   /** May be stored out of line. */
   readonly toastable: boolean
 }
@@ -32,7 +33,8 @@ const CATALOG = `
        JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
        WHERE i.indrelid = c.oid AND i.indisprimary) AS key,
     (SELECT json_agg(json_build_object('name', a.attname, 'type', pg_catalog.format_type(a.atttypid, a.atttypmod),
-         'notnull', a.attnotnull, 'generated', a.attgenerated <> '', 'toastable', a.attstorage IN ('x', 'e')))
+         'notnull', a.attnotnull, 'toastable', a.attstorage IN ('x', 'e'), 'publishable',
+         a.attgenerated = '' OR (a.attgenerated = 's' AND current_setting('server_version_num')::int >= 180000)))
        FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   WHERE n.nspname = $1 AND c.relname = $2`
@@ -106,7 +108,8 @@ function columnProblems(name: string, table: CapturedTable, found: CatalogTable)
       return [`${columnName} has type ${column.type}, the definition says ${wanted.sqlType}`]
     }
     if (!wanted.isNullable && !column.notnull) return [`${columnName} may be NULL, the definition says it may not`]
-    if (column.generated) return [`${columnName} is generated, which PostgreSQL does not replicate`]
+    if (!column.publishable)
+      return [`${columnName} is generated, and PostgreSQL replicates such a column from version 18 on, if it is STORED`]
     return []
   })
   const unknown = found.columns.filter((c) => !Object.hasOwn(table.sourceColumns, c.name)).map((c) => c.name)

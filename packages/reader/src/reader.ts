@@ -167,7 +167,7 @@ async function prepare(
     const changed = assertTables(lane, catalog, source, isStreaming)
     for (const why of changed)
       logger.warn({ why }, 'a captured table was changed in the source; its events may not fit the definition')
-    await ensurePublication(control, { lane, target: source, logger, reliedOn: await reliedOn(store, known, lane) })
+    await ensurePublication(control, { lane, target: source, logger, catalog, reliedOn: await reliedOn(store, known, lane) })
     const creation: LaneCreationOptions = {
       systemName: system.name,
       lane,

@@ -102,6 +102,7 @@ export interface RunningReader {
 export interface ReaderFixture {
   readonly source: pg.Client
   readonly store: pg.Client
+  readonly sourceUrl: string
   readonly sourceTarget: PostgresTarget
   readonly pipelineTarget: PostgresTarget
   readonly lane: LaneDefinition
@@ -133,8 +134,13 @@ export function requiredUrl(variable: string): string {
   return url
 }
 
-export async function openReaderFixture(label: string, ddl: string = SHOP_DDL): Promise<ReaderFixture> {
-  const sourceDatabase = await createTestDatabase(requiredUrl('SLUICE_TEST_MONOLITH_URL'), label)
+/** @param monolithUrl Of the server that the source's database is made on. */
+export async function openReaderFixture(
+  label: string,
+  ddl: string = SHOP_DDL,
+  monolithUrl: string = requiredUrl('SLUICE_TEST_MONOLITH_URL'),
+): Promise<ReaderFixture> {
+  const sourceDatabase = await createTestDatabase(monolithUrl, label)
   const pipelineDatabase = await createTestDatabase(requiredUrl('SLUICE_TEST_PIPELINE_URL'), label)
   const sourceTarget = postgresTarget('monolith', sourceDatabase.url)
   const pipelineTarget = postgresTarget('pipeline', pipelineDatabase.url)
@@ -147,6 +153,7 @@ export async function openReaderFixture(label: string, ddl: string = SHOP_DDL): 
   return {
     source,
     store,
+    sourceUrl: sourceDatabase.url,
     sourceTarget,
     pipelineTarget,
     lane,

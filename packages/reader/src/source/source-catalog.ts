@@ -8,7 +8,10 @@ export interface CatalogColumn {
   /** Without a type modifier; a cast to it cuts nothing off. */
   readonly baseType: string
   readonly isNotNull: boolean
-  readonly isGenerated: boolean
+  /** How PostgreSQL computes it; null for a column that is written. */
+  readonly generated: 'stored' | 'virtual' | null
+  /** False: it is in the stream of no publication of this server. */
+  readonly isPublishable: boolean
   /** Schema and name, where the column has a collation. */
   readonly collation: readonly [schema: string, name: string] | null
 }
@@ -47,7 +50,8 @@ interface ColumnRow {
   readonly type: string
   readonly base_type: string
   readonly is_not_null: boolean
-  readonly is_generated: boolean
+  readonly generated: 'stored' | 'virtual' | null
+  readonly is_publishable: boolean
   readonly collation_schema: string | null
   readonly collation_name: string | null
 }
@@ -70,7 +74,9 @@ const COLUMNS = `
   SELECT a.attrelid::int8::float8 AS oid, a.attname AS name,
     pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, pg_catalog.format_type(a.atttypid, -1) AS base_type,
     a.attnotnull AS is_not_null,
-    a.attgenerated <> '' AS is_generated, cn.nspname AS collation_schema, co.collname AS collation_name
+    CASE a.attgenerated WHEN 's' THEN 'stored' WHEN 'v' THEN 'virtual' END AS generated,
+    a.attgenerated = '' OR (a.attgenerated = 's' AND current_setting('server_version_num')::int >= 180000) AS is_publishable,
+    cn.nspname AS collation_schema, co.collname AS collation_name
   FROM pg_catalog.pg_attribute a
   LEFT JOIN pg_catalog.pg_collation co ON co.oid = a.attcollation
   LEFT JOIN pg_catalog.pg_namespace cn ON cn.oid = co.collnamespace
@@ -109,7 +115,8 @@ function columnOf(row: ColumnRow): CatalogColumn {
     type: row.type,
     baseType: row.base_type,
     isNotNull: row.is_not_null,
-    isGenerated: row.is_generated,
+    generated: row.generated,
+    isPublishable: row.is_publishable,
     collation: schema === null || name === null ? null : [schema, name],
   }
 }

@@ -106,12 +106,27 @@ function columnProblems(table: CapturedTable, found: CatalogTable, name: string)
     if (!wanted.isNullable && !column.isNotNull) {
       problems.push(columnProblem(`${name}.${columnName} may be NULL, the definition says it may not`))
     }
-    if (column.isGenerated) {
-      problems.push(columnProblem(`${name}.${columnName} is a generated column, which PostgreSQL does not replicate`))
-    }
     return problems
   })
-  return hasPrivateColumns(table) ? problems : problems.map((problem) => ({ ...problem, mayWait: true }))
+  return [
+    ...(hasPrivateColumns(table) ? problems : problems.map((problem) => ({ ...problem, mayWait: true }))),
+    ...table.columnNames.flatMap((columnName) => generatedProblem(found.columns.get(columnName), name)),
+  ]
+}
+
+/** Does not wait: the column is in no event before the definition or the server is another. */
+function generatedProblem(column: CatalogColumn | undefined, name: string): readonly Problem[] {
+  if (column === undefined || column.isPublishable) return []
+  const isVirtual = column.generated === 'virtual'
+  return [
+    {
+      code: 'COLUMN_MISMATCH',
+      why: isVirtual
+        ? `${name}.${column.name} is a virtual generated column, which PostgreSQL does not replicate`
+        : `${name}.${column.name} is a generated column, which PostgreSQL replicates from version 18 on`,
+      way: `take ${column.name} out of the columns of ${name} in the system definition, and compute it in the mapping${isVirtual ? ', or make it STORED' : ''}`,
+    },
+  ]
 }
 
 /** An unknown column may be a private one that was renamed: nothing of such a table is stored unless it fits. */
