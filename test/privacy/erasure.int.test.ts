@@ -27,8 +27,9 @@ test('an erased person is gone from the services, from later changes, from repla
   await using pipeline = await PrivatePipeline.open('privacy_erasure')
   const { system } = pipeline.shop
   const { monolith, crm, mail, pipeline: store } = pipeline.clients
-  const { crm: crmTarget, mail: mailTarget, pipeline: pipelineTarget } = pipeline.targets
-  const places = { system, pipeline: pipelineTarget, services: { crm: crmTarget, mail: mailTarget }, master: MASTER_KEYS }
+  const { monolith: source, crm: crmTarget, mail: mailTarget, pipeline: pipelineTarget } = pipeline.targets
+  const services = { crm: crmTarget, mail: mailTarget }
+  const places = { system, monolith: source, pipeline: pipelineTarget, services, master: MASTER_KEYS }
   const [gone, stays] = [person('gone', 1), person('stays', 2)]
   await insertPerson(monolith, gone)
   await insertPerson(monolith, stays)

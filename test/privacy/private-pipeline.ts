@@ -15,6 +15,7 @@ import { durableLsnOf, findLane } from '@sluice/store'
 import { controlTopicName, lanesOf } from '@sluice/system'
 import { createLogger } from '@sluice/telemetry'
 import type pg from 'pg'
+import { DatabaseCopy } from './database-copy.ts'
 import { PRIVATE_DDL, type PrivateShop, definePrivateShop, privateShopName } from './private-shop.ts'
 
 /** Two keys: the first one wraps. */
@@ -31,9 +32,10 @@ export interface RunningEngines {
 export class PrivatePipeline implements AsyncDisposable {
   readonly shop: PrivateShop
   readonly brokers = [required('SLUICE_TEST_KAFKA_BROKERS')]
-  readonly clients: Readonly<Record<DatabaseName, pg.Client>>
+  readonly clients: Record<DatabaseName, pg.Client>
   readonly targets: Readonly<Record<DatabaseName, PostgresTarget>>
   readonly #databases: readonly (readonly [string, TestDatabase])[]
+  readonly #copies: DatabaseCopy[] = []
   readonly #running = new Set<RunningEngines>()
   readonly #log: string[] = []
   #failure: SluiceError | null = null
@@ -43,7 +45,7 @@ export class PrivatePipeline implements AsyncDisposable {
     shop: PrivateShop,
     databases: Readonly<Record<DatabaseName, TestDatabase>>,
     targets: Readonly<Record<DatabaseName, PostgresTarget>>,
-    clients: Readonly<Record<DatabaseName, pg.Client>>,
+    clients: Record<DatabaseName, pg.Client>,
   ) {
     this.shop = shop
     this.#databases = Object.entries(databases)
@@ -157,6 +159,20 @@ export class PrivatePipeline implements AsyncDisposable {
     return running
   }
 
+  /** A copy of a database as it is now, as a backup has it. No engine may be running. */
+  async copyOf(name: DatabaseName): Promise<DatabaseCopy> {
+    return this.#apart(name, async (url) => {
+      const copy = await DatabaseCopy.take(url, `copy of ${name}`)
+      this.#copies.push(copy)
+      return copy
+    })
+  }
+
+  /** Puts a copy in the place of the database that it was taken of. No engine may be running. */
+  async restore(name: DatabaseName, copy: DatabaseCopy): Promise<void> {
+    await this.#apart(name, () => copy.restore())
+  }
+
   /** Waits until something holds; it is asked again after each report of an engine. */
   async until(holds: () => Promise<boolean>): Promise<void> {
     for (;;) {
@@ -194,6 +210,16 @@ export class PrivatePipeline implements AsyncDisposable {
     )
     await Promise.all(Object.values(this.clients).map((client) => client.end()))
     await Promise.all(this.#databases.map(([, database]) => database.drop()))
+    await Promise.all(this.#copies.map((copy) => copy.drop()))
+  }
+
+  /** Works on a database while the test is not connected to it. */
+  async #apart<Result>(name: DatabaseName, work: (url: string) => Promise<Result>): Promise<Result> {
+    await this.clients[name].end()
+    const url = this.#databases.find(([known]) => known === name)![1].url
+    const result = await work(url)
+    this.clients[name] = await connect(this.targets[name], { applicationName: 'test' })
+    return result
   }
 
   get #lane(): ReturnType<typeof lanesOf>[number] {

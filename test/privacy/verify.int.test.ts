@@ -47,9 +47,10 @@ test('private columns are compared, erased subjects counted apart, and every pla
   ])
   expect(whole.verdict).toBe('equal')
 
-  const { crm: crmTarget, mail: mailTarget, pipeline: pipelineTarget } = pipeline.targets
+  const { monolith: source, crm: crmTarget, mail: mailTarget, pipeline: pipelineTarget } = pipeline.targets
   const places = {
     system: pipeline.shop.system,
+    monolith: source,
     pipeline: pipelineTarget,
     services: { crm: crmTarget, mail: mailTarget },
     master: MASTER_KEYS,

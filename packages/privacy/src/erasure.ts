@@ -2,27 +2,34 @@
  * Erasing a subject: its key is destroyed, so that whatever was encrypted with it can be read by nobody, and granted clear values
  * are overwritten. Stored events, messages and the hash chain stay as they are. There is no way back.
  *
- *   journal and key, one transaction ─▶ each service, one transaction ─▶ journal finished
+ *   journal and key, one transaction ─▶ each service, one transaction ─▶ source ─▶ journal finished
  *
  * Killed anywhere, the same command does the rest: every step may be done again. The list of erased subjects stands in the pipeline
- * database and in every service database, so that a copy of one that is older than an erasure gets it from the others
- * (`applyRecordedErasures`) before it is used.
+ * database, in the source and in every service database, so that a copy of one that is older than an erasure gets it from the
+ * others before it is used: by the reader (`Capture.meetErasures`), by a projector with grants, or by `applyRecordedErasures`.
  */
+import { SluiceError } from '@sluice/core'
 import { type PostgresTarget, withConnection } from '@sluice/postgres'
 import type { SystemDefinition } from '@sluice/system'
 import type { ClientBase } from 'pg'
 import type { MasterKeys } from './master-keys.ts'
 import { type OverwrittenColumn, clearValuesOf, eraseInService, erasedInService } from './service-erasure.ts'
+import { erasedInSource, recordInSource } from './source-erasures.ts'
 import { requireKind, sourceSubjectId } from './subject-form.ts'
 import { type SystemKeys, readSystemKeys } from './system-secret.ts'
 
 const SESSION = { applicationName: 'sluice erase' }
 
-export interface ErasurePlaces {
+/** Databases that remember erasures. */
+export interface RecordPlaces {
   readonly system: SystemDefinition
+  readonly monolith: PostgresTarget
   readonly pipeline: PostgresTarget
-  /** Every service of the system. */
   readonly services: Readonly<Record<string, PostgresTarget>>
+}
+
+/** With every service of the system. */
+export interface ErasurePlaces extends RecordPlaces {
   readonly master: MasterKeys
 }
 
@@ -63,12 +70,12 @@ export async function eraseSubject(places: ErasurePlaces, request: ErasureReques
       )
       services.push({ service, columns })
     }
-    if (id !== null)
-      await finish(
-        client,
-        id,
-        services.flatMap((s) => s.columns),
-      )
+    if (id !== null) {
+      // After the services: a source that can not be written must not hold back what an erasure is for.
+      await withConnection(places.monolith, SESSION, (source) => recordInSource(source, system.name, [subjectId]))
+      const columns = services.flatMap((s) => s.columns)
+      await finish(client, id, columns)
+    }
     return { subjectId, key, services }
   })
 }
@@ -85,29 +92,100 @@ export async function applyRecordedErasures(places: ErasurePlaces, requestedBy: 
   const { system } = places
   return withConnection(places.pipeline, SESSION, async (client) => {
     const keys = await requireKeys(client, places)
-    const known = new Map<string, ReadonlySet<string>>()
-    for (const [service, target] of Object.entries(places.services)) {
-      known.set(service, await withConnection(target, SESSION, (serviceClient) => erasedInService(serviceClient, system.name)))
-    }
-    const inPipeline = await erasedInPipeline(client, system.name)
-    const all = [...new Set([...inPipeline, ...[...known.values()].flatMap((ids) => [...ids])])]
+    const record = await readRecord(client, places)
     const applied: { place: string; subjects: number }[] = []
-    const lost = all.filter((id) => !inPipeline.has(id))
+    const lost = missingIn(record.pipeline, record)
     if (lost.length > 0) {
-      const id = await destroyKeys(client, system.name, lost, requestedBy)
-      await finish(client, id, [])
+      await destroyAgain(client, system.name, lost, requestedBy)
       applied.push({ place: 'pipeline', subjects: lost.length })
     }
-    for (const [service, ids] of known) {
-      const missing = all.filter((id) => !ids.has(id))
+    for (const [service, ids] of record.services) {
+      const missing = missingIn(ids, record)
       if (missing.length === 0) continue
       await withConnection(places.services[service]!, SESSION, (serviceClient) =>
         eraseInService(serviceClient, system.services[service]!, keys, missing),
       )
       applied.push({ place: service, subjects: missing.length })
     }
+    const unrecorded = missingIn(record.source, record)
+    if (unrecorded.length > 0) {
+      await withConnection(places.monolith, SESSION, (source) => recordInSource(source, system.name, unrecorded))
+      applied.push({ place: 'monolith', subjects: unrecorded.length })
+    }
     return applied
   })
+}
+
+/** What a pipeline database and the record of its source made of each other. */
+export interface TakenErasures {
+  /** Keys that were destroyed again: the pipeline database is an older copy. */
+  readonly destroyed: number
+  /** Subjects that the record lacks. */
+  readonly unrecorded: readonly string[]
+}
+
+/**
+ * Destroys the keys that the record of the source says are destroyed. To be called before a value is sealed. Killed anywhere, the
+ * next start does the rest.
+ */
+export async function takeErasures(
+  client: ClientBase,
+  system: string,
+  recorded: ReadonlySet<string>,
+  requestedBy: string,
+): Promise<TakenErasures> {
+  const inPipeline = await erasedInPipeline(client, system)
+  const lost = [...recorded].filter((id) => !inPipeline.has(id))
+  if (lost.length > 0) await destroyAgain(client, system, lost, requestedBy)
+  return { destroyed: lost.length, unrecorded: [...inPipeline].filter((id) => !recorded.has(id)) }
+}
+
+/**
+ * For whoever uses keys and is no reader: of the pipeline database and the services none lacks an erasure that another database
+ * remembers. The source itself may: its reader sees to that.
+ *
+ * @throws SluiceError SLU-8010, SLU-2001 to SLU-2004
+ */
+export async function assertErasuresApplied(places: RecordPlaces): Promise<void> {
+  const record = await withConnection(places.pipeline, SESSION, (client) => readRecord(client, places))
+  for (const [place, ids] of [['pipeline', record.pipeline] as const, ...record.services]) {
+    const missing = missingIn(ids, record).length
+    if (missing === 0) continue
+    throw new SluiceError('ERASURES_MISSING', {
+      what: `the database "${place}" is older than an erasure`,
+      why: `it lacks ${missing} of ${record.all.size} erased subjects that the other databases remember`,
+      ways: ['sluice erase --recorded    gives every database the erasures that another one remembers'],
+    })
+  }
+}
+
+interface ErasureRecord {
+  readonly pipeline: ReadonlySet<string>
+  readonly source: ReadonlySet<string>
+  readonly services: ReadonlyMap<string, ReadonlySet<string>>
+  /** What any of them remembers. */
+  readonly all: ReadonlySet<string>
+}
+
+async function readRecord(client: ClientBase, places: RecordPlaces): Promise<ErasureRecord> {
+  const { name } = places.system
+  const services = new Map<string, ReadonlySet<string>>()
+  for (const [service, target] of Object.entries(places.services)) {
+    services.set(service, await withConnection(target, SESSION, (serviceClient) => erasedInService(serviceClient, name)))
+  }
+  const source = await withConnection(places.monolith, SESSION, (sourceClient) => erasedInSource(sourceClient, name))
+  const pipeline = await erasedInPipeline(client, name)
+  const all = new Set([...pipeline, ...source, ...[...services.values()].flatMap((ids) => [...ids])])
+  return { pipeline, source, services, all }
+}
+
+function missingIn(ids: ReadonlySet<string>, { all }: ErasureRecord): readonly string[] {
+  return [...all].filter((id) => !ids.has(id))
+}
+
+/** Nothing is overwritten here: each service does that by its own list. */
+async function destroyAgain(client: ClientBase, system: string, ids: readonly string[], requestedBy: string): Promise<void> {
+  await finish(client, await destroyKeys(client, system, ids, requestedBy), [])
 }
 
 /** Subjects whose keys are destroyed. */

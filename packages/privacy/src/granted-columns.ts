@@ -138,7 +138,7 @@ function erasuresMissing(service: string, count: number): SluiceError {
   return new SluiceError('ERASURES_MISSING', {
     what: 'the pipeline database is older than an erasure',
     why: `service "${service}" remembers ${count} erased subjects whose keys the pipeline database has`,
-    ways: ['sluice erase --recorded    destroys those keys again, then start the projector'],
+    ways: ['sluice erase --recorded    destroys those keys again, as the reader does when it starts'],
   })
 }
 

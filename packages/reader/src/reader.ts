@@ -124,6 +124,7 @@ async function runCaptured(options: ReaderOptions, parts: RunParts, signal: Abor
   })
   let opened: LaneSession | null = null
   try {
+    await meetErasures(capture, control, logger)
     opened = await session()
     onProgress({ kind: 'phase', phase: record.phase })
     if (record.phase === 'loading') await loadTables({ session: opened, first: snapshot }, signal)
@@ -135,6 +136,14 @@ async function runCaptured(options: ReaderOptions, parts: RunParts, signal: Abor
   } finally {
     await opened?.appender.close()
   }
+}
+
+/** Before a row is sealed: an older copy of the pipeline database has keys that are destroyed. */
+async function meetErasures(capture: Capture, control: pg.Client, logger: Logger): Promise<void> {
+  const { destroyed, unrecorded } = await capture.meetErasures(control)
+  if (destroyed > 0) logger.warn({ subjects: destroyed }, 'the pipeline database lacked erasures, which were applied again')
+  if (unrecorded > 0)
+    logger.warn({ subjects: unrecorded }, 'the source lacks erasures and its role may not write them: sluice erase --recorded')
 }
 
 interface Prepared {

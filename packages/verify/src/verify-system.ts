@@ -4,7 +4,14 @@
  */
 import { SluiceError } from '@sluice/core'
 import type { KafkaPort } from '@sluice/kafka'
-import { type MasterKeys, SealedReader, requireMasterKeys, setCaptureKeys } from '@sluice/privacy'
+import {
+  type MasterKeys,
+  SealedReader,
+  assertErasuresApplied,
+  requireMasterKeys,
+  setCaptureKeys,
+  subjectKinds,
+} from '@sluice/privacy'
 import type { SystemDefinition } from '@sluice/system'
 import { checkChains } from './chain-check.ts'
 import { openComparisonPoint } from './comparison-point.ts'
@@ -14,7 +21,7 @@ import { DEFAULT_VERIFY_LIMITS, type VerifyLimits } from './verify-limits.ts'
 import type { VerifyProgress } from './verify-progress.ts'
 import { type VerifyReport, verdictOf } from './verify-report.ts'
 import { unknownService, verifyServices } from './verify-services.ts'
-import type { VerifyTargets } from './verify-targets.ts'
+import { type VerifyTargets, serviceTarget } from './verify-targets.ts'
 
 export interface VerifyOptions {
   readonly system: SystemDefinition
@@ -36,7 +43,7 @@ export interface VerifyOptions {
  * Differences, parked events and broken chains are in the report.
  *
  * @throws SluiceError SLU-6003, SLU-2025 if the point can't be reached; SLU-5002 for an unknown service; SLU-200x if a
- *   database can't be used; the signal's reason if it aborts.
+ *   database can't be used; SLU-8010 if one is older than an erasure; the signal's reason if it aborts.
  */
 export async function verifySystem(options: VerifyOptions): Promise<VerifyReport> {
   const startedAt = performance.now()
@@ -45,7 +52,7 @@ export async function verifySystem(options: VerifyOptions): Promise<VerifyReport
   const onProgress = options.onProgress ?? (() => undefined)
   const signal = options.signal ?? new AbortController().signal
   const services = scopeOf(options)
-  const reader = await openSealedReader(options)
+  const reader = await openSealedReader(options, services)
   const point = await openComparisonPoint({ system, services, targets, limits, onProgress, signal }).catch(
     async (error: unknown) => {
       await reader?.close()
@@ -73,11 +80,21 @@ export async function verifySystem(options: VerifyOptions): Promise<VerifyReport
   }
 }
 
-/** Before anything is held up: without its keys a system with hashed or encrypted columns can not be compared. */
-async function openSealedReader({ system, targets, masterKeys }: VerifyOptions): Promise<SealedReader | null> {
+/**
+ * Before anything is held up: without its keys a system with hashed or encrypted columns can not be compared, and with a key that
+ * an older copy brought back it must not be.
+ */
+async function openSealedReader(
+  { system, targets, masterKeys }: VerifyOptions,
+  services: readonly string[],
+): Promise<SealedReader | null> {
   const rules = system.monolith.tables.flatMap((table) => Object.values(table.privacy))
   if (!rules.some((rule) => rule.kind === 'hash' || rule.kind === 'encrypt')) return null
   const master = requireMasterKeys(masterKeys ?? null, `columns of system "${system.name}" are hashed or encrypted`)
+  if (subjectKinds(system).size > 0) {
+    const inScope = Object.fromEntries(services.map((service) => [service, serviceTarget(targets, service)]))
+    await assertErasuresApplied({ system, ...targets, services: inScope })
+  }
   return SealedReader.open(system, targets.pipeline, master)
 }
 

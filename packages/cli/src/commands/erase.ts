@@ -50,9 +50,10 @@ async function applyRecorded(places: ErasurePlaces, requestedBy: string): Promis
 async function placesOf({ system: load, environment }: CommandContext): Promise<ErasurePlaces> {
   const system = await load()
   const services = Object.keys(system.services)
-  const deployment = readDeployment(environment, system, { pipeline: true, services, masterKeys: true })
+  const deployment = readDeployment(environment, system, { monolith: true, pipeline: true, services, masterKeys: true })
   const master = requireMasterKeys(deployment.masterKeys, 'a subject is told by a keyed hash')
-  return { system, pipeline: deployment.pipeline, services: deployment.services, master }
+  const { monolith, pipeline } = deployment
+  return { system, monolith, pipeline, services: deployment.services, master }
 }
 
 function keyText({ key }: ErasureReport, isDryRun: boolean): string {

@@ -1,13 +1,16 @@
 /** `sluice keys rotate`: every key wrapped with the current master key. */
-import { requireMasterKeys, rotateKeys } from '@sluice/privacy'
+import { assertErasuresApplied, requireMasterKeys, rotateKeys, subjectKinds } from '@sluice/privacy'
 import type { CommandImplementation } from '../command.ts'
 import { readDeployment } from '../deployment.ts'
 import { formatCount } from '../table.ts'
 
 export const keysRotate: CommandImplementation = async (context) => {
   const system = await context.system()
-  const { pipeline, masterKeys } = readDeployment(context.environment, system, { pipeline: true, masterKeys: true })
+  const needs = { monolith: true, pipeline: true, masterKeys: true } as const
+  const { monolith, pipeline, masterKeys } = readDeployment(context.environment, system, needs)
   const master = requireMasterKeys(masterKeys, 'it wraps the keys of the pipeline database')
+  // A key that an older copy brought back would live on under the new master key.
+  if (subjectKinds(system).size > 0) await assertErasuresApplied({ system, monolith, pipeline, services: {} })
   const phase = context.progress.phase('wrapping keys')
   const wrapped = await rotateKeys({
     system: system.name,

@@ -29,7 +29,8 @@ export const privacyErrors = {
   ERASURES_MISSING: {
     number: 'SLU-8010',
     exit: 3,
-    retry: 'never',
+    // The reader destroys those keys again when it starts.
+    retry: 'backoff',
     meaning: 'A database lacks an erasure that another one has recorded: it was restored from an older copy.',
   },
 } as const satisfies Record<string, ErrorCode>
