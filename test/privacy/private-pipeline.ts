@@ -104,12 +104,13 @@ export class PrivatePipeline implements AsyncDisposable {
     return [...this.shop.topics, controlTopicName(this.shop.system.name, this.#lane.name)]
   }
 
-  /** Starts every engine. */
+  /** Starts every engine, or the projectors alone. */
   start(
     options: {
       readonly masterKeys?: MasterKeys
       readonly readerLimits?: Partial<ReaderLimits>
       readonly services?: readonly string[]
+      readonly projectorsAlone?: boolean
     } = {},
   ): RunningEngines {
     const { system } = this.shop
@@ -123,9 +124,12 @@ export class PrivatePipeline implements AsyncDisposable {
     const { monolith, pipeline } = this.targets
     const limits = { keepaliveIntervalMs: 20, heartbeatIntervalMs: 50, feedbackIntervalMs: 50, ...options.readerLimits }
     const stopping = new AbortController()
-    const engines = [
+    const upstream = [
       createReader({ system, lane, source: monolith, pipeline, masterKeys: master, logger, limits, onProgress }),
       createRelay({ system, lane, pipeline, kafka: this.#kafka('relay'), registry, logger, onProgress }),
+    ]
+    const engines = [
+      ...(options.projectorsAlone ? [] : upstream),
       ...(options.services ?? ['crm', 'mail']).map((service) =>
         createProjector({
           system,
