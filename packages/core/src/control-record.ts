@@ -14,7 +14,10 @@ export interface PartitionEnd {
   readonly partition: number
   /** Offset after the lane's last event there: a consumer whose next offset is this or more has met them all. */
   readonly end: Offset
-  /** Events of the lane published to this partition since its epoch began: a consumer compares its own count. */
+  /**
+   * Events of the lane published to this partition since its epoch began: a consumer compares its own count. A truncate is in every
+   * partition of its topic and counts in each, so the partitions' sum is not the lane's number of events.
+   */
   readonly events: bigint
 }
 

@@ -9,7 +9,7 @@ import { type LaneId, type PositionNumber, type StoredEvent, positionNumber } fr
 import type { OutgoingMessage, TopicMessages } from '@sluice/kafka'
 import type { EventReader, StoredCommit } from '@sluice/store'
 import type { EventParking } from './event-parking.ts'
-import type { MessageRouter, RoutedMessage } from './message-routing.ts'
+import type { MessageRouter, RoutedEvent } from './message-routing.ts'
 import type { RelayLimits } from './relay-limits.ts'
 import type { RelayStart } from './relay-start.ts'
 import { type TransactionPlan, cutPlan, planTransaction } from './transaction-plan.ts'
@@ -17,6 +17,7 @@ import { RefusedEvent } from './refused-event.ts'
 
 export interface Chunk {
   readonly topics: readonly TopicMessages[]
+  /** A truncate counts once, in however many partitions it is. */
   readonly events: number
   /** The transaction that it belongs to. */
   readonly plan: TransactionPlan
@@ -122,7 +123,7 @@ function smallestPlan(plan: TransactionPlan, commits: readonly StoredCommit[]): 
 /** Messages of a chunk, by topic. */
 class EncodedEvents {
   readonly #byTopic = new Map<string, OutgoingMessage[]>()
-  readonly #added: { readonly event: StoredEvent; readonly routed: RoutedMessage }[] = []
+  readonly #added: { readonly event: StoredEvent; readonly routed: RoutedEvent }[] = []
   #largestBytes = -1
   largest = positionNumber(0)
   events = 0
@@ -141,13 +142,13 @@ class EncodedEvents {
     return part
   }
 
-  add(event: StoredEvent, routed: RoutedMessage): void {
-    const { topic, message } = routed
+  add(event: StoredEvent, routed: RoutedEvent): void {
+    const { topic, messages } = routed
     this.#added.push({ event, routed })
     const list = this.#byTopic.get(topic)
-    if (list) list.push(message)
-    else this.#byTopic.set(topic, [message])
-    const bytes = message.value?.length ?? 0
+    if (list) list.push(...messages)
+    else this.#byTopic.set(topic, [...messages])
+    const bytes = messages[0]?.value?.length ?? 0
     if (bytes > this.#largestBytes) {
       this.#largestBytes = bytes
       this.largest = event.position

@@ -7,7 +7,7 @@
  *     before the next one: killed between the two, the next start does it.
  * E3  An event waits behind the last parked one of its key before it, and behind a parked truncate of its table: published late, that
  *     would take newer rows with it. A truncate that is published ends the keys of its table: what is parked below it is closed, since a
- *     retry would bring back a row.
+ *     retry would bring back a row. Applications' own events of the same aggregates are no rows of the table, and stay.
  * E4  Held in memory is a line for each parked event, at most `parkedMax`: then the relay stops at the event, as without a lot. What was
  *     in the lot before it was tried again may always go back.
  */
@@ -25,7 +25,8 @@ import { type PostgresTarget, toPostgresError } from '@sluice/postgres'
 import {
   type EventReader,
   type RelayParkedDraft,
-  type RelayParkedEvent,
+  type RelayParkedLine,
+  closeRelayParked,
   openRelayParking,
   relayRequests,
   removeRelayParked,
@@ -35,6 +36,7 @@ import { type LaneDefinition, qualifiedName } from '@sluice/system'
 import type { Pool, PoolClient } from 'pg'
 import { RefusedEvent } from './refused-event.ts'
 import type { RelayStart } from './relay-start.ts'
+import { isOwnEvent, isTruncate, isUpdate } from './stored-operation.ts'
 
 export interface EventParkingOptions {
   readonly pool: Pool
@@ -49,12 +51,11 @@ export interface EventParkingOptions {
 const REQUEST_POLL_MS = 500
 const REQUESTS_AT_ONCE = 500
 
-const TRUNCATE = '{"op":"t"'
-const UPDATE = '{"op":"u"'
-
 interface Line {
   readonly type: string
   readonly ids: readonly string[]
+  /** An application's own event: it may carry the aggregate type of a table, but is no row of it. */
+  readonly isOwn: boolean
 }
 
 export class EventParking {
@@ -66,19 +67,18 @@ export class EventParking {
   /** Positions of the parked events of an aggregate, in order. */
   readonly #byName = new Map<string, PositionNumber[]>()
   readonly #drafts = new Map<PositionNumber, RelayParkedDraft>()
-  readonly #closed = new Set<PositionNumber>()
+  /** Positions of closed events, and of the truncate that closed them. */
+  readonly #closed = new Map<PositionNumber, PositionNumber>()
   #nextLookAt = 0
 
-  private constructor(options: EventParkingOptions, parked: readonly RelayParkedEvent[]) {
+  private constructor(options: EventParkingOptions, parked: readonly RelayParkedLine[]) {
     this.#options = options
     const { tables } = options.definition
     this.#keys = new Map(tables.map((table) => [table.aggregateType, table.key]))
     this.#tables = new Map(tables.map((table) => [table.aggregateType, tableAggregateName(qualifiedName(table)).id]))
-    for (const { position, aggregateType, aggregateId, otherAggregateId } of parked) {
-      this.#remember(position, {
-        type: aggregateType,
-        ids: otherAggregateId === null ? [aggregateId] : [aggregateId, otherAggregateId],
-      })
+    for (const { position, aggregateType, aggregateId, otherAggregateId, isOwn } of parked) {
+      const ids = otherAggregateId === null ? [aggregateId] : [aggregateId, otherAggregateId]
+      this.#remember(position, { type: aggregateType, ids, isOwn })
     }
   }
 
@@ -116,7 +116,7 @@ export class EventParking {
     }
     try {
       const routed = route(event)
-      if (!this.isEmpty && event.eventData.startsWith(TRUNCATE)) this.#close(event)
+      if (!this.isEmpty && isTruncate(event)) this.#close(event)
       return routed
     } catch (error) {
       if (!isSluiceError(error)) throw error
@@ -135,7 +135,7 @@ export class EventParking {
     const closed = [...this.#closed]
     await this.#withClient(async (client) => {
       await storeRelayParked(client, this.#options.lane, drafts)
-      await removeRelayParked(client, this.#options.lane, closed, 'closed')
+      await closeRelayParked(client, this.#options.lane, closed)
     })
     this.#drafts.clear()
     this.#closed.clear()
@@ -204,10 +204,10 @@ export class EventParking {
 
   /** What is parked of the table below a truncate of it can have no effect any more. */
   #close(truncate: StoredEvent): void {
-    for (const [position, { type }] of [...this.#lines]) {
-      if (type !== truncate.aggregateType || position >= truncate.position) continue
+    for (const [position, { type, isOwn }] of [...this.#lines]) {
+      if (isOwn || type !== truncate.aggregateType || position >= truncate.position) continue
       this.#forget(position)
-      this.#closed.add(position)
+      this.#closed.set(position, truncate.position)
     }
   }
 
@@ -237,7 +237,8 @@ export class EventParking {
 
   #blockerOf(position: PositionNumber, line: Line): PositionNumber | null {
     let last: PositionNumber | null = null
-    for (const name of [...namesOf(line), `${line.type}/${this.#tables.get(line.type)}`]) {
+    const ofTable = line.isOwn ? [] : [`${line.type}/${this.#tables.get(line.type)}`]
+    for (const name of [...namesOf(line), ...ofTable]) {
       const before = this.#byName.get(name)?.findLast((p) => p < position)
       if (before !== undefined && (last === null || before > last)) last = before
     }
@@ -248,13 +249,14 @@ export class EventParking {
   #lineOf(event: StoredEvent): Line {
     const { aggregateType: type, aggregateId, eventData } = event
     const key = this.#keys.get(type)
-    if (!key || !eventData.startsWith(UPDATE)) return { type, ids: [aggregateId] }
+    const ofOneKey = { type, ids: [aggregateId], isOwn: isOwnEvent(event) }
+    if (!key || !isUpdate(event)) return ofOneKey
     const data = parseEventData(eventData)
-    if (data.op !== 'u' || !data.before) return { type, ids: [aggregateId] }
+    if (data.op !== 'u' || !data.before) return ofOneKey
     const { before, after } = data
-    if (!key.some((c) => before[c] !== undefined && before[c] !== after[c])) return { type, ids: [aggregateId] }
+    if (!key.some((c) => before[c] !== undefined && before[c] !== after[c])) return ofOneKey
     const ids = [before, after].map((row) => aggregateName(key.map((c) => row[c] ?? '')).id)
-    return { type, ids: [...new Set([aggregateId, ...ids])] }
+    return { ...ofOneKey, ids: [...new Set([aggregateId, ...ids])] }
   }
 
   #withClient<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {

@@ -1,4 +1,4 @@
-/** From a stored event to its topic, partition and message. */
+/** From a stored event to its topic, partitions and messages. */
 import { SluiceError, type StoredEvent, isSluiceError } from '@sluice/core'
 import { type EventEncoder, type TopicSchema, createEventEncoder, schemasOfLane } from '@sluice/avro'
 import type { SchemaRegistry } from '@sluice/avro'
@@ -6,14 +6,16 @@ import { type KafkaAdmin, type OutgoingMessage, partitionOf } from '@sluice/kafk
 import { type LaneDefinition, type SystemDefinition, type TopicDefinition, topicsOf } from '@sluice/system'
 import { assertFits } from './changed-table.ts'
 import { messageHeaders } from './message-headers.ts'
+import { isOwnEvent, isTruncate } from './stored-operation.ts'
 
-export interface RoutedMessage {
+export interface RoutedEvent {
   readonly topic: string
-  readonly message: OutgoingMessage
+  /** One; of a truncate, which ends keys in every partition of its topic, one for each of them (decision 0016). */
+  readonly messages: readonly OutgoingMessage[]
 }
 
 /** @throws SluiceError SLU-4203 if the event fits no topic or schema, SLU-4205 if its table was changed, SLU-4202 if its topic's schema is refused, SLU-4004 if it is larger than its topic takes */
-export type MessageRouter = (event: StoredEvent, timestampMs: number) => RoutedMessage
+export type MessageRouter = (event: StoredEvent, timestampMs: number) => RoutedEvent
 
 interface Route {
   readonly topic: TopicDefinition
@@ -26,9 +28,6 @@ interface Route {
 /** Head of a batch and of its record; length numbers of a header. */
 const BATCH_OVERHEAD_BYTES = 90
 const HEADER_OVERHEAD_BYTES = 6
-
-/** How event data of an application's own event begins. */
-const OWN_EVENT = '{"op":"e"'
 
 /**
  * Registers the schemas of the lane's topics and reads their numbers of partitions.
@@ -58,7 +57,7 @@ export async function createMessageRouter(
   const ownEvents = lane.outbox ? routes.get(lane.outbox.topic.name) : undefined
   const source = `/sluice/${system.name}/${lane.name}`
   return (event, timestampMs) => {
-    const route = event.eventData.startsWith(OWN_EVENT) ? ownEvents : byAggregate.get(event.aggregateType)
+    const route = isOwnEvent(event) ? ownEvents : byAggregate.get(event.aggregateType)
     if (route === undefined) throw unroutable(event, system, lane)
     if (event.sentColumns !== undefined) assertFits(lane, tables.get(event.aggregateType), event.sentColumns, event)
     const key = Buffer.from(event.aggregateKey ?? event.aggregateId, 'utf8')
@@ -71,8 +70,12 @@ export async function createMessageRouter(
     }
     const bytes = batchBytes(message)
     if (bytes > route.bytesMax) throw tooLarge(event, route, bytes)
-    return { topic: route.topic.name, message }
+    return { topic: route.topic.name, messages: isTruncate(event) ? inEveryPartition(message, route.partitions) : [message] }
   }
+}
+
+function inEveryPartition(message: OutgoingMessage, partitions: number): readonly OutgoingMessage[] {
+  return Array.from({ length: partitions }, (_, partition) => ({ ...message, partition }))
 }
 
 /** Where the registry refuses the schema, every event of the topic is refused with the difference: that topic waits alone. */

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { type EventDraft, type Uuid, tableAggregateName } from '@sluice/core'
 import type { KafkaPort } from '@sluice/kafka'
 import type { RelayEvent } from '@sluice/relay'
-import { relayParked, requestRelayParked } from '@sluice/store'
+import { relayParked, relayParkedEnds, requestRelayParked } from '@sluice/store'
 import { expect, test } from 'vitest'
 import { RelayFixture, hooked, order } from './relay-fixture.ts'
 
@@ -46,8 +46,12 @@ async function ask(
   return requestRelayParked(fixture.client, lane, { command, selection, requestedBy: 'test', reason: null, isDryRun: false })
 }
 
+/** Positions that are published; one that is in several partitions, once. */
 async function positions(fixture: RelayFixture): Promise<readonly bigint[]> {
-  return (await fixture.published()).map((e) => e.position).sort((x, y) => (x < y ? -1 : 1))
+  const found = (await fixture.published()).filter(
+    (e, i, all) => e.op !== 't' || all.findIndex((o) => o.position === e.position) === i,
+  )
+  return found.map((e) => e.position).sort((x, y) => (x < y ? -1 : 1))
 }
 
 /** Runs a relay until something was published after all. */
@@ -180,17 +184,40 @@ test('a skipped event is never published; those behind it are', async () => {
   await fixture.close()
 })
 
-test('a truncate closes what is parked of its table', async () => {
+test('a truncate closes what is parked of its table, with its position; a retry finds nothing', async () => {
   const { fixture, a } = await withParked()
+  const { lane } = await fixture.record()
+  const [first] = await relayParked(fixture.client, lane, { limit: 1 })
   await fixture.commit([{ eventData: '{"op":"t"}', eventType: 'OrderTruncated' }, change(a)])
   await fixture.publishAll({ kafka: narrow(fixture.kafka) })
   expect(await positions(fixture)).toEqual([2n, 4n, 5n, 6n])
   expect(await parkedIn(fixture)).toEqual([])
-  const { rows } = await fixture.client.query('SELECT position, result FROM relay_parked_results ORDER BY position')
-  expect(rows).toEqual([
-    { position: '1', result: 'closed' },
-    { position: '3', result: 'closed' },
+  const ends = await relayParkedEnds(fixture.client, lane, { limit: 10 })
+  expect(ends.map((end) => [end.position, end.result, end.closedBy])).toEqual([
+    [3n, 'closed', 5n],
+    [1n, 'closed', 5n],
   ])
+  expect(await relayParkedEnds(fixture.client, lane, { limit: 10, eventId: first!.eventId })).toEqual([ends[1]])
+  expect(await ask(fixture, 'retry', first!.eventId)).toMatchObject({ selected: 0 })
+  await fixture.close()
+})
+
+test("an application's own event is no row of the table: a truncate does not close it", async () => {
+  const fixture = await RelayFixture.open()
+  const { a } = aggregates()
+  const own = (note: string): Partial<EventDraft> => ({
+    aggregateId: a,
+    eventType: 'OrderPraised',
+    eventData: JSON.stringify({ op: 'e', payload: JSON.stringify({ note }) }),
+  })
+  await fixture.commit([own(LONG)])
+  await fixture.publishAll({ kafka: narrow(fixture.kafka) })
+  await fixture.commit([{ eventData: '{"op":"t"}', eventType: 'OrderTruncated' }])
+  await fixture.publishAll({ kafka: narrow(fixture.kafka) })
+  expect(await parkedIn(fixture)).toEqual([[1n, null, 'SLU-4004']])
+  await ask(fixture, 'retry')
+  await publishLate(fixture)
+  expect(await positions(fixture)).toEqual([1n, 2n])
   await fixture.close()
 })
 

@@ -31,6 +31,16 @@ export interface RelayParkedEvent {
   readonly requested: RelayRequest | null
 }
 
+/** What a relay holds of a parked event. */
+export interface RelayParkedLine {
+  readonly position: PositionNumber
+  readonly aggregateType: string
+  readonly aggregateId: string
+  readonly otherAggregateId: string | null
+  /** True for an application's own event. */
+  readonly isOwn: boolean
+}
+
 export type RelayParkedDraft = Omit<RelayParkedEvent, 'lane' | 'attempts' | 'parkedAt' | 'requested'>
 
 /** What a person means: all that is given must hold. */
@@ -90,11 +100,17 @@ export async function openRelayParking(
   lane: LaneId,
   /** The last control record: how far is published, and what was published late with it. */
   last: { readonly position: PositionNumber; readonly late: readonly PositionNumber[] },
-): Promise<readonly RelayParkedEvent[]> {
+): Promise<readonly RelayParkedLine[]> {
   await removeRelayParked(client, lane, last.late, 'published')
   await client.query('DELETE FROM relay_parked_events WHERE lane = $1 AND position > $2', [lane, String(last.position)])
-  const { rows } = await client.query<Row>(`${SELECT} WHERE lane = $1 ORDER BY k.position`, [lane])
-  return rows.map((row) => parkedOf(lane, row))
+  const { rows } = await client.query<Omit<RelayParkedLine, 'position'> & { readonly position: string }>(
+    `SELECT k.position::text, k.aggregate_type AS "aggregateType", k.aggregate_id::text AS "aggregateId",
+       k.other_aggregate_id::text AS "otherAggregateId",
+       EXISTS (SELECT FROM event_store e WHERE e.lane = k.lane AND e.position = k.position AND e.event_data ->> 'op' = 'e') AS "isOwn"
+     FROM relay_parked_events k WHERE k.lane = $1 ORDER BY k.position`,
+    [lane],
+  )
+  return rows.map((row) => ({ ...row, position: positionNumber(row.position) }))
 }
 
 /** Parks events; one that was tried again keeps its first time, loses its request, and counts one attempt more if it was refused. */
@@ -130,7 +146,7 @@ export async function removeRelayParked(
   client: ClientBase,
   lane: LaneId,
   positions: readonly PositionNumber[],
-  result: 'published' | 'skipped' | 'closed',
+  result: 'published' | 'skipped',
 ): Promise<void> {
   if (positions.length === 0) return
   await client.query(
@@ -139,6 +155,51 @@ export async function removeRelayParked(
      INSERT INTO relay_parked_results (lane, position, event_id, command_id, result) SELECT gone.*, $3 FROM gone`,
     [lane, positions.map(String), result],
   )
+}
+
+/** Takes events out of the lot that a truncate of their table ended, each with the truncate's position on record. */
+export async function closeRelayParked(
+  client: ClientBase,
+  lane: LaneId,
+  closed: readonly (readonly [position: PositionNumber, truncate: PositionNumber])[],
+): Promise<void> {
+  if (closed.length === 0) return
+  await client.query(
+    `WITH gone AS (
+       DELETE FROM relay_parked_events k USING unnest($2::bigint[], $3::bigint[]) AS c (position, truncate)
+       WHERE k.lane = $1 AND k.position = c.position RETURNING k.lane, k.position, k.event_id, k.command_id, c.truncate)
+     INSERT INTO relay_parked_results (lane, position, event_id, command_id, closed_by, result) SELECT gone.*, 'closed' FROM gone`,
+    [lane, closed.map(([position]) => String(position)), closed.map(([, truncate]) => String(truncate))],
+  )
+}
+
+/** How an event left a relay's lot. */
+export interface RelayParkedEnd {
+  readonly position: PositionNumber
+  readonly eventId: string
+  readonly result: 'published' | 'skipped' | 'closed'
+  /** Position of the truncate that closed it. */
+  readonly closedBy: PositionNumber | null
+  readonly endedAt: Date
+}
+
+/** The newest ones first, at most `limit`; of one event if it is named. */
+export async function relayParkedEnds(
+  client: ClientBase,
+  lane: LaneId,
+  options: { readonly eventId?: string; readonly limit: number },
+): Promise<readonly RelayParkedEnd[]> {
+  type EndRow = Omit<RelayParkedEnd, 'position' | 'closedBy'> & { readonly position: string; readonly closedBy: string | null }
+  const { rows } = await client.query<EndRow>(
+    `SELECT position::text, event_id::text AS "eventId", result, closed_by::text AS "closedBy", ended_at AS "endedAt"
+     FROM relay_parked_results WHERE lane = $1 AND event_id = coalesce($2::uuid, event_id) ORDER BY id DESC LIMIT $3`,
+    [lane, options.eventId ?? null, options.limit],
+  )
+  return rows.map((row) => ({
+    ...row,
+    position: positionNumber(row.position),
+    closedBy: row.closedBy === null ? null : positionNumber(row.closedBy),
+  }))
 }
 
 /** What people asked for and was not answered, in position order. */
