@@ -36,6 +36,8 @@ export function sqlStateOf(error: unknown): string | undefined {
 
 export function faultOf(error: unknown): Fault {
   if (isConnectionFault(error)) return 'transient'
+  // What another database than the caller's refused was named after that one already.
+  if (isSluiceError(error, 'UNEXPECTED') && sqlStateOf(error.cause) !== undefined) return faultOf(error.cause)
   const state = sqlStateOf(error)
   if (state === undefined) return 'unknown'
   if (TRANSIENT.some((pattern) => pattern.test(state))) return 'transient'

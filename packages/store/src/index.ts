@@ -1,3 +1,4 @@
+export * from './claims.ts'
 export * from './event-appender.ts'
 export * from './event-reader.ts'
 export { type AppenderLimits, type EventAppenderOptions, createEventAppender } from './lane-appender.ts'

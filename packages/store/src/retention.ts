@@ -23,10 +23,12 @@ export interface DroppedEvents {
 
 /** Rows of the processing log that are deleted at a time. */
 const LOG_ROWS = 10_000
+/** Claims that are deleted at a time; each may be tens of megabytes. */
+const CLAIM_ROWS = 20
 
 /**
  * Drops whole partitions of a lane whose events all lie below `below` and are published: what is parked at the relay is kept, with
- * all that came after it.
+ * all that came after it. Their claims go with them, once no topic holds the messages any more.
  *
  * @throws SluiceError SLU-3103 if the link that closes the stretch is missing: then nothing is dropped.
  */
@@ -43,6 +45,7 @@ export async function dropEventsBelow(target: PostgresTarget, lane: LaneId, belo
     for (const { first } of partitions) await dropPartition(client, lane, first)
     const droppedThrough = await retainedAfter(client, lane)
     await trimProcessingLog(client, lane, droppedThrough)
+    await dropClaims(client, lane, droppedThrough)
     return { droppedThrough, partitions }
   } catch (error) {
     throw toPostgresError(error, target)
@@ -113,6 +116,18 @@ async function trimProcessingLog(client: ClientBase, lane: LaneId, through: Posi
       [lane, String(through)],
     )
     if ((rowCount ?? 0) < LOG_ROWS) return
+  }
+}
+
+/** Claims outlive their events for as long as a topic may hold the message: who is behind, or reads it again, finds the value. */
+async function dropClaims(client: ClientBase, lane: LaneId, through: PositionNumber): Promise<void> {
+  for (;;) {
+    const { rowCount } = await client.query(
+      `DELETE FROM claims WHERE claim_id IN (
+         SELECT claim_id FROM claims WHERE lane = $1 AND position <= $2 AND kept_until < now() LIMIT ${CLAIM_ROWS})`,
+      [lane, String(through)],
+    )
+    if ((rowCount ?? 0) < CLAIM_ROWS) return
   }
 }
 

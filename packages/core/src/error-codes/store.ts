@@ -30,5 +30,11 @@ export const storeErrors = {
     retry: 'never',
     meaning: 'A position that the lane has given is not in the event store.',
   },
+  CLAIM_DIFFERS: {
+    number: 'SLU-3104',
+    exit: 1,
+    retry: 'never',
+    meaning: 'Another value is stored for the claim of a value that is too large for its topic.',
+  },
   CHAIN_BROKEN: { number: 'SLU-3102', exit: 4, retry: 'never', meaning: 'The hash chain does not match the stored events.' },
 } as const satisfies Record<string, ErrorCode>
