@@ -5,7 +5,7 @@
  *   SLUICE_MONOLITH_URL  SLUICE_PIPELINE_URL  SLUICE_<SERVICE>_URL  KAFKA_BROKERS  SCHEMA_REGISTRY_URL
  *   KAFKA_SSL  KAFKA_SSL_CA_FILE  KAFKA_SASL_MECHANISM  KAFKA_SASL_USERNAME  KAFKA_SASL_PASSWORD
  *   SCHEMA_REGISTRY_USERNAME  SCHEMA_REGISTRY_PASSWORD
- *   SLUICE_STREAM_TRANSACTIONS  SLUICE_SPOOL_FOLDER  SLUICE_SPOOL_BYTES_MAX
+ *   SLUICE_STREAM_TRANSACTIONS  SLUICE_SPOOL_FOLDER  SLUICE_SPOOL_BYTES_MAX  SLUICE_LOAD_READERS
  *   SLUICE_MASTER_KEY  SLUICE_KEYS_URL (the pipeline database, as a role that reads keys only)
  */
 import { readFileSync } from 'node:fs'
@@ -28,11 +28,12 @@ export interface RegistrySettings {
   readonly auth: { readonly username: string; readonly password: string } | null
 }
 
-/** What a reader does with transactions in progress. */
-export interface SpoolSettings {
+/** What a reader does with transactions in progress, and how many sessions an initial load reads with. */
+export interface ReaderSettings {
   readonly streamsTransactions: boolean
   readonly spoolFolder?: string
   readonly spoolBytesMax?: number
+  readonly loadReaders?: number
 }
 
 /** Which servers a command needs; the rest stays unread, so that a process gets only the secrets of its role. */
@@ -42,7 +43,7 @@ export interface DeploymentNeeds {
   readonly services?: readonly string[]
   readonly kafka?: boolean
   readonly registry?: boolean
-  readonly spool?: boolean
+  readonly reader?: boolean
   /** Keys of private columns, where they are set: who needs them says so. */
   readonly masterKeys?: boolean
   readonly keys?: boolean
@@ -72,6 +73,7 @@ const settings = {
   SLUICE_STREAM_TRANSACTIONS: z.enum(['true', 'false'], 'must be true or false').default('true'),
   SLUICE_SPOOL_FOLDER: z.string().startsWith('/', 'must be an absolute path').optional(),
   SLUICE_SPOOL_BYTES_MAX: z.coerce.number('must be a number of bytes').int().positive().optional(),
+  SLUICE_LOAD_READERS: z.coerce.number('must be a number of sessions').int().min(1).max(16).optional(),
 } as const
 
 type SettingName = keyof typeof settings
@@ -94,7 +96,7 @@ export interface Deployment {
   readonly services: Readonly<Record<string, PostgresTarget>>
   readonly kafka: KafkaSettings
   readonly registry: RegistrySettings
-  readonly spool: SpoolSettings
+  readonly reader: ReaderSettings
   readonly masterKeys: MasterKeys | null
   readonly keys: KeyAccess | null
 }
@@ -121,7 +123,7 @@ export function readDeployment<const Needs extends DeploymentNeeds>(
   )
   if (needs.kafka) deployment.kafka = kafkaSettings(reader)
   if (needs.registry) deployment.registry = registrySettings(reader)
-  if (needs.spool) deployment.spool = spoolSettings(reader)
+  if (needs.reader) deployment.reader = readerSettings(reader)
   if (needs.masterKeys) deployment.masterKeys = reader.masterKeys()
   if (needs.keys) deployment.keys = reader.keyAccess()
   reader.assertComplete()
@@ -159,13 +161,15 @@ function kafkaSettings(reader: SettingReader): KafkaSettings {
   }
 }
 
-function spoolSettings(reader: SettingReader): SpoolSettings {
+function readerSettings(reader: SettingReader): ReaderSettings {
   const spoolFolder = reader.setting('SLUICE_SPOOL_FOLDER', false)
   const spoolBytesMax = reader.setting('SLUICE_SPOOL_BYTES_MAX', false)
+  const loadReaders = reader.setting('SLUICE_LOAD_READERS', false)
   return {
     streamsTransactions: reader.setting('SLUICE_STREAM_TRANSACTIONS', false) !== 'false',
     ...(spoolFolder === undefined ? {} : { spoolFolder }),
     ...(spoolBytesMax === undefined ? {} : { spoolBytesMax }),
+    ...(loadReaders === undefined ? {} : { loadReaders }),
   }
 }
 

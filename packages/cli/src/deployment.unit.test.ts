@@ -95,17 +95,20 @@ describe('the deployment', () => {
   })
 })
 
-test('the spool of transactions in progress: set by the environment, else by the reader itself', () => {
-  expect(readDeployment({}, system, { spool: true }).spool).toEqual({ streamsTransactions: true })
+test('how a reader spools and loads: set by the environment, else by the reader itself', () => {
+  expect(readDeployment({}, system, { reader: true }).reader).toEqual({ streamsTransactions: true })
   const environment = {
     SLUICE_STREAM_TRANSACTIONS: 'false',
     SLUICE_SPOOL_FOLDER: '/var/lib/sluice',
     SLUICE_SPOOL_BYTES_MAX: '1000000',
+    SLUICE_LOAD_READERS: '4',
   }
-  expect(readDeployment(environment, system, { spool: true }).spool).toEqual({
+  expect(readDeployment(environment, system, { reader: true }).reader).toEqual({
     streamsTransactions: false,
     spoolFolder: '/var/lib/sluice',
     spoolBytesMax: 1_000_000,
+    loadReaders: 4,
   })
-  expect(() => readDeployment({ SLUICE_SPOOL_BYTES_MAX: 'much' }, system, { spool: true })).toThrow('must be a number of bytes')
+  expect(() => readDeployment({ SLUICE_SPOOL_BYTES_MAX: 'much' }, system, { reader: true })).toThrow('must be a number of bytes')
+  expect(() => readDeployment({ SLUICE_LOAD_READERS: 'all' }, system, { reader: true })).toThrow('must be a number of sessions')
 })

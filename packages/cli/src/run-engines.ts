@@ -129,7 +129,7 @@ function needsOf(plan: EnginePlan): DeploymentNeeds {
     services: [...new Set(services)],
     kafka: usesKafka,
     registry: usesKafka,
-    spool: plan.readers.length > 0,
+    reader: plan.readers.length > 0,
     masterKeys: plan.readers.length > 0,
     keys: plan.projectors.length > 0,
   }
@@ -170,7 +170,7 @@ function readerEngine(
     create: async (signs) => {
       const onProgress = both(count, readerSigns(signs))
       const masterKeys = given(deployment.masterKeys)
-      const limits = given(deployment.spool)
+      const limits = given(deployment.reader)
       return createReader({ system, lane, source, pipeline, masterKeys, limits, logger: own, onProgress })
     },
   }

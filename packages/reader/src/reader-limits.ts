@@ -6,8 +6,10 @@ export interface ReaderLimits {
   readonly batchBytesMax: number
   /** Rows of a chunk of an initial load or backfill. @default 5,000 */
   readonly chunkRowsMax: number
-  /** Bytes of a chunk; the row that reaches it ends it. Two chunks are held at most. @default 4 MiB */
+  /** Bytes of a chunk; the row that reaches it ends it. A load holds one for each of its readers, and the one that is written. @default 4 MiB */
   readonly chunkBytesMax: number
+  /** Sessions that read the source during an initial load. @default 2 */
+  readonly loadReaders: number
   /** How often PostgreSQL is told what is durable. @default 1,000 */
   readonly feedbackIntervalMs: number
   /** How often a position without events is recorded at most. @default 1,000 */
@@ -39,6 +41,7 @@ export const READER_LIMITS: ReaderLimits = {
   batchBytesMax: 4 * 1024 * 1024,
   chunkRowsMax: 5_000,
   chunkBytesMax: 4 * 1024 * 1024,
+  loadReaders: 2,
   feedbackIntervalMs: 1_000,
   keepaliveIntervalMs: 1_000,
   heartbeatIntervalMs: 10_000,

@@ -188,6 +188,7 @@ async function prepare(
       catalog,
       applicationName,
       slotCreationMs: limits.slotCreationMs,
+      loadReaders: limits.loadReaders,
       signal,
     }
     if (known && known.phase !== 'creating') {

@@ -93,13 +93,13 @@ test('killed ten times in the middle, under inserts, updates, deletes, moving ke
   await fill(source, rows)
   const workload = startWorkload(source, seed, rows)
   for (let kill = 0; kill < 10; kill += 1) {
-    const reader = startProcess({ chunkRowsMax: 60 })
+    const reader = startProcess({ chunkRowsMax: 60, loadReaders: 1 + random(4) })
     if (random(4) === 0) await reader.line(kill === 0 ? '"phase"' : '"feedback"').catch(() => undefined)
     else await reader.line('"chunk"', 1 + random(9))
     await reader.kill()
   }
   expect((await getLane(source.store, SYSTEM.name, laneName)).phase).toBe('loading')
-  const reader = source.start({ lane: loadLane(laneName), limits: { chunkRowsMax: 300 } })
+  const reader = source.start({ lane: loadLane(laneName), limits: { chunkRowsMax: 300, chunkBytesMax: 20_000, loadReaders: 3 } })
   await reader.next('connected')
   const transactions = await workload.stop()
   expect(transactions).toBeGreaterThan(500)
@@ -150,6 +150,34 @@ test('a table that comes into the definition later is loaded while the others st
   await after.next('connected')
   await source.source.query(`UPDATE visits SET n = 2 WHERE id < 20`)
   await caughtUpAndStopped(after)
+  await expectEqual()
+})
+
+test('rows larger than a chunk, read by several sessions of which one is cut off: it goes on under a new snapshot and ends equal', async () => {
+  await fill(source, 300)
+  await source.source.query(`UPDATE accounts SET bio = repeat('w', 3000)`)
+  const limits = { chunkRowsMax: 100, chunkBytesMax: 30_000, loadReaders: 3 }
+  const first = source.start({ lane: loadLane(laneName), limits })
+  await first.next('chunk', (p) => p.tableRows >= 50)
+  const { rowCount } = await source.source.query(
+    `SELECT pg_terminate_backend(pid) FROM (
+       SELECT pid FROM pg_stat_activity
+       WHERE application_name = $1 AND datname = current_database() AND backend_xmin IS NOT NULL AND xact_start IS NOT NULL
+       ORDER BY backend_start DESC LIMIT 1
+     ) AS session`,
+    [`sluice reader ${laneName}`],
+  )
+  expect(rowCount).toBe(1)
+  await expect(first.done).rejects.toMatchObject({ number: 'SLU-2004' })
+  const { lane } = await getLane(source.store, SYSTEM.name, laneName)
+  const [standing] = await loadProgress(source.store, lane)
+  expect(standing).toMatchObject({ table: 'public.accounts', status: 'failed' })
+  const chunks = first.progress.filter((p) => p.kind === 'chunk').map((p) => p.rows)
+  expect(Math.max(...chunks)).toBeLessThan(30)
+  await source.source.query(`DELETE FROM accounts WHERE id % 20 = 0`)
+  const second = source.start({ lane: loadLane(laneName), limits })
+  await second.next('connected')
+  await caughtUpAndStopped(second)
   await expectEqual()
 })
 

@@ -60,7 +60,7 @@ export class DemoCourse {
       services,
       kafka: true,
       registry: true,
-      spool: true,
+      reader: true,
       masterKeys: true,
       keys: true,
     } as const

@@ -7,11 +7,11 @@ import { type PostgresTarget, quoteIdentifier, sqlStateOf, withConnection } from
 import type { BackfillScope } from '@sluice/store'
 import { type CapturedTable, type LaneDefinition, qualifiedName } from '@sluice/system'
 import type pg from 'pg'
+import { rangeOf, tableName } from '../load/chunk-reader.ts'
 import { type KeyColumns, keyColumnsOf, keyParameters } from '../source/key-columns.ts'
 import { READER_LIMITS } from '../reader-limits.ts'
 import { readCatalog } from '../source/source-catalog.ts'
 import { assertTables } from '../source/table-check.ts'
-import { rangeOf, tableName } from './scope-chunk.ts'
 
 export interface BackfillWish extends BackfillScope {
   readonly lane: LaneDefinition

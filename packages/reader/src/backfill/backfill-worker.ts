@@ -30,7 +30,7 @@ import {
 } from '@sluice/store'
 import { type CapturedTable, qualifiedName } from '@sluice/system'
 import type pg from 'pg'
-import { SnapshotStale } from '../load/chunk-reader.ts'
+import { SnapshotStale, type TableScope } from '../load/chunk-reader.ts'
 import { keyColumnsOf } from '../source/key-columns.ts'
 import type { LaneSession } from '../lane/lane-session.ts'
 import { LoadedRowEncoder } from '../load/loaded-events.ts'
@@ -38,7 +38,7 @@ import { BackfillPace, reasonToWait } from './backfill-brake.ts'
 import { type EmitMark, markEmitter } from './backfill-mark.ts'
 import type { BackfillWatch, ReleaseChunk } from './backfill-watch.ts'
 import { remainsOf } from './chunk-remains.ts'
-import { type ScopeChunk, type TableScope, readRange, readScopeKeys } from './scope-chunk.ts'
+import { type ScopeChunk, readScopeKeys, readScopeRange } from './scope-chunk.ts'
 import { VisibleTransactions } from './visible-transactions.ts'
 
 /** Keys that are read again at a time. */
@@ -238,7 +238,7 @@ class BackfillWork {
     const pace = throttle.rowsPerSecondMax
     const chunkRowsMax = pace === null ? limits.chunkRowsMax : Math.max(1, Math.min(limits.chunkRowsMax, Math.ceil(pace / 4)))
     const beganAt = performance.now()
-    const chunk = await readRange(from, scope, after, { ...limits, chunkRowsMax })
+    const chunk = await readScopeRange(from, scope, after, { ...limits, chunkRowsMax })
     if (pace !== null) this.#nextChunkAt = beganAt + (chunk.rowsRead / pace) * 1000
     const { to, rowsRead: passed, isLast } = chunk
     return { chunk, correlationId: `${name}-${rowsRead}`, range: { from: after, to, rowsRead: passed, isLast }, again: [] }

@@ -34,6 +34,8 @@ export interface LaneCreationOptions {
   readonly catalog: ReadonlyMap<string, CatalogTable>
   readonly applicationName: string
   readonly slotCreationMs: number
+  /** How many sessions are to read from the snapshot. */
+  readonly loadReaders: number
   readonly signal: AbortSignal
 }
 
@@ -86,6 +88,7 @@ export async function createLaneSlot(options: LaneCreationOptions, record: LaneR
         applicationName,
         slotName: lane.slotName,
         isTemporary: false,
+        sessions: options.loadReaders,
         timeoutMs: options.slotCreationMs,
         signal: options.signal,
       })

@@ -1,10 +1,15 @@
 /**
- * Reads a table under a snapshot, in key order, a chunk at a time, as PostgreSQL's text.
+ * Reads a chunk of a table, as PostgreSQL's text: rows in key order, or of some keys. Initial loads and backfills read so, each in
+ * a transaction of its own kind.
+ *
+ * A chunk is a number of keys, of which a filter takes some: so each costs the source about the same, however rare the rows
+ * are. The filter's SQL stands in a query of its own around the range, and cannot widen it.
  *
  * Memory: rows come through a cursor in pieces that are sized by the rows met so far, and a chunk ends with the row that
  * reaches its bytes.
  */
 import { type PostgresTarget, quoteIdentifier, quoteQualified, toPostgresError } from '@sluice/postgres'
+import type { BackfillScope } from '@sluice/store'
 import type { CapturedTable } from '@sluice/system'
 import type pg from 'pg'
 import Cursor from 'pg-cursor'
@@ -13,10 +18,27 @@ import { type KeyColumns, keyArrays, keyOrder, keyParameters, keyRow, unnestKeys
 /** Column texts in the order of the definition. */
 export type TextRow = readonly (string | null)[]
 
-export interface TableChunk {
+/** What of a table is read. */
+export interface TableScope extends BackfillScope {
+  readonly table: CapturedTable
+  readonly columns: KeyColumns
+}
+
+export function wholeTable(table: CapturedTable, columns: KeyColumns): TableScope {
+  return { table, columns, from: null, to: null, filter: null }
+}
+
+export interface RangeChunk {
   readonly rows: readonly TextRow[]
+  /** At least what the rows take in memory. */
   readonly bytes: number
-  /** False if the table goes on. */
+  /** Last key that was passed; null if there was none. */
+  readonly to: readonly string[] | null
+  /** Keys that were passed. */
+  readonly rowsRead: number
+  /** True if the bytes ended it, before the key that was told to `onBound`. */
+  readonly isCut: boolean
+  /** False if the scope goes on. */
   readonly isLast: boolean
 }
 
@@ -31,9 +53,9 @@ const PIECE_ROWS_MAX = 2_000
 const PIECE_BYTES = 1024 * 1024
 
 /** Every value as the text that PostgreSQL sends. */
-export const TEXT_TYPES: pg.CustomTypesConfig = { getTypeParser: () => (value: string | Buffer) => String(value) }
+const TEXT_TYPES: pg.CustomTypesConfig = { getTypeParser: () => (value: string | Buffer) => String(value) }
 
-/** What is read from: the snapshot's session, and the server's name for messages. */
+/** What is read from: a session inside of a transaction, and the server's name for messages. */
 export interface ChunkSource {
   readonly client: pg.Client
   readonly target: PostgresTarget
@@ -45,38 +67,120 @@ export class SnapshotStale extends Error {
 }
 
 /**
- * Reads the next rows of a table.
+ * Reads the next keys.
  *
- * @param after Key of the last row that was stored; null for the first chunk.
- * @throws SnapshotStale
+ * @param after Last key that was passed; null: none yet.
+ * @param onBound Called before the rows are read, with the key that a later chunk goes on after; null if none is left.
+ * @throws SnapshotStale, SluiceError
  */
-export async function readChunk(
+export async function readRange(
   source: ChunkSource,
-  table: CapturedTable,
-  columns: KeyColumns,
+  scope: TableScope,
   after: readonly string[] | null,
   limits: ChunkLimits,
-): Promise<TableChunk> {
-  return readUnchanged(source, table, () => readRows(source.client, table, columns, after, limits))
+  onBound: (bound: readonly string[] | null) => void = () => undefined,
+): Promise<RangeChunk> {
+  const { table, columns, filter } = scope
+  return readUnchanged(source, table, async () => {
+    const bound = await nthKey(source.client, scope, after, limits.chunkRowsMax)
+    onBound(bound)
+    const range = rangeOf(columns, { ...scope, to: bound ?? scope.to }, after)
+    // The range has no more rows than that. The limit says so to the planner, which knows the table from its last ANALYZE only.
+    const limit = filter === null ? ` LIMIT ${limits.chunkRowsMax}` : ''
+    const text = `${selectScope(scope, range.condition)} ORDER BY ${keyOrder(columns)}${limit}`
+    const { rows, bytes, isCut } = await readPieces(source.client, { text, values: range.values }, limits.chunkBytesMax)
+    const lastRow = rows.at(-1)
+    const lastKey = lastRow ? keyOf(table, lastRow) : null
+    return {
+      rows,
+      bytes,
+      to: isCut || bound === null ? lastKey : bound,
+      rowsRead: isCut || bound === null ? rows.length : limits.chunkRowsMax,
+      isCut,
+      isLast: bound === null && !isCut,
+    }
+  })
 }
 
-/** The rows of some keys, in no order; keys without a row are left out. @throws SnapshotStale */
+/** Reads some keys, in no order; those without a row, or outside of the scope, are left out. @throws SnapshotStale, SluiceError */
 export async function readKeys(
   source: ChunkSource,
-  table: CapturedTable,
-  columns: KeyColumns,
+  scope: TableScope,
   keys: readonly (readonly string[])[],
 ): Promise<readonly TextRow[]> {
-  const wanted = unnestedKeyRow(columns).slice(1, -1)
-  return readUnchanged(source, table, async () => {
+  const { columns } = scope
+  const range = rangeOf(columns, scope, null, columns.length)
+  const wanted = `${keyRow(columns)} IN (SELECT ${unnestedKeyRow(columns).slice(1, -1)} FROM ${unnestKeys(columns, 1)})`
+  return readUnchanged(source, scope.table, async () => {
     const { rows } = await source.client.query<(string | null)[]>({
-      text: `${selectFrom(table)} WHERE ${keyRow(columns)} IN (SELECT ${wanted} FROM ${unnestKeys(columns, 1)})`,
-      values: [...keyArrays(columns, keys)],
+      text: selectScope(scope, `${wanted} AND ${range.condition}`),
+      values: [...keyArrays(columns, keys), ...range.values],
       rowMode: 'array',
       types: TEXT_TYPES,
     })
     return rows
   })
+}
+
+/** A condition over the key, and its parameters. */
+export interface KeyRange {
+  readonly condition: string
+  readonly values: readonly string[]
+}
+
+/** @param parametersBefore How many parameters the query has before it. */
+export function rangeOf(
+  columns: KeyColumns,
+  { from, to }: Pick<BackfillScope, 'from' | 'to'>,
+  after: readonly string[] | null,
+  parametersBefore = 0,
+): KeyRange {
+  const conditions: string[] = []
+  const values: string[] = []
+  const add = (comparison: string, key: readonly string[] | null): void => {
+    if (key === null) return
+    conditions.push(`${keyRow(columns)} ${comparison} ${keyParameters(columns, parametersBefore + values.length + 1)}`)
+    values.push(...key)
+  }
+  add('>', after)
+  add('>=', after === null ? from : null)
+  add('<=', to)
+  return { condition: conditions.length === 0 ? 'true' : conditions.join(' AND '), values }
+}
+
+export function tableName(table: CapturedTable): string {
+  return quoteQualified(table.schema, table.name)
+}
+
+/** The last of the next `count` keys; null if fewer are left. */
+async function nthKey(
+  client: pg.Client,
+  scope: TableScope,
+  after: readonly string[] | null,
+  count: number,
+): Promise<readonly string[] | null> {
+  const { table, columns } = scope
+  const { condition, values } = rangeOf(columns, scope, after)
+  const order = keyOrder(columns)
+  const { rows } = await client.query<string[]>({
+    text: `SELECT ${order} FROM ${tableName(table)} WHERE ${condition} ORDER BY ${order} OFFSET ${count - 1} LIMIT 1`,
+    values: [...values],
+    rowMode: 'array',
+    types: TEXT_TYPES,
+  })
+  return rows[0] ?? null
+}
+
+/** OFFSET 0 keeps the two queries apart: the filter meets only rows of the range. */
+function selectScope({ table, filter }: TableScope, condition: string): string {
+  const names = table.columnNames.map((name) => quoteIdentifier(name)).join(', ')
+  if (filter === null) return `SELECT ${names} FROM ${tableName(table)} WHERE ${condition}`
+  const range = `SELECT * FROM ${tableName(table)} WHERE ${condition} OFFSET 0`
+  return `SELECT ${names} FROM (${range}) AS ${quoteIdentifier(table.name)} WHERE (\n${filter}\n)`
+}
+
+function keyOf(table: CapturedTable, row: TextRow): readonly string[] {
+  return table.key.map((name) => row[table.columnNames.indexOf(name)]!)
 }
 
 /**
@@ -86,7 +190,7 @@ export async function readKeys(
  *
  * https://www.postgresql.org/docs/17/mvcc-caveats.html
  */
-export async function readUnchanged<T>(source: ChunkSource, table: CapturedTable, read: () => Promise<T>): Promise<T> {
+async function readUnchanged<T>(source: ChunkSource, table: CapturedTable, read: () => Promise<T>): Promise<T> {
   const { client, target } = source
   try {
     await client.query('SAVEPOINT chunk')
@@ -109,29 +213,23 @@ async function isRewritten(client: pg.Client, table: CapturedTable): Promise<boo
        WHERE c.oid IN (SELECT $1::regclass UNION SELECT relid FROM pg_partition_tree($1::regclass))
          AND c.relfilenode <> 0 AND c.relfilenode IS DISTINCT FROM pg_relation_filenode(c.oid)
      ) AS rewritten`,
-    [quoteQualified(table.schema, table.name)],
+    [tableName(table)],
   )
   return rows[0]!.rewritten
 }
 
-async function readRows(
-  client: pg.Client,
-  table: CapturedTable,
-  columns: KeyColumns,
-  after: readonly string[] | null,
-  limits: ChunkLimits,
-): Promise<TableChunk> {
-  const where = after === null ? '' : `WHERE ${keyRow(columns)} > ${keyParameters(columns, 1)}`
-  const text = `${selectFrom(table)} ${where} ORDER BY ${keyOrder(columns)} LIMIT ${limits.chunkRowsMax}`
-  return readPieces(client, { text, values: after ?? [] }, limits)
+interface ReadRows {
+  readonly rows: readonly TextRow[]
+  readonly bytes: number
+  readonly isCut: boolean
 }
 
-/** Runs a query in pieces; the row that reaches the chunk's bytes ends it. `isLast`: fewer rows came than a chunk may have. */
-export async function readPieces(
+/** Runs a query in pieces; the row that reaches the bytes ends it. */
+async function readPieces(
   client: pg.Client,
-  { text, values }: { readonly text: string; readonly values: readonly unknown[] },
-  limits: ChunkLimits,
-): Promise<TableChunk> {
+  { text, values }: { readonly text: string; readonly values: readonly string[] },
+  bytesMax: number,
+): Promise<ReadRows> {
   const cursor = client.query(new Cursor<(string | null)[]>(text, [...values], { rowMode: 'array', types: TEXT_TYPES }))
   try {
     const rows: TextRow[] = []
@@ -142,17 +240,12 @@ export async function readPieces(
         rows.push(row)
         bytes += bytesOf(row)
       }
-      if (read.length < piece) return { rows, bytes, isLast: rows.length < limits.chunkRowsMax }
-      if (bytes >= limits.chunkBytesMax) return { rows, bytes, isLast: false }
+      if (read.length < piece) return { rows, bytes, isCut: false }
+      if (bytes >= bytesMax) return { rows, bytes, isCut: true }
     }
   } finally {
     await cursor.close()
   }
-}
-
-function selectFrom(table: CapturedTable): string {
-  const names = table.columnNames.map((name) => quoteIdentifier(name)).join(', ')
-  return `SELECT ${names} FROM ${quoteQualified(table.schema, table.name)}`
 }
 
 function nextPiece(rows: number, bytes: number): number {

@@ -1,5 +1,6 @@
 /**
- * The initial load of a lane's tables, chunk by chunk, from a snapshot of the source.
+ * The initial load of a lane's tables, chunk by chunk, from a snapshot of the source. Several sessions read; one after the other
+ * their chunks are stored.
  *
  *   snapshot ─▶ catch up (only if resumed) ─▶ stragglers ─▶ tables, parents first, in key order ─▶ streaming
  *
@@ -15,6 +16,7 @@ import { randomBytes } from 'node:crypto'
 import { type EventDraft, LSN_ZERO, type Uuid, faultPoint, formatLsn } from '@sluice/core'
 import {
   type AppendPart,
+  type Checkpoint,
   type TableLoad,
   completeTable,
   failTable,
@@ -27,10 +29,11 @@ import {
 import { type CapturedTable, qualifiedName } from '@sluice/system'
 import type { ClientBase } from 'pg'
 import { catchUp } from './catch-up.ts'
-import { SnapshotStale, type TextRow, readChunk, readKeys } from './chunk-reader.ts'
+import { SnapshotStale, type TextRow, readKeys, wholeTable } from './chunk-reader.ts'
 import { keyColumnsOf } from '../source/key-columns.ts'
 import type { LaneSession } from '../lane/lane-session.ts'
 import { LoadedPart, type TableLoadState } from '../assembly/loaded-part.ts'
+import { type LoadChunk, LoadReaders, type TableToRead } from './load-readers.ts'
 import { LoadedRowEncoder } from './loaded-events.ts'
 import { createRelationBinder } from '../assembly/relation-binding.ts'
 import { type SourceSnapshot, openSnapshot } from '../replication/source-snapshot.ts'
@@ -81,9 +84,20 @@ async function temporarySnapshot(session: LaneSession, signal: AbortSignal): Pro
     // A slot of a killed reader may still hold its name for a moment.
     slotName: `${lane.slotName.slice(0, 48)}_load_${randomBytes(4).toString('hex')}`,
     isTemporary: true,
+    sessions: limits.loadReaders,
     timeoutMs: limits.slotCreationMs,
     signal,
   })
+}
+
+/** A table that is being loaded. */
+interface BegunTable extends TableToRead {
+  readonly load: TableLoad
+  readonly encoder: LoadedRowEncoder
+  /** Key of the last row that was given to the store; null before the first. */
+  lastKey: readonly string[] | null
+  /** Rows that were given to the store. */
+  stored: number
 }
 
 class LaneLoad {
@@ -127,71 +141,91 @@ class LaneLoad {
     const isResumed = loads.some((load) => load.lastKey !== null || load.status === 'completed')
     this.#session.onProgress({ kind: 'load-started', snapshotLsn: this.#snapshot.lsn, isResumed, tables: open.length })
     for (const load of loads) await this.#loadStragglers(load, signal)
-    for (const load of open) await this.#loadTable(load, signal)
+    await this.#loadTables(open, signal)
     if (signal.aborted) return
     const { appender, record, onProgress } = this.#session
     await appender.transact((client) => setPhase(client, record, { phase: 'streaming' }))
     onProgress({ kind: 'phase', phase: 'streaming' })
   }
 
-  async #loadTable(load: TableLoad, signal: AbortSignal): Promise<void> {
-    const { appender, capture, catalog, limits, source, onProgress } = this.#session
-    const table = this.#tables.get(load.table)!
-    const columns = keyColumnsOf(table, catalog)
-    const encoder = this.#encoderOf(table, load.run)
-    let after = this.#openKey(load, load.lastKey)
-    let stored = Number(load.rowsStored)
-    let writing: Promise<unknown> = Promise.resolve()
+  /** The next chunks are read while one is written. */
+  async #loadTables(loads: readonly TableLoad[], signal: AbortSignal): Promise<void> {
+    const { source: target, limits } = this.#session
+    const tables = loads.map((load) => this.#begunOf(load))
+    const sources = this.#snapshot.clients.map((client) => ({ client, target }))
+    const readers = new LoadReaders({ sources, tables, limits })
+    let writing: Promise<void> = Promise.resolve()
+    let written: TableLoad | null = null
     try {
-      for (let isLast = false; !isLast && !signal.aborted;) {
-        const chunk = await readChunk({ client: this.#snapshot.client, target: source }, table, columns, after, limits)
+      for (let chunk = await readers.next(); chunk && !signal.aborted; chunk = await readers.next()) {
         faultPoint('reader.chunk-read')
         await writing
-        isLast = chunk.isLast
-        const last = chunk.rows.at(-1)
-        if (!last) {
-          await appender.transact((client) => completeTable(client, load.id))
-          break
-        }
-        const to = encoder.keyOf(last)
-        const checkpoint = {
-          migrationId: load.id,
-          snapshotLsn: this.#snapshot.lsn,
-          kind: 'range' as const,
-          from: after === null ? null : capture.sealKey(table, after),
-          to: capture.sealKey(table, to),
-          rows: chunk.rows.length,
-        }
-        const part = this.#chunkPart(encoder, chunk.rows, correlationOf(load, stored))
-        stored += chunk.rows.length
-        const rows = stored
-        // The next chunk is read while this one is written.
-        writing = appender
-          .append([part], async (client) => {
-            await saveCheckpoint(client, checkpoint)
-            if (chunk.isLast) await completeTable(client, load.id)
-          })
-          .then(() => {
-            faultPoint('reader.chunk-stored')
-            onProgress({
-              kind: 'chunk',
-              table: load.table,
-              rows: chunk.rows.length,
-              tableRows: rows,
-              estimatedRows: Number(load.rowsEstimate ?? 0n),
-            })
-          })
+        written = loads[chunk.table]!
+        writing = this.#store(tables[chunk.table]!, chunk)
         // It is awaited above or below; until then a rejection must have a listener.
         writing.catch(() => undefined)
-        after = to
       }
       await writing
     } catch (error) {
-      await Promise.allSettled([writing])
-      if (!(error instanceof SnapshotStale)) await this.#noteFailure(load, error)
+      const [wrote] = await Promise.allSettled([writing])
+      const failed = wrote.status === 'rejected' && written ? written : loads[readers.at]
+      if (failed && !(error instanceof SnapshotStale)) await this.#noteFailure(failed, error)
       throw error
+    } finally {
+      await readers.stop()
     }
-    if (!signal.aborted) onProgress({ kind: 'table-loaded', table: load.table, rows: stored })
+  }
+
+  #begunOf(load: TableLoad): BegunTable {
+    const table = this.#tables.get(load.table)!
+    const after = this.#openKey(load, load.lastKey)
+    return {
+      load,
+      scope: wholeTable(table, keyColumnsOf(table, this.#session.catalog)),
+      after,
+      encoder: this.#encoderOf(table, load.run),
+      lastKey: after,
+      stored: Number(load.rowsStored),
+    }
+  }
+
+  async #store(begun: BegunTable, { rows, isLast }: LoadChunk): Promise<void> {
+    const { appender, onProgress } = this.#session
+    const { load, encoder } = begun
+    const last = rows.at(-1)
+    if (last) {
+      const checkpoint = this.#checkpoint(begun, encoder.keyOf(last), rows.length)
+      const part = this.#chunkPart(encoder, rows, correlationOf(load, begun.stored))
+      begun.lastKey = encoder.keyOf(last)
+      begun.stored += rows.length
+      await appender.append([part], async (client) => {
+        await saveCheckpoint(client, checkpoint)
+        if (isLast) await completeTable(client, load.id)
+      })
+      faultPoint('reader.chunk-stored')
+      onProgress({
+        kind: 'chunk',
+        table: load.table,
+        rows: rows.length,
+        tableRows: begun.stored,
+        estimatedRows: Number(load.rowsEstimate ?? 0n),
+      })
+    } else if (isLast) {
+      await appender.transact((client) => completeTable(client, load.id))
+    }
+    if (isLast) onProgress({ kind: 'table-loaded', table: load.table, rows: begun.stored })
+  }
+
+  #checkpoint({ load, scope, lastKey }: BegunTable, to: readonly string[], rows: number): Checkpoint {
+    const { capture } = this.#session
+    return {
+      migrationId: load.id,
+      snapshotLsn: this.#snapshot.lsn,
+      kind: 'range',
+      from: lastKey === null ? null : capture.sealKey(scope.table, lastKey),
+      to: capture.sealKey(scope.table, to),
+      rows,
+    }
   }
 
   /** So that `data_migration_state` tells why a load stands; it goes on from its last checkpoint all the same. */
@@ -211,8 +245,8 @@ class LaneLoad {
     const keys = await this.#stragglersOf(load)
     for (let at = 0; at < keys.length && !signal.aborted; at += STRAGGLER_CHUNK_KEYS) {
       const some = keys.slice(at, at + STRAGGLER_CHUNK_KEYS)
-      const columns = keyColumnsOf(table, catalog)
-      const rows = await readKeys({ client: this.#snapshot.client, target: source }, table, columns, some)
+      const scope = wholeTable(table, keyColumnsOf(table, catalog))
+      const rows = await readKeys({ client: this.#snapshot.clients[0], target: source }, scope, some)
       const settle = (client: ClientBase): Promise<void> =>
         settleStragglers(client, {
           migrationId: load.id,

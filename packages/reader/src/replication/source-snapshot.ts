@@ -15,8 +15,8 @@ import { connectForReplication } from './source-identity.ts'
 export interface SourceSnapshot {
   readonly lsn: Lsn
   readonly takenAt: EpochMicros
-  /** Inside of the transaction that holds the snapshot. */
-  readonly client: pg.Client
+  /** Sessions inside of a transaction that holds the snapshot: as many as were asked for, and all see the same. */
+  readonly clients: readonly [pg.Client, ...pg.Client[]]
   close(): Promise<void>
 }
 
@@ -27,6 +27,8 @@ export interface SnapshotOptions {
   readonly slotName: string
   /** True for a pair of LSN and snapshot alone; false makes the lane's own slot. */
   readonly isTemporary: boolean
+  /** How many sessions read from it: at least one. */
+  readonly sessions: number
   readonly timeoutMs: number
   readonly signal: AbortSignal
 }
@@ -44,21 +46,38 @@ export async function openSnapshot(options: SnapshotOptions): Promise<SourceSnap
 }
 
 async function takeOver(options: SnapshotOptions, lsn: Lsn, snapshotName: string): Promise<SourceSnapshot> {
-  const client = await connect(options.target, { applicationName: options.applicationName })
+  const clients: pg.Client[] = []
+  const close = async (): Promise<void> => {
+    await Promise.all(clients.map((client) => client.end()))
+  }
   try {
-    // The load may take hours between two statements of a slow store.
-    await client.query(
-      `SELECT set_config('idle_in_transaction_session_timeout', '0', false), set_config('statement_timeout', '0', false),
-         set_config('search_path', '', false)`,
-    )
-    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
-    await client.query(`SET TRANSACTION SNAPSHOT ${quoteLiteral(snapshotName)}`)
-    const { rows } = await client.query<{ micros: string }>(
-      `SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::int8::text AS micros`,
-    )
-    return { lsn, takenAt: epochMicros(BigInt(rows[0]!.micros)), client, close: () => client.end() }
+    const [first, takenAt] = await openSession(options, snapshotName, clients)
+    const others: pg.Client[] = []
+    while (others.length + 1 < options.sessions) others.push((await openSession(options, snapshotName, clients))[0])
+    return { lsn, takenAt, clients: [first, ...others], close }
   } catch (error) {
-    await client.end()
+    await close()
     throw toPostgresError(error, options.target)
   }
+}
+
+/** @param opened Gets the session as soon as it is one. */
+async function openSession(
+  { target, applicationName }: SnapshotOptions,
+  snapshotName: string,
+  opened: pg.Client[],
+): Promise<[pg.Client, EpochMicros]> {
+  const client = await connect(target, { applicationName })
+  opened.push(client)
+  // The load may take hours between two statements of a slow store.
+  await client.query(
+    `SELECT set_config('idle_in_transaction_session_timeout', '0', false), set_config('statement_timeout', '0', false),
+       set_config('search_path', '', false)`,
+  )
+  await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+  await client.query(`SET TRANSACTION SNAPSHOT ${quoteLiteral(snapshotName)}`)
+  const { rows } = await client.query<{ micros: string }>(
+    `SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::int8::text AS micros`,
+  )
+  return [client, epochMicros(BigInt(rows[0]!.micros))]
 }
