@@ -62,18 +62,24 @@ export function relayMetrics(metrics: Metrics, lane: string): OnRelayProgress {
   }
 }
 
+export interface ProjectorMetrics {
+  readonly onProgress: OnProjectorProgress
+  /** To be called when a run of the projector has ended, however it did. */
+  readonly ended: () => void
+}
+
 export function projectorMetrics(
   metrics: Metrics,
   projector: string,
   setStandby: (isStandby: boolean) => void,
-): OnProjectorProgress {
+): ProjectorMetrics {
   const stoppedLanes = new Set<string>()
-  // A lane stands still for one assignment; who has the partitions next finds out anew.
+  // A lane stands still for one assignment; who has the partitions next finds out anew, and who has ended knows nothing of it.
   const forgetStoppedLanes = (): void => {
     for (const lane of stoppedLanes) metrics.projectorLaneStopped.clear({ projector, lane })
     stoppedLanes.clear()
   }
-  return (progress) => {
+  const onProgress: OnProjectorProgress = (progress) => {
     switch (progress.kind) {
       case 'standby': {
         setStandby(true)
@@ -109,4 +115,5 @@ export function projectorMetrics(
         return
     }
   }
+  return { onProgress, ended: forgetStoppedLanes }
 }

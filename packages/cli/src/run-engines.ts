@@ -214,10 +214,11 @@ function projectorEngine(
   return {
     name,
     create: async (signs) => {
-      const onProgress = both(count, projectorSigns(signs))
+      const onProgress = both(count.onProgress, projectorSigns(signs))
       const decoder = createEventDecoder(registry, system)
       const keys = given(deployment.keys)
-      return createProjector({ system, service, target, kafka, decoder, keys, logger: own, onProgress })
+      const projector = createProjector({ system, service, target, kafka, decoder, keys, logger: own, onProgress })
+      return { run: (signal) => projector.run(signal).finally(count.ended) }
     },
   }
 }
