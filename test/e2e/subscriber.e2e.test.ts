@@ -50,7 +50,9 @@ test('a subscriber with plain clients has every opportunity once, though it was 
       return JSON.stringify(counted) === JSON.stringify(wanted)
     })
   } finally {
+    const ended = once(subscriber, 'exit')
     subscriber.kill('SIGTERM')
+    await ended
     await client.end()
     await database.drop()
   }
