@@ -137,7 +137,7 @@ export class RelayFixture {
   }
 
   /** Stores one commit. */
-  async commit(changes: readonly Partial<EventDraft>[]): Promise<void> {
+  async commit(changes: readonly Partial<EventDraft>[], committedMs = Date.now()): Promise<void> {
     const lane = await this.record()
     this.#appender ??= await createEventAppender({
       target: this.pipeline,
@@ -148,7 +148,7 @@ export class RelayFixture {
     })
     const n = ++this.#commits
     const commitLsn = lsnOf(1000n * BigInt(n + 1))
-    const committedAt = epochMicros(BigInt(Date.now()) * 1000n)
+    const committedAt = epochMicros(BigInt(committedMs) * 1000n)
     const events = changes.map((change, ordinal) => draft(lane.epoch, commitLsn, ordinal, change))
     const info = { kind: 'commit', commitLsn, endLsn: lsnOf(commitLsn + 100n), committedAt } as const
     await this.#appender.append([{ commit: info, events, isLast: true }])

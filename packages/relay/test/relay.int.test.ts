@@ -79,6 +79,20 @@ describe('a lane of three commits', () => {
   })
 })
 
+test('the time of a record is that of its publication: retention does not take what was committed long ago before it is read', async () => {
+  const fixture = await RelayFixture.open()
+  const yearMs = 365 * 24 * 60 * 60 * 1000
+  const begun = Date.now()
+  await fixture.commit([{ aggregateKey: '9', eventData: order('9') }], begun - yearMs)
+  await fixture.publishAll()
+  const message = (await fixture.messages(`${fixture.system.name}.orders`)).find((m) => m.key?.toString() === '9')
+  expect(message?.timestampMs).toBeGreaterThanOrEqual(begun)
+  // When it was committed stands in the event.
+  const event = (await fixture.published()).find((e) => e.key === '9')
+  expect(event?.committedAtMicros).toBe(BigInt(begun - yearMs) * 1000n)
+  await fixture.close()
+})
+
 test('a topic with CloudEvents has its binary mode', async () => {
   const fixture = await RelayFixture.open(shop('cloudevents'))
   await fixture.commit([
