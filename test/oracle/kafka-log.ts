@@ -12,6 +12,7 @@ export interface LoggedEvent {
   readonly key: string
   readonly eventId: string
   readonly eventType: string
+  readonly op: string
   readonly aggregate: string
   readonly version: bigint
   readonly lane: number
@@ -21,6 +22,7 @@ export interface LoggedEvent {
 interface Envelope {
   readonly event_id: string
   readonly event_type: string
+  readonly op: string
   readonly aggregate_type: string
   readonly aggregate_id: string
   readonly version: number | bigint
@@ -28,26 +30,34 @@ interface Envelope {
   readonly position: number | bigint
 }
 
-/** Hands over every committed event of the topics, from their beginning to their present end. */
+/**
+ * Hands over every committed event of the topics, from their beginning to their present end.
+ *
+ * @returns how many partitions each topic has
+ */
 export async function readKafkaLog(options: {
   readonly brokers: readonly string[]
   readonly registryUrl: string
   readonly topics: readonly string[]
   readonly onEvent: (event: LoggedEvent) => void
-}): Promise<void> {
+}): Promise<ReadonlyMap<string, number>> {
   const kafka = new kafkajs.Kafka({ brokers: [...options.brokers], clientId: 'oracle', logLevel: kafkajs.logLevel.NOTHING })
   const registry = new SchemaRegistry({ host: options.registryUrl })
   const admin = kafka.admin()
   await admin.connect()
   const ends = new Map<string, bigint>()
+  const partitions = new Map<string, number>()
   for (const topic of options.topics) {
-    for (const { partition, low, high } of await admin.fetchTopicOffsets(topic)) {
+    const offsets = await admin.fetchTopicOffsets(topic)
+    partitions.set(topic, offsets.length)
+    for (const { partition, low, high } of offsets) {
       if (BigInt(high) > BigInt(low)) ends.set(`${topic}/${partition}`, BigInt(high))
     }
   }
   const groupId = `oracle-${crypto.randomUUID()}`
   if (ends.size > 0) await consume(kafka, groupId, registry, options, ends)
   await admin.disconnect()
+  return partitions
 }
 
 async function consume(
@@ -83,6 +93,7 @@ async function consume(
           key: message.key?.toString() ?? '',
           eventId: value.event_id,
           eventType: value.event_type,
+          op: value.op,
           aggregate: `${value.aggregate_type}/${value.aggregate_id}`,
           version: BigInt(value.version),
           lane: value.lane,

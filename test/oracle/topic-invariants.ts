@@ -1,7 +1,11 @@
-/** What must hold of the topics, whatever was killed: no event twice, none missing, order kept per key. */
-import { readKafkaLog } from './kafka-log.ts'
+/**
+ * What must hold of the topics, whatever was killed: no event twice, none missing, order kept per key. A truncate is one event with a
+ * message in every partition of its topic, in its place there.
+ */
+import { type LoggedEvent, readKafkaLog } from './kafka-log.ts'
 
 export interface TopicReport {
+  /** A truncate counts once. */
   readonly messages: number
   readonly distinct: number
   /** Positions of the store that are in no topic. */
@@ -25,6 +29,7 @@ export async function checkTopics(options: {
     if (problems.length < PROBLEMS_MAX) problems.push(problem)
   }
   const seen = new Set<string>()
+  const truncates = new Map<string, { readonly topic: string; readonly partitions: Set<number> }>()
   const positions = new Map<number, Set<bigint>>()
   const versions = new Map<string, bigint[]>()
   const lastOfPartition = new Map<string, bigint>()
@@ -33,23 +38,40 @@ export async function checkTopics(options: {
   let lost = 0
   let outOfOrder = 0
 
-  await readKafkaLog({
+  /** True for a message of a truncate that is in another partition already. */
+  const isCopy = (event: LoggedEvent): boolean => {
+    if (event.op !== 't') return false
+    const known = truncates.get(event.eventId)
+    truncates.set(event.eventId, known ?? { topic: event.topic, partitions: new Set([event.partition]) })
+    if (known === undefined || known.topic !== event.topic || known.partitions.has(event.partition)) return false
+    known.partitions.add(event.partition)
+    return true
+  }
+
+  const partitions = await readKafkaLog({
     ...options,
     onEvent: (event) => {
+      const place = `${event.topic}/${event.partition}/${event.lane}`
+      const before = lastOfPartition.get(place) ?? 0n
+      lastOfPartition.set(place, event.position)
+      if (event.position <= before) {
+        outOfOrder += 1
+        report(`${place}: position ${event.position} comes after ${before}`)
+      }
+      if (isCopy(event)) return
       messages += 1
       if (seen.has(event.eventId)) report(`event ${event.eventId} is twice in the topics (position ${event.position})`)
       seen.add(event.eventId)
       const ofLane = positions.get(event.lane) ?? new Set<bigint>()
       positions.set(event.lane, ofLane.add(event.position))
 
-      const place = `${event.topic}/${event.partition}/${event.lane}`
-      const before = lastOfPartition.get(place) ?? 0n
-      const key = `${event.topic}/${event.aggregate}`
+      // A table's own aggregate is in every partition: it is in order in each by itself.
+      const key = event.op === 't' ? `${place}/${event.aggregate}` : `${event.topic}/${event.aggregate}`
       const versionBefore = lastOfKey.get(key) ?? 0n
-      if (event.position <= before) report(`${place}: position ${event.position} comes after ${before}`)
-      if (event.version <= versionBefore) report(`${key}: version ${event.version} comes after ${versionBefore}`)
-      if (event.position <= before || event.version <= versionBefore) outOfOrder += 1
-      lastOfPartition.set(place, event.position)
+      if (event.version <= versionBefore) {
+        if (event.position > before) outOfOrder += 1
+        report(`${key}: version ${event.version} comes after ${versionBefore}`)
+      }
       lastOfKey.set(key, event.version)
 
       const ofAggregate = versions.get(event.aggregate) ?? []
@@ -57,6 +79,11 @@ export async function checkTopics(options: {
       versions.set(event.aggregate, ofAggregate)
     },
   })
+  for (const [eventId, { topic, partitions: found }] of truncates) {
+    const missing = (partitions.get(topic) ?? 0) - found.size
+    lost += missing
+    if (missing > 0) report(`truncate ${eventId} is missing in ${missing} partitions of ${topic}`)
+  }
   for (const [lane, last] of options.expected) {
     const found = positions.get(lane)?.size ?? 0
     lost += Math.max(0, Number(last) - found)

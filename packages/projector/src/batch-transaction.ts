@@ -2,25 +2,25 @@
  * Promise 6, one transaction out: rows, `processed_events`, parked events, consumed offsets and the applied position of a
  * batch commit together, or nothing of it.
  *
- * T1  An event takes effect only if the transaction itself entered its id into `processed_events`.
+ * T1  An event takes effect only if the transaction itself entered its id into `processed_events`; a truncate that members share, in a
+ *     partition only if the transaction entered that partition.
  * T2  The transaction holds the lane's row, or, of a member that shares the work, its partitions, from its first statement on, and
  *     every offset moves by compare-and-set: of two projectors of a service one fails with SLU-5010 and leaves nothing.
  * T3  A barrier that was committed before the transaction read it is never overrun.
  * T4  Killed at any moment: before COMMIT nothing is left, after it everything; the next start reads which.
  */
-import { type PositionNumber, faultPoint } from '@sluice/core'
+import { faultPoint } from '@sluice/core'
 import type { ClientBase } from 'pg'
-import { type Batch, type BatchEvent, splitBatch } from './batch.ts'
+import { type Batch, splitBatch } from './batch.ts'
+import { type EnteredEvents, enterEvents } from './enter-events.ts'
 import { EventSequence } from './event-sequence.ts'
 import { revealRows } from './granted-rows.ts'
 import { type LaneState, type LockContext, lockLane } from './lane-lock.ts'
 import type { ParkingBreaker } from './parking-breaker.ts'
 import { type ParkedDraft, ParkingLot } from './parking-lot.ts'
-import type { PreparedStatements } from './prepared-statements.ts'
 import { movePositions } from './position-move.ts'
 import type { AppliedBatch } from './projector-progress.ts'
 import type { ServicePosition } from './service-position.ts'
-import { textArray } from './text-array.ts'
 import { WaveWriter } from './wave-writer.ts'
 
 export interface BatchContext extends LockContext {
@@ -57,10 +57,9 @@ export async function applyBatch(client: ClientBase, context: BatchContext, whol
     await client.query('ROLLBACK')
     return { kind: 'held' }
   }
-  const used = batch.events.filter((e) => e.route !== null)
-  const entered = await enterProcessed(client, context.statements, batch, used, state.prunedThrough)
+  const entered = await enterEvents(client, context.statements, batch, state.prunedThrough)
   faultPoint('projector.before-rows')
-  const fresh = await revealRows(client, context.plan, entered)
+  const fresh = await revealRows(client, context.plan, entered.fresh)
   const lot = new ParkingLot(client, context.plan, state.hasParked, context.breaker)
   await lot.look(fresh)
   const writer = new WaveWriter(client, context)
@@ -72,10 +71,10 @@ export async function applyBatch(client: ClientBase, context: BatchContext, whol
     lane: batch.lane,
     laneName: batch.laneName,
     through: batch.through > state.applied ? batch.through : state.applied,
-    applied: fresh.length - lot.drafts.length,
-    duplicates: used.length - fresh.length,
+    applied: appliedOf(entered, lot),
+    duplicates: entered.duplicates,
     parked: lot.drafts.length,
-    skipped: batch.events.length - used.length,
+    skipped: entered.skipped,
     bytes: batch.bytes,
     durationMs: 0,
     committedAtMicros: batch.events.at(-1)?.event.committedAtMicros ?? null,
@@ -95,41 +94,16 @@ export async function applyBatch(client: ClientBase, context: BatchContext, whol
   }
 }
 
+/** A truncate that another member has counted is not counted again. */
+function appliedOf({ fresh, countedElsewhere }: EnteredEvents, { drafts }: ParkingLot): number {
+  const parked = drafts.filter(({ item }) => !countedElsewhere.has(item.event.eventId))
+  return fresh.length - countedElsewhere.size - parked.length
+}
+
 function cutAtBarrier(batch: Batch, state: LaneState): { batch: Batch | null; rest: Batch | null } {
   if (!state.isBarred) return { batch, rest: null }
   if (state.stopAt === null || state.stopAt <= state.applied) return { batch: null, rest: null }
   if (state.stopAt >= batch.through) return { batch, rest: null }
   const { part, rest } = splitBatch(batch, state.stopAt)
   return { batch: part, rest }
-}
-
-/** Enters the events' ids and returns the events that were not there before. */
-async function enterProcessed(
-  client: ClientBase,
-  statements: PreparedStatements,
-  batch: Batch,
-  events: readonly BatchEvent[],
-  prunedThrough: PositionNumber,
-): Promise<readonly BatchEvent[]> {
-  // The same position twice is the same event twice. Below the mark nothing is remembered: all of it was met.
-  const candidates = events.filter(
-    (e, i) => e.event.position > prunedThrough && e.event.position !== events[i - 1]?.event.position,
-  )
-  if (candidates.length === 0) return candidates
-  const { rows } = await client.query<{ event_id: string }>(
-    statements.named(
-      `WITH met AS (SELECT * FROM unnest($2::uuid[], $3::bigint[]) AS m (event_id, position)), entered AS (
-       INSERT INTO public.processed_events (event_id, lane, position) SELECT event_id, $1, position FROM met
-       ON CONFLICT DO NOTHING RETURNING event_id)
-     SELECT event_id::text FROM met EXCEPT ALL SELECT event_id::text FROM entered`,
-      [
-        batch.lane,
-        textArray(candidates.map((e) => e.event.eventId)),
-        textArray(candidates.map((e) => e.event.position.toString())),
-      ],
-    ),
-  )
-  if (rows.length === 0) return candidates
-  const duplicates = new Set(rows.map((r) => r.event_id))
-  return candidates.filter((e) => !duplicates.has(e.event.eventId))
 }

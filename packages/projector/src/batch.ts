@@ -10,6 +10,11 @@ export interface BatchEvent {
   readonly place: TopicPartition & { readonly offset: Offset }
   /** The message's value as it came, for the parking lot. */
   readonly message: Buffer
+  /**
+   * Of a truncate whose partitions members share: those in which it takes effect in this transaction. Without it, a truncate ends
+   * every key of its table.
+   */
+  readonly partitions?: readonly number[]
 }
 
 /** Whole frames of one lane: everything that the service consumes up to `through`. */

@@ -81,9 +81,10 @@ export class EventSequence {
     if (!refused) return
     const first = wave.events[0]
     if (wave.events.length === 1) return this.#lot.park(first, refused.refusal)
-    const middle = wave.events.length >> 1
-    await this.#applyWaves(wave.events.slice(0, middle))
-    await this.#applyWaves(wave.events.slice(middle))
+    const events = wave.kind === 'truncate' ? this.#writer.childrenFirst(wave.events) : wave.events
+    const middle = events.length >> 1
+    await this.#applyWaves(events.slice(0, middle))
+    await this.#applyWaves(events.slice(middle))
   }
 
   async #checkDeferred(): Promise<void> {

@@ -3,10 +3,10 @@
  * handler reads its event and the tables that only it writes, so both may be done one after the other (decision 0008).
  */
 import type { BatchEvent } from './batch.ts'
-import type { TableRoute } from './projection-plan.ts'
+import type { EventRoute, TableRoute } from './projection-plan.ts'
 
 /** Sets are merged by table, so each table has one form without its handlers. */
-const withoutHandlers = new WeakMap<TableRoute, TableRoute>()
+const mappedRoutes = new WeakMap<TableRoute, TableRoute>()
 
 export function hasHandlers({ route }: BatchEvent): boolean {
   return route !== null && (route.kind === 'own' || route.table.handlers.length > 0)
@@ -21,10 +21,15 @@ export function mappedEvents(events: readonly BatchEvent[]): readonly BatchEvent
   })
 }
 
+/** The route of an event whose handlers were called elsewhere. */
+export function withoutHandlers(route: EventRoute | null): EventRoute | null {
+  return route?.kind === 'table' ? { kind: 'table', table: mappedRoute(route.table) } : null
+}
+
 function mappedRoute(table: TableRoute): TableRoute {
-  const known = withoutHandlers.get(table)
+  const known = mappedRoutes.get(table)
   if (known) return known
   const mapped = { ...table, handlers: [] }
-  withoutHandlers.set(table, mapped)
+  mappedRoutes.set(table, mapped)
   return mapped
 }

@@ -1,3 +1,4 @@
+export * from './parked-ends.ts'
 export * from './parked-list.ts'
 export type * from './parked-selection.ts'
 export * from './parked-work.ts'

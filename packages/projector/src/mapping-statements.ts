@@ -130,8 +130,38 @@ export function leaveStatement(mappings: readonly TableMapping[], target: Target
   }
 }
 
+/** Not TRUNCATE: that asks for a lock against readers, is not hidden by their snapshots, and is refused for a referenced table. */
 export function truncateStatement(mapping: TableMapping): string {
   return `DELETE FROM ${quoteQualified(mapping.targetSchema, mapping.target)}`
+}
+
+/**
+ * Reads the key of every row, a text array in the order of the source's key.
+ *
+ * @returns null where the target may print a value otherwise than the source did
+ */
+export function keysStatement(mapping: TableMapping, target: TargetColumns): string | null {
+  const isPrintedAlike = mapping.targetKey.every((column, i) => {
+    const type = mapping.source.columns[mapping.source.key[i]!]!
+    return isPrintedAs(bareType(type.sqlType), target.get(column)?.castType ?? '')
+  })
+  if (!isPrintedAlike) return null
+  const texts = mapping.targetKey.map((column) => `t.${quoteIdentifier(column)}::text`)
+  return `SELECT ARRAY[${texts.join(', ')}] AS key FROM ${quoteQualified(mapping.targetSchema, mapping.target)} AS t`
+}
+
+const INTEGERS: ReadonlySet<string> = new Set(['smallint', 'integer', 'bigint'])
+const TEXTS: ReadonlySet<string> = new Set(['text', 'character varying'])
+
+/** No setting changes how these are printed, and no other value of the type is equal. */
+function isPrintedAs(source: string, target: string): boolean {
+  if (TEXTS.has(target)) return TEXTS.has(source) || INTEGERS.has(source) || source === 'uuid'
+  return INTEGERS.has(target) ? INTEGERS.has(source) : source === 'uuid' && target === 'uuid'
+}
+
+function bareType(sqlType: string): string {
+  const bare = sqlType.replace(/\(.*$/, '')
+  return bare === 'varchar' ? 'character varying' : bare
 }
 
 function isAvailable(source: ColumnSource, available: ReadonlySet<string>): boolean {

@@ -3,7 +3,7 @@
  *
  * L1  An event is parked in the transaction that would have applied it, and counts as met from then on.
  * L2  Once an event of an aggregate is parked, every later one of it is parked behind it, up to a truncate of its table: that ends
- *     every aggregate, so what is parked below it is closed with a record.
+ *     every aggregate, so what is parked below it is closed with a record; of a truncate that members share, in its own partitions.
  * L3  What is stored of the reason are names: SQLSTATE, table, column, constraint. The message is the event as captured.
  */
 import { aggregateName, tableAggregateName } from '@sluice/core'
@@ -184,7 +184,8 @@ export class ParkingLot {
            other_aggregate_id, event_type, correlation_id, projection, waits_for, error_code, sqlstate, table_name, column_name,
            constraint_name, error_message, message, attempts, parked_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'SLU-5020', $14, $15, $16, $17, $18, $19, $20,
-           coalesce($21, now()))`,
+           coalesce($21, now()))
+         ${item.partitions === undefined ? '' : 'ON CONFLICT (event_id) DO NOTHING'}`,
         [
           event.eventId,
           event.lane,
@@ -214,37 +215,34 @@ export class ParkingLot {
   }
 
   /** Events of the table below a truncate that was applied: their rows are gone, and stay so. */
-  async #close({ event }: BatchEvent): Promise<void> {
+  async #close({ event, place, partitions }: BatchEvent): Promise<void> {
     await this.#client.query(
       `WITH closed AS (
-         DELETE FROM public.parked_events WHERE lane = $1 AND aggregate_type = $2 AND position < $3
+         DELETE FROM public.parked_events
+         WHERE lane = $1 AND topic = $5 AND aggregate_type = $2 AND position < $3 AND partition = ANY (coalesce($6::integer[], ARRAY[partition]))
          RETURNING event_id, lane, position, topic, aggregate_type, aggregate_id, event_type, parked_at)
        INSERT INTO public.parked_event_results
-         (event_id, lane, position, topic, aggregate_type, aggregate_id, event_type, parked_at, result, closed_by)
-       SELECT closed.*, 'closed', $4 FROM closed`,
-      [event.lane, event.aggregateType, event.position, event.eventId],
+         (event_id, lane, position, topic, aggregate_type, aggregate_id, event_type, parked_at, result, closed_by, closed_by_position)
+       SELECT closed.*, 'closed', $4, $3 FROM closed`,
+      [event.lane, event.aggregateType, event.position, event.eventId, place.topic, partitions ?? null],
     )
   }
 
   /** Position of the last truncate that was applied before an event of the same table; 0 if there was none. */
-  #floorOf({ event }: BatchEvent): bigint {
+  #floorOf(item: BatchEvent): bigint {
     let floor = 0n
-    for (const item of this.#truncates) {
-      const { aggregateType, lane, position } = item.event
-      const isBefore = aggregateType === event.aggregateType && lane === event.lane && position < event.position
-      if (isBefore && position > floor && !this.hasDraft(item)) floor = position
+    for (const truncate of this.#truncates) {
+      const { position } = truncate.event
+      const isBefore = position < item.event.position && endsPartitionOf(truncate, item)
+      if (isBefore && position > floor && !this.hasDraft(truncate)) floor = position
     }
     return floor
   }
 
   /** The truncate of this transaction that ended an event's aggregate. */
-  #closing({ event }: BatchEvent): BatchEvent | null {
+  #closing(item: BatchEvent): BatchEvent | null {
     const found = this.#truncates.find(
-      (item) =>
-        item.event.aggregateType === event.aggregateType &&
-        item.event.lane === event.lane &&
-        item.event.position > event.position &&
-        !this.hasDraft(item),
+      (truncate) => truncate.event.position > item.event.position && endsPartitionOf(truncate, item) && !this.hasDraft(truncate),
     )
     return found ?? null
   }
@@ -281,6 +279,13 @@ export class ParkingLot {
   }
 }
 
+/** True if a truncate ends the keys of an event's table where the event is. Own events of the same aggregates have another topic. */
+function endsPartitionOf(truncate: BatchEvent, { event, place }: BatchEvent): boolean {
+  const { aggregateType, lane } = truncate.event
+  const isOfTable = aggregateType === event.aggregateType && lane === event.lane && truncate.place.topic === place.topic
+  return isOfTable && (truncate.partitions?.includes(place.partition) ?? true)
+}
+
 function nameOf(ref: AggregateRef): string {
   return `${ref.type}/${ref.id}`
 }
@@ -299,7 +304,8 @@ function aggregatesOf({ event, route }: BatchEvent): readonly AggregateRef[] {
 
 /**
  * Whose parked events an event waits behind: its aggregates', and its table's own, to which a truncate belongs; applied late, that would
- * take newer rows with it. Where events are in order within a key only, a truncate can not be applied at all, and holds nobody.
+ * take newer rows with it. Where events are in order within a key only, a truncate that was refused is not applied later, and holds
+ * nobody.
  */
 function holdersOf(item: BatchEvent): readonly AggregateRef[] {
   const { event, route } = item

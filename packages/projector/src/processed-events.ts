@@ -37,6 +37,7 @@ export async function pruneProcessedEvents(target: PostgresTarget, lane: LaneId,
       )
       deleted += rowCount ?? 0
     }
+    await client.query('DELETE FROM public.processed_truncates WHERE lane = $1 AND position <= $2', [lane, mark.toString()])
     return deleted
   } catch (error) {
     throw toPostgresError(error, target)

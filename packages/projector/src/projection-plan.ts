@@ -18,6 +18,7 @@ import {
   columnsRead,
   deleteStatement,
   keyChange,
+  keysStatement,
   leaveStatement,
   partialUpdate,
   truncateStatement,
@@ -41,17 +42,18 @@ export interface TargetPlan {
   readonly mappings: readonly MappingPlan[]
   readonly delete: MappingStatement
   readonly leave: MappingStatement | null
+  /** Every row: all that a target holds came from its one captured table. */
   readonly truncate: string
-  /** True if another captured table writes the target too: then a truncate of one can not be told from the other's rows. */
-  readonly isShared: boolean
+  /** The keys of every row, as `key`: the texts that they have in events. Null where they may be printed otherwise. */
+  readonly keys: string | null
 }
 
 /** Where the events of one captured table go. */
 export interface TableRoute {
   readonly source: CapturedTable
   /**
-   * True if its events are in order within a key only: other members work on its other partitions. Then nothing that touches
-   * more than one key can be applied.
+   * True if its events are in order within a key only: other members work on its other partitions. Then a change of key can not be
+   * applied, and a truncate ends the keys of one partition at a time.
    */
   readonly isOrderedByKeyOnly: boolean
   readonly targets: readonly TargetPlan[]
@@ -139,7 +141,7 @@ function targetsOf(
       delete: deleteStatement(first, columns),
       leave: leaveStatement(group, columns),
       truncate: truncateStatement(first),
-      isShared: mappings.some((m) => m.source !== source && targetName(m) === name),
+      keys: keysStatement(first, columns),
     }
   })
 }

@@ -2,9 +2,11 @@
 import { type RowText, runInContext } from '@sluice/core'
 import type { EventHandler, ProjectedEvent, ProjectionTransaction } from '@sluice/system'
 import type { ClientBase, QueryResultRow } from 'pg'
+import type { BatchEvent } from './batch.ts'
 import type { MappingStatement } from './mapping-statements.ts'
 import type { MappingPlan, ProjectionPlan, TableRoute, TargetPlan } from './projection-plan.ts'
 import type { PreparedStatements } from './prepared-statements.ts'
+import { type EndedPartitions, keysInPartitions } from './partition-keys.ts'
 import { RefusedError, refusedByHandler, refusedIn } from './refusal.ts'
 import { textArray } from './text-array.ts'
 import type { TableChanges, Wave } from './wave.ts'
@@ -37,7 +39,7 @@ export class WaveWriter {
       case 'key change':
         return this.#changeKey(wave.table, wave.before, wave.row)
       case 'truncate':
-        return this.#truncate(wave.tables)
+        return this.#truncate(wave)
       case 'handlers': {
         if (wave.inner) await this.write(wave.inner)
         const [{ event, route }] = wave.events
@@ -116,23 +118,41 @@ export class WaveWriter {
     }
   }
 
-  async #truncate(tables: readonly TableRoute[]): Promise<void> {
-    const unordered = tables.find((table) => table.isOrderedByKeyOnly)
-    if (unordered) throw beyondOneKey(unordered, 'a truncate')
-    const targets = this.#parentsFirst(tables.flatMap((table) => table.targets.map((target) => ({ target })))).reverse()
-    for (const { target } of targets) {
-      if (target.isShared) {
-        const message = `a truncate can not be applied to ${target.name}: other captured tables write rows into it too`
-        throw new RefusedError({
-          projection: projectionOf(target),
-          sqlState: null,
-          table: target.name,
-          column: null,
-          constraint: null,
-          message,
-        })
+  /** Truncates in the order in which they have to be tried one by one: those of tables that refer to others first. */
+  childrenFirst(events: readonly BatchEvent[]): readonly BatchEvent[] {
+    const rank = ({ route }: BatchEvent): number =>
+      Math.max(-1, ...(route?.kind === 'table' ? route.table.targets.map((target) => this.#order.get(target.name) ?? 0) : []))
+    return [...events].sort((a, b) => rank(b) - rank(a))
+  }
+
+  async #truncate({ events, tables }: Extract<Wave, { kind: 'truncate' }>): Promise<void> {
+    const ended = tables.flatMap((table, i) => table.targets.map((target) => ({ target, table, item: events[i]! })))
+    for (const { target, table, item } of this.#parentsFirst(ended).reverse()) {
+      const { partitions, place } = item
+      if (partitions !== undefined) await this.#endPartitions(table, target, { topic: place.topic, partitions })
+      else if (table.isOrderedByKeyOnly || (await this.#isBegun(target, item)))
+        throw beyondOneKey(table, 'a truncate that is tried again')
+      else await this.#query(projectionOf(target), target.truncate, [])
+    }
+  }
+
+  /** True if members have begun to apply a truncate in parts: tried again as a whole, it would take newer rows with it. */
+  async #isBegun(target: TargetPlan, { event }: BatchEvent): Promise<boolean> {
+    const text = 'SELECT FROM public.processed_truncates WHERE event_id = $1 LIMIT 1'
+    return (await this.#query(projectionOf(target), text, [event.eventId])).length > 0
+  }
+
+  /** A row of another partition may be newer than the truncate, or still to be changed by what comes before it. */
+  async #endPartitions(table: TableRoute, target: TargetPlan, ended: EndedPartitions): Promise<void> {
+    if (target.keys === null) throw keysUnknown(table, target)
+    const projection = projectionOf(target)
+    try {
+      for await (const keys of keysInPartitions(this.#client, target.keys, ended, this.#rowsMax)) {
+        const rows = keys.map((key) => Object.fromEntries(table.source.key.map((column, i) => [column, key[i]!])))
+        await this.#run(projection, target.delete, rows)
       }
-      await this.#query(projectionOf(target), target.truncate, [])
+    } catch (error) {
+      throw refusedIn(projection, error)
     }
   }
 
@@ -218,7 +238,18 @@ function beyondOneKey({ source, targets }: TableRoute, change: string): RefusedE
     table: targets[0]?.name ?? null,
     column: null,
     constraint: null,
-    message: `${change} of ${source.schema}.${source.name} touches more than one key, and the service is declared independent: its events are in order within a key only`,
+    message: `${change} of ${source.schema}.${source.name} touches more than one key, and the members of an independent service have its events in order within a key only`,
+  })
+}
+
+function keysUnknown({ source }: TableRoute, target: TargetPlan): RefusedError {
+  return new RefusedError({
+    projection: projectionOf(target),
+    sqlState: null,
+    table: target.name,
+    column: null,
+    constraint: null,
+    message: `a truncate of ${source.schema}.${source.name} can not be applied: the service is declared independent, and the types of the key's columns do not tell which partition a row of ${target.name} belongs to`,
   })
 }
 

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { connect } from '@sluice/postgres'
 import { expect, test } from 'vitest'
-import { listParkedGroups, planParkedWork, showParked } from '../src/index.ts'
+import { listParkedEnds, listParkedGroups, planParkedWork, showParked } from '../src/index.ts'
 import { Shop } from './projector-fixture.ts'
 import { customer, order } from './shop-rows.ts'
 import { customers, orders } from './shop-system.ts'
@@ -235,7 +235,13 @@ test('a truncate closes the parked events below it: a retry can not bring a row 
     { event_id: stored!.eventId, result: 'closed', closed_by: wipe!.eventId },
     { event_id: same!.eventId, result: 'closed', closed_by: wipe!.eventId },
   ])
-  await shop.work('retry', {})
+  const ends = await listParkedEnds(shop.target, { limit: 10 })
+  expect(ends.map((end) => [end.eventId, end.result, end.closedBy])).toEqual([
+    [same!.eventId, 'closed', wipe!.position],
+    [stored!.eventId, 'closed', wipe!.position],
+  ])
+  expect(await listParkedEnds(shop.target, { limit: 10, eventId: stored!.eventId })).toEqual([ends[1]])
+  expect(await shop.work('retry', { eventId: stored!.eventId })).toMatchObject({ selected: 0, applied: 0 })
   expect(await shop.rows('SELECT count(*)::int AS n FROM clients')).toEqual([{ n: 2 }])
 })
 

@@ -99,8 +99,10 @@ export class TestLane {
     this.events.push(...events)
     for (const event of events) {
       const topic = this.#topicOf(event, changes[events.indexOf(event)]!)
-      const partition = partitionOf(Buffer.from(event.aggregateKey ?? event.aggregateId), this.#kafka.partitionsOf(topic))
-      this.#pending.push({ topic, partition, event })
+      const count = this.#kafka.partitionsOf(topic)
+      const ofKey = partitionOf(Buffer.from(event.aggregateKey ?? event.aggregateId), count)
+      const partitions = event.op === 't' ? Array.from({ length: count }, (_, i) => i) : [ofKey]
+      for (const partition of partitions) this.#pending.push({ topic, partition, event })
     }
     return events
   }
