@@ -261,6 +261,7 @@ function addParked(program: Command, leaf: AddLeaf): void {
   const list = selecting(parked.command('list <service>').description('Lists them, and how many wait behind each.'))
     .addOption(ofRelay())
     .option('--waiting', 'list those that wait, too', false)
+    .option('--ended', 'instead: how the last ones left the parking lot', false)
     .option('--after <lane:position>', 'the next page')
     .option('--limit <n>', 'how many at most', wholeNumber, 50)
   leaf(list, { load: async () => (await import('./commands/parked.ts')).parkedList })

@@ -9,6 +9,7 @@ import {
   type ParkedPlan,
   type ParkedSelection,
   listParked,
+  listParkedEnds,
   listParkedGroups,
   planParkedWork,
   showParked,
@@ -20,7 +21,8 @@ import type { CommandContext, CommandImplementation, CommandInput, CommandOutcom
 import { readDeployment, requireService } from '../deployment.ts'
 import { operatorName } from '../operator-name.ts'
 import { registryOf } from '../servers.ts'
-import { relayParkedList, relayParkedShow, relayParkedWork } from './relay-parked.ts'
+import { ENDED_COLUMNS, endedRow, notParked } from './parked-ends.ts'
+import { relayParkedEnded, relayParkedList, relayParkedShow, relayParkedWork } from './relay-parked.ts'
 import { type Cell, type Column, formatCount, renderTable } from '../table.ts'
 
 const SelectionOptions = z.object({
@@ -32,6 +34,7 @@ const SelectionOptions = z.object({
 const ListOptions = SelectionOptions.extend({
   relay: z.boolean(),
   waiting: z.boolean(),
+  ended: z.boolean().default(false),
   after: z.string().optional(),
   limit: z.number(),
 })
@@ -47,6 +50,14 @@ const WorkOptions = SelectionOptions.extend({
 export const parkedList: CommandImplementation = async (context, input) => {
   const options = ListOptions.parse(input.options)
   const selection = selectionOf(undefined, options)
+  if (options.ended) {
+    if (Object.keys(selection).length === 0) return listEnded(context, input, options)
+    throw usage(
+      '--ended lists the last ones of all',
+      'a key, topic or error was named',
+      `sluice parked list ${input.args[0]} --ended`,
+    )
+  }
   if (options.relay) {
     const after = options.after === undefined ? 0n : placeOf(options.after).position
     return relayParkedList(context, input.args[0] ?? '', { selection: relaySelection(selection), limit: options.limit, after })
@@ -74,13 +85,34 @@ export const parkedList: CommandImplementation = async (context, input) => {
   }
 }
 
+/** The newest of those that left the lot. */
+async function listEnded(
+  context: CommandContext,
+  input: CommandInput,
+  { relay, limit }: z.output<typeof ListOptions>,
+): Promise<CommandOutcome> {
+  if (relay) return relayParkedEnded(context, input.args[0] ?? '', limit)
+  const { service, target } = await serviceOf(context, input)
+  const ended = await listParkedEnds(target, { limit })
+  return {
+    summary: ended.length === 0 ? `no event has left the parking lot of ${service}` : '',
+    result: { service, ended },
+    text: ended.length === 0 ? '' : renderTable(ENDED_COLUMNS, ended.map(endedRow)),
+  }
+}
+
+async function notInLot(service: string, target: Parameters<typeof listParked>[0], eventId: string): Promise<SluiceError> {
+  const [end] = await listParkedEnds(target, { eventId, limit: 1 })
+  return notParked(`in ${service}`, eventId, end, `sluice parked list ${service}`)
+}
+
 export const parkedShow: CommandImplementation = async (context, input) => {
   const { values, relay } = ShowOptions.parse(input.options)
   const eventId = eventIdOf(input.args[1])
   if (relay) return relayParkedShow(context, input.args[0] ?? '', eventId, values)
   const { service, target, system } = await serviceOf(context, input)
   const found = await showParked(target, eventId)
-  if (!found) throw notParked(service, eventId)
+  if (!found) throw await notInLot(service, target, eventId)
   const { event, behind, value } = found
   let decoded: ProjectedEvent | null = null
   if (values) {
@@ -123,7 +155,7 @@ async function work(context: CommandContext, input: CommandInput, command: Parke
   const { service, target, system } = await serviceOf(context, input)
   const plan = await planParkedWork(target, { command, selection })
   if (plan.selected === 0) {
-    if (selection.eventId !== undefined) throw notParked(service, selection.eventId)
+    if (selection.eventId !== undefined) throw await notInLot(service, target, selection.eventId)
     return { summary: `no parked event of ${service} matches`, result: { service, ...plan }, text: '' }
   }
   if (options.dryRun) {
@@ -258,14 +290,6 @@ function flagsOf({ relay, key, topic, error, all, reason }: z.output<typeof Work
 
 function usage(what: string, why: string, way: string): SluiceError {
   return new SluiceError('USAGE', { what, why, ways: [way] })
-}
-
-function notParked(service: string, eventId: string): SluiceError {
-  return new SluiceError('EVENT_NOT_PARKED', {
-    what: `event ${eventId} is not parked in ${service}`,
-    why: 'the parking lot has no event of that id: it was applied, skipped or closed before, or never parked',
-    ways: [`sluice parked list ${service}`],
-  })
 }
 
 const LIST_COLUMNS: readonly Column[] = [

@@ -11,6 +11,7 @@ import {
   getLane,
   relayCommandOutcome,
   relayParked,
+  relayParkedEnds,
   requestRelayParked,
 } from '@sluice/store'
 import { lanesOf } from '@sluice/system'
@@ -18,6 +19,7 @@ import type { CommandContext, CommandOutcome } from '../command.ts'
 import { readDeployment } from '../deployment.ts'
 import { operatorName } from '../operator-name.ts'
 import { formatCount, renderTable } from '../table.ts'
+import { ENDED_COLUMNS, endedRow, notParked } from './parked-ends.ts'
 
 /** How long a command waits for the relay's answer. */
 const ANSWER_MS = 15_000
@@ -58,6 +60,29 @@ export async function relayParkedList(
   })
 }
 
+/** The newest of those that left the lot. */
+export async function relayParkedEnded(context: CommandContext, laneName: string, limit: number): Promise<CommandOutcome> {
+  return onLane(context, laneName, async ({ client, lane }) => {
+    const ended = await relayParkedEnds(client, lane, { limit })
+    return {
+      summary: ended.length === 0 ? `no event has left the parking lot of the relay of ${laneName}` : '',
+      result: { lane: laneName, ended },
+      text:
+        ended.length === 0
+          ? ''
+          : renderTable(
+              ENDED_COLUMNS,
+              ended.map((end) => endedRow({ ...end, lane })),
+            ),
+    }
+  })
+}
+
+async function notInLot(client: Client, lane: LaneId, laneName: string, eventId: string): Promise<SluiceError> {
+  const [end] = await relayParkedEnds(client, lane, { eventId, limit: 1 })
+  return notParked(`at the relay of ${laneName}`, eventId, end && { ...end, lane }, `sluice parked list ${laneName} --relay`)
+}
+
 export async function relayParkedShow(
   context: CommandContext,
   laneName: string,
@@ -66,7 +91,7 @@ export async function relayParkedShow(
 ): Promise<CommandOutcome> {
   return onLane(context, laneName, async ({ client, lane, pipeline }) => {
     const [event] = await relayParked(client, lane, { limit: 1, selection: { eventId } })
-    if (!event) throw notParked(laneName, eventId)
+    if (!event) throw await notInLot(client, lane, laneName, eventId)
     const data = isWithValues ? await eventData(pipeline, lane, event) : null
     return {
       summary: '',
@@ -92,7 +117,7 @@ export async function relayParkedWork(context: CommandContext, laneName: string,
     const plan = await requestRelayParked(client, lane, { ...asked, isDryRun: true })
     const { selected, others } = plan
     if (selected === 0) {
-      if (work.selection.eventId !== undefined) throw notParked(laneName, work.selection.eventId)
+      if (work.selection.eventId !== undefined) throw await notInLot(client, lane, laneName, work.selection.eventId)
       return { summary: `no parked event of the relay of ${laneName} matches`, result: { lane: laneName, ...plan }, text: '' }
     }
     if (work.isDryRun) {
@@ -181,14 +206,6 @@ async function eventData(pipeline: PostgresTarget, lane: LaneId, { position }: R
   } finally {
     await reader.close()
   }
-}
-
-function notParked(laneName: string, eventId: string): SluiceError {
-  return new SluiceError('EVENT_NOT_PARKED', {
-    what: `event ${eventId} is not parked at the relay of ${laneName}`,
-    why: 'the parking lot has no event of that id: it was published, skipped or closed before, or never parked',
-    ways: [`sluice parked list ${laneName} --relay`],
-  })
 }
 
 const LIST_COLUMNS = [
