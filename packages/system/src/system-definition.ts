@@ -20,8 +20,8 @@ export interface ServiceDefinition {
   /** A second reader with a slot and lane of its own takes the events that the service writes into its outbox. */
   readonly outbox?: OutboxDefinition
   /**
-   * True if the service's tables don't refer to each other, have no unique index beyond their keys, and are neither truncated nor
-   * given other keys: then its events are ordered per key only, and several projector processes share the work (decision 0010).
+   * True if the service's tables don't refer to each other, have no unique index beyond their keys, and no row is given another key:
+   * then its events are ordered per key only, and several projector processes share the work (decision 0010).
    * @default false
    */
   readonly independent?: boolean
