@@ -37,7 +37,11 @@ export interface ChunkSourceOptions {
   readonly route: MessageRouter
   readonly limits: RelayLimits
   readonly parking: EventParking
+  readonly store: ClaimStore
 }
+
+/** Stores what the message of an event claims. */
+export type ClaimStore = (event: StoredEvent, routed: RoutedEvent) => Promise<void>
 
 const COMMITS_READ = 2_000
 /** Events encoded before the event loop gets its turn: about 3 ms. */
@@ -71,19 +75,25 @@ export async function* chunks(options: ChunkSourceOptions, start: RelayStart, si
 }
 
 /** Parked events that people asked to try again and that can be published now; null if there are none. */
-async function lateChunk({ reader, route, limits, parking }: ChunkSourceOptions, plan: TransactionPlan): Promise<Chunk | null> {
+async function lateChunk(
+  { reader, route, limits, parking, store }: ChunkSourceOptions,
+  plan: TransactionPlan,
+): Promise<Chunk | null> {
   const startedAtMs = performance.now()
   const timestampMs = Date.now()
   const answered = await parking.answerRequests(reader, limits.chunkBytesMax, (event) => route(event, timestampMs))
   if (answered.length === 0) return null
   const encoded = new EncodedEvents()
-  for (const { event, routed } of answered) encoded.add(event, routed)
+  for (const { event, routed } of answered) {
+    if (routed.claimed.length > 0) await store(event, routed)
+    encoded.add(event, routed)
+  }
   const late = answered.map(({ event }) => event.position)
   return { ...chunkOf(plan, encoded, true, startedAtMs), late }
 }
 
 async function* transactionChunks(
-  { reader, lane, route, limits, parking }: ChunkSourceOptions,
+  { reader, lane, route, limits, parking, store }: ChunkSourceOptions,
   commits: readonly StoredCommit[],
   wanted: TransactionPlan,
 ): AsyncGenerator<Chunk> {
@@ -100,7 +110,7 @@ async function* transactionChunks(
       if (plan.through < end) end = plan.through
       events = events.slice(0, Number(end - position))
     }
-    const encoded = await encodeUpTo(route, parking, events)
+    const encoded = await encodeUpTo({ route, parking, store }, events)
     if (encoded.failure !== null) {
       const before = isFirst ? cutPlan(plan, commits, positionNumber(encoded.failure.position - 1n)) : null
       if (before === null) throw encoded.failure
@@ -120,10 +130,14 @@ function smallestPlan(plan: TransactionPlan, commits: readonly StoredCommit[]): 
   return first && first.last <= plan.through ? (cutPlan(plan, commits, first.last) ?? plan) : plan
 }
 
+type EventPlace = Pick<StoredEvent, 'position' | 'committedAt'>
+type EventMessages = Pick<RoutedEvent, 'topic' | 'messages'>
+
 /** Messages of a chunk, by topic. */
 class EncodedEvents {
   readonly #byTopic = new Map<string, OutgoingMessage[]>()
-  readonly #added: { readonly event: StoredEvent; readonly routed: RoutedEvent }[] = []
+  /** Without the claimed values and the event's data, which may be large. */
+  readonly #added: { readonly event: EventPlace; readonly routed: EventMessages }[] = []
   #largestBytes = -1
   largest = positionNumber(0)
   events = 0
@@ -142,23 +156,25 @@ class EncodedEvents {
     return part
   }
 
-  add(event: StoredEvent, routed: RoutedEvent): void {
-    const { topic, messages } = routed
-    this.#added.push({ event, routed })
+  add({ position, committedAt }: EventPlace, { topic, messages }: EventMessages): void {
+    this.#added.push({ event: { position, committedAt }, routed: { topic, messages } })
     const list = this.#byTopic.get(topic)
     if (list) list.push(...messages)
     else this.#byTopic.set(topic, [...messages])
     const bytes = messages[0]?.value?.length ?? 0
     if (bytes > this.#largestBytes) {
       this.#largestBytes = bytes
-      this.largest = event.position
+      this.largest = position
     }
     this.events += 1
-    this.committedAtMicros = event.committedAt
+    this.committedAtMicros = committedAt
   }
 }
 
-async function encodeUpTo(route: MessageRouter, parking: EventParking, events: readonly StoredEvent[]): Promise<EncodedEvents> {
+async function encodeUpTo(
+  { route, parking, store }: Pick<ChunkSourceOptions, 'route' | 'parking' | 'store'>,
+  events: readonly StoredEvent[],
+): Promise<EncodedEvents> {
   const encoded = new EncodedEvents()
   // Kafka's retention counts from a record's time: with the commit's, events that waited through a long outage would be removed on
   // arrival. The commit's time is in the value.
@@ -167,6 +183,7 @@ async function encodeUpTo(route: MessageRouter, parking: EventParking, events: r
   for (const event of events) {
     try {
       const routed = parking.tryEvent(event, (e) => route(e, timestampMs))
+      if (routed && routed.claimed.length > 0) await store(event, routed)
       if (routed) encoded.add(event, routed)
     } catch (error) {
       if (!(error instanceof RefusedEvent)) throw error

@@ -53,7 +53,7 @@ const renamed = event({ sentColumns: { id: 'bigint', title: 'text' } })
 async function routerOf(system: SystemDefinition, ensure: SchemaRegistry['ensure'] = () => Promise.resolve(7)) {
   const registry = { ensure } as SchemaRegistry
   const admin = { partitionCount: () => Promise.resolve(3), topicConfig: () => Promise.resolve({}) } as unknown as KafkaAdmin
-  return createMessageRouter(system, lanesOf(system)[0]!, registry, admin)
+  return createMessageRouter(system, lanesOf(system)[0]!, registry, admin, { messageBytesMax: Infinity })
 }
 
 test('an event of a changed table is refused with the difference, until the definition fits it', async () => {

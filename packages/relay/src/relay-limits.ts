@@ -7,6 +7,11 @@ export interface RelayLimits {
    * split is larger. Two of these are held: one is sent while the next is read. @default 3 MiB
    */
   readonly chunkBytesMax: number
+  /**
+   * Bytes of a message, where that is less than the topic's `max.message.bytes`: of a larger event the largest values are left in the
+   * pipeline database, and the message carries claims for them. @default Infinity: the topic's own bound
+   */
+  readonly messageBytesMax: number
   /** Events that may be parked, with those that queue behind them; at the next one that is refused the relay stops. @default 10000 */
   readonly parkedMax: number
 }
@@ -14,5 +19,6 @@ export interface RelayLimits {
 export const DEFAULT_RELAY_LIMITS: RelayLimits = {
   transactionEventsMax: 10_000,
   chunkBytesMax: 3 * 1024 * 1024,
+  messageBytesMax: Infinity,
   parkedMax: 10_000,
 }

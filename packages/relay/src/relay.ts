@@ -8,6 +8,7 @@
  * R2  What is published comes from committed control records only; the store's copy is written after Kafka's commit.
  * R3  An event that can't be published is parked, with those of its key behind it; where it can't be parked the relay stops before it.
  * R4  Held are two chunks: the one that is sent and the one that is read.
+ * R5  What a message claims is stored before the message is sent; of a message that never was, its claims are found again (decision 0018).
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Logger, SluiceError, toSluiceError } from '@sluice/core'
@@ -24,10 +25,11 @@ import {
   relayProgress,
   restoreRelayProgress,
   retainedAfter,
+  storeClaims,
 } from '@sluice/store'
 import { type LaneDefinition, type SystemDefinition, controlTopicName, topicsOf } from '@sluice/system'
 import type { Pool, PoolClient } from 'pg'
-import { chunks } from './chunk-source.ts'
+import { type ClaimStore, chunks } from './chunk-source.ts'
 import { EventParking } from './event-parking.ts'
 import { LogEnds } from './log-ends.ts'
 import { LanePublisher } from './lane-publisher.ts'
@@ -116,7 +118,7 @@ async function publishLane(options: RelayOptions, tools: RelayTools, signal: Abo
     const facts = await readFacts(options, tools.pool, clusterId)
     const start = checkStart(facts)
     await rememberStart(options, tools.pool, facts, start)
-    const route = await createMessageRouter(system, lane, registry, admin)
+    const route = await createMessageRouter(system, lane, registry, admin, limits)
     logger.info({ position: String(start.position), clusterId }, 'the relay publishes')
     options.onProgress?.({ kind: 'started', position: start.position })
     const parking = await EventParking.open(
@@ -133,6 +135,8 @@ async function publishLane(options: RelayOptions, tools: RelayTools, signal: Abo
       },
       start,
     )
+    const store: ClaimStore = (event, { claimed, keptUntil }) =>
+      withClient(options.pipeline, tools.pool, (client) => storeClaims(client, event, claimed, keptUntil))
     const publisher = new LanePublisher(
       {
         producer: tools.producer,
@@ -154,7 +158,7 @@ async function publishLane(options: RelayOptions, tools: RelayTools, signal: Abo
       options,
       tools,
       publisher,
-      chunks({ reader: tools.reader, lane: facts.lane.lane, route, limits, parking }, start, signal),
+      chunks({ reader: tools.reader, lane: facts.lane.lane, route, limits, parking, store }, start, signal),
     )
   } finally {
     await admin.close()

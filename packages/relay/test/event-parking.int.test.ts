@@ -18,8 +18,13 @@ function aggregates(): Aggregates {
   return { a: randomUUID() as Uuid, b: randomUUID() as Uuid }
 }
 
-function change(aggregateId: Uuid, note?: string): Partial<EventDraft> {
-  return { aggregateId, eventData: order('1', note) }
+function change(aggregateId: Uuid): Partial<EventDraft> {
+  return { aggregateId, eventData: order('1') }
+}
+
+/** By what goes with the row: its own values would be claimed. */
+function tooLarge(aggregateId: Uuid): Partial<EventDraft> {
+  return { aggregateId, eventData: order('1', 'secret'), correlationId: 'c'.repeat(5_000) }
 }
 
 /** A Kafka whose topics take messages of so many bytes at most. */
@@ -67,7 +72,7 @@ async function publishLate(fixture: RelayFixture, kafka: KafkaPort = fixture.kaf
 async function withParked(): Promise<{ fixture: RelayFixture } & Aggregates> {
   const fixture = await RelayFixture.open()
   const { a, b } = aggregates()
-  await fixture.commit([change(a, LONG), change(b)])
+  await fixture.commit([tooLarge(a), change(b)])
   await fixture.commit([change(a), change(b)])
   await fixture.publishAll({ kafka: narrow(fixture.kafka) })
   return { fixture, a, b }
@@ -163,7 +168,7 @@ test('killed after the commit of a retry and before it is noted, nothing is publ
 test('killed before the commit that passes it over, it is tried again and not parked for a transaction that never was', async () => {
   const fixture = await RelayFixture.open()
   const { a, b } = aggregates()
-  await fixture.commit([change(a, LONG), change(b)])
+  await fixture.commit([tooLarge(a), change(b)])
   const killed = hooked(narrow(fixture.kafka), (step) => {
     if (step === 'commit') throw new Error('killed')
   })
@@ -249,9 +254,9 @@ test('a parked truncate holds back what comes after it in its table: published l
 test('a full lot stops the relay at the event that has no room; all before it is published or parked', async () => {
   const fixture = await RelayFixture.open()
   const { a, b } = aggregates()
-  await fixture.commit([change(a, LONG)])
+  await fixture.commit([tooLarge(a)])
   await fixture.commit([change(b)])
-  await fixture.commit([change(b, LONG)])
+  await fixture.commit([tooLarge(b)])
   const kafka = narrow(fixture.kafka)
   await expect(fixture.publishAll({ kafka, limits: { parkedMax: 1 } })).rejects.toMatchObject({ code: 'MESSAGE_TOO_LARGE' })
   expect(await positions(fixture)).toEqual([2n])
@@ -264,7 +269,7 @@ test('what waits counts in a full lot too, and what was tried again may always g
   const fixture = await RelayFixture.open()
   const { a } = aggregates()
   const kafka = narrow(fixture.kafka)
-  await fixture.commit([change(a, LONG)])
+  await fixture.commit([tooLarge(a)])
   await fixture.commit([change(a)])
   await expect(fixture.publishAll({ kafka, limits: { parkedMax: 1 } })).rejects.toMatchObject({ code: 'RELAY_LOT_FULL' })
   await ask(fixture, 'retry')

@@ -10,7 +10,7 @@ export interface WantedTopic {
   readonly config: Readonly<Record<string, string>>
 }
 
-/** Largest message: a row of this size is refused by PostgreSQL's own protocol long before. */
+/** Largest message: of a larger row the largest values are claimed from the pipeline database (decision 0018). */
 const MESSAGE_BYTES_MAX = 8 * 1024 * 1024
 
 /**
