@@ -7,6 +7,7 @@
  *   SCHEMA_REGISTRY_USERNAME  SCHEMA_REGISTRY_PASSWORD
  *   SLUICE_STREAM_TRANSACTIONS  SLUICE_SPOOL_FOLDER  SLUICE_SPOOL_BYTES_MAX  SLUICE_LOAD_READERS
  *   SLUICE_MASTER_KEY  SLUICE_KEYS_URL (the pipeline database, as a role that reads keys only)
+ *   SLUICE_CLAIMS_URL (the same, as a role that reads claimed values only)  SLUICE_MESSAGE_BYTES_MAX
  */
 import { readFileSync } from 'node:fs'
 import { SluiceError } from '@sluice/core'
@@ -36,6 +37,11 @@ export interface ReaderSettings {
   readonly loadReaders?: number
 }
 
+/** What a relay keeps to. */
+export interface RelaySettings {
+  readonly messageBytesMax?: number
+}
+
 /** Which servers a command needs; the rest stays unread, so that a process gets only the secrets of its role. */
 export interface DeploymentNeeds {
   readonly monolith?: boolean
@@ -47,6 +53,9 @@ export interface DeploymentNeeds {
   /** Keys of private columns, where they are set: who needs them says so. */
   readonly masterKeys?: boolean
   readonly keys?: boolean
+  /** Where claimed values are read, if that is set. */
+  readonly claims?: boolean
+  readonly relay?: boolean
 }
 
 const SASL_MECHANISMS = ['plain', 'scram-sha-256', 'scram-sha-512'] as const
@@ -73,6 +82,7 @@ const settings = {
   SLUICE_STREAM_TRANSACTIONS: z.enum(['true', 'false'], 'must be true or false').default('true'),
   SLUICE_SPOOL_FOLDER: z.string().startsWith('/', 'must be an absolute path').optional(),
   SLUICE_SPOOL_BYTES_MAX: z.coerce.number('must be a number of bytes').int().positive().optional(),
+  SLUICE_MESSAGE_BYTES_MAX: z.coerce.number('must be a number of bytes').int().positive().optional(),
   SLUICE_LOAD_READERS: z.coerce.number('must be a number of sessions').int().min(1).max(16).optional(),
 } as const
 
@@ -99,6 +109,8 @@ export interface Deployment {
   readonly reader: ReaderSettings
   readonly masterKeys: MasterKeys | null
   readonly keys: KeyAccess | null
+  readonly claims: PostgresTarget | null
+  readonly relay: RelaySettings
 }
 
 /** What was asked for; asking for something that was not is a mistake in the command. */
@@ -126,6 +138,8 @@ export function readDeployment<const Needs extends DeploymentNeeds>(
   if (needs.reader) deployment.reader = readerSettings(reader)
   if (needs.masterKeys) deployment.masterKeys = reader.masterKeys()
   if (needs.keys) deployment.keys = reader.keyAccess()
+  if (needs.claims) deployment.claims = reader.claims()
+  if (needs.relay) deployment.relay = relaySettings(reader)
   reader.assertComplete()
   // Every field that was needed is set: assertComplete throws otherwise.
   return deployment as PartialDeployment & { readonly [K in keyof Needs & keyof Deployment]: Deployment[K] }
@@ -171,6 +185,11 @@ function readerSettings(reader: SettingReader): ReaderSettings {
     ...(spoolBytesMax === undefined ? {} : { spoolBytesMax }),
     ...(loadReaders === undefined ? {} : { loadReaders }),
   }
+}
+
+function relaySettings(reader: SettingReader): RelaySettings {
+  const messageBytesMax = reader.setting('SLUICE_MESSAGE_BYTES_MAX', false)
+  return messageBytesMax === undefined ? {} : { messageBytesMax }
 }
 
 function registrySettings(reader: SettingReader): RegistrySettings {
@@ -224,6 +243,12 @@ class SettingReader {
     const master = this.masterKeys()
     if (!master) return null
     return { master, target: this.database(this.#text('SLUICE_KEYS_URL') === undefined ? 'pipeline' : 'keys') }
+  }
+
+  /** Null if neither is set: nearly no event claims a value, and one that does says what is missing. */
+  claims(): PostgresTarget | null {
+    const name = ['claims', 'pipeline'].find((target) => this.#text(urlVariable(target)) !== undefined)
+    return name === undefined ? null : this.database(name)
   }
 
   setting<Name extends SettingName>(name: Name, isRequired: boolean): z.output<(typeof settings)[Name]> | undefined {

@@ -112,3 +112,13 @@ test('how a reader spools and loads: set by the environment, else by the reader 
   expect(() => readDeployment({ SLUICE_SPOOL_BYTES_MAX: 'much' }, system, { reader: true })).toThrow('must be a number of bytes')
   expect(() => readDeployment({ SLUICE_LOAD_READERS: 'all' }, system, { reader: true })).toThrow('must be a number of sessions')
 })
+
+test('claimed values are read as a role of their own where that is set, else as who reads the pipeline database, else not', () => {
+  const pipeline = { SLUICE_PIPELINE_URL: 'postgresql://all@db/pipeline' }
+  const claims = { ...pipeline, SLUICE_CLAIMS_URL: 'postgresql://few@db/pipeline' }
+  const userOf = (environment: Environment) => readDeployment(environment, system, { claims: true }).claims?.config.user
+  expect([userOf(claims), userOf(pipeline), userOf({})]).toEqual(['few', 'all', undefined])
+  expect(readDeployment({ SLUICE_MESSAGE_BYTES_MAX: '900000' }, system, { relay: true }).relay).toEqual({
+    messageBytesMax: 900_000,
+  })
+})

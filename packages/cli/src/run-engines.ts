@@ -132,6 +132,8 @@ function needsOf(plan: EnginePlan): DeploymentNeeds {
     reader: plan.readers.length > 0,
     masterKeys: plan.readers.length > 0,
     keys: plan.projectors.length > 0,
+    claims: plan.projectors.length > 0,
+    relay: plan.relays.length > 0,
   }
 }
 
@@ -191,7 +193,8 @@ function relayEngine(
     name: `relay ${lane.name}`,
     create: async (signs) => {
       const onProgress = both(count, relaySigns(signs))
-      return createRelay({ system, lane, pipeline, kafka, registry, logger: own, onProgress })
+      const limits = given(deployment.relay)
+      return createRelay({ system, lane, pipeline, kafka, registry, limits, logger: own, onProgress })
     },
   }
 }
@@ -217,7 +220,8 @@ function projectorEngine(
       const onProgress = both(count.onProgress, projectorSigns(signs))
       const decoder = createEventDecoder(registry, system)
       const keys = given(deployment.keys)
-      const projector = createProjector({ system, service, target, kafka, decoder, keys, logger: own, onProgress })
+      const claims = given(deployment.claims)
+      const projector = createProjector({ system, service, target, kafka, decoder, keys, claims, logger: own, onProgress })
       return { run: (signal) => projector.run(signal).finally(count.ended) }
     },
   }

@@ -9,6 +9,7 @@ import { type PostgresTarget, faultOf, isConnectionFault, toPostgresError } from
 import { type Barrier, answerBarriers } from './barrier.ts'
 import type { Batch } from './batch.ts'
 import { type BatchOutcome, applyBatch } from './batch-transaction.ts'
+import type { ClaimedValues } from './claimed-values.ts'
 import type { Assignment, ConsumerSession } from './consumer-session.ts'
 import type { EventDecoder } from '@sluice/avro'
 import type { LaneSubscription } from './frame-assembler.ts'
@@ -31,6 +32,7 @@ export interface AssignmentWorkOptions {
   readonly target: PostgresTarget
   readonly kafka: KafkaPort
   readonly decoder: EventDecoder
+  readonly claims: ClaimedValues
   readonly limits: ProjectorLimits
   readonly logger: Logger
   readonly onProgress: OnProjectorProgress
@@ -219,6 +221,7 @@ export class AssignmentWork {
             statementRowsMax: limits.statementRowsMax,
             position: this.#position,
             breaker: this.#breakerOf(batch.laneName),
+            claims: this.#options.claims,
             onCommit,
           },
           batch,
@@ -283,12 +286,9 @@ export class AssignmentWork {
     const { logger, onProgress } = this.#options
     for (const { item, refusal, waitsFor } of outcome.parked) {
       const { eventId, aggregateType, aggregateId } = item.event
-      const { projection, sqlState, message } = refusal
+      const { projection, sqlState, message, code = 'SLU-5020' } = refusal
       onProgress({ kind: 'parked', eventId, projection, sqlState })
-      logger.warn(
-        { code: 'SLU-5020', eventId, aggregateType, aggregateId, projection, waitsFor, why: message },
-        'an event is parked',
-      )
+      logger.warn({ code, eventId, aggregateType, aggregateId, projection, waitsFor, why: message }, 'an event is parked')
     }
     onProgress({ kind: 'applied', ...outcome.applied })
   }

@@ -12,6 +12,7 @@
 import { faultPoint } from '@sluice/core'
 import type { ClientBase } from 'pg'
 import { type Batch, splitBatch } from './batch.ts'
+import type { ClaimedValues } from './claimed-values.ts'
 import { type EnteredEvents, enterEvents } from './enter-events.ts'
 import { EventSequence } from './event-sequence.ts'
 import { revealRows } from './granted-rows.ts'
@@ -26,6 +27,7 @@ import { WaveWriter } from './wave-writer.ts'
 export interface BatchContext extends LockContext {
   readonly statementRowsMax: number
   readonly breaker: ParkingBreaker
+  readonly claims: ClaimedValues
   /** Called when COMMIT is sent: from then on a broken connection leaves the outcome open. */
   readonly onCommit: () => void
 }
@@ -63,7 +65,7 @@ export async function applyBatch(client: ClientBase, context: BatchContext, whol
   const lot = new ParkingLot(client, context.plan, state.hasParked, context.breaker)
   await lot.look(fresh)
   const writer = new WaveWriter(client, context)
-  await new EventSequence(client, writer, lot).apply(fresh)
+  await new EventSequence(client, writer, lot, context.claims.opener(client, context.plan)).apply(fresh)
   await lot.store()
   faultPoint('projector.after-rows')
 

@@ -10,6 +10,8 @@ export interface BatchEvent {
   readonly place: TopicPartition & { readonly offset: Offset }
   /** The message's value as it came, for the parking lot. */
   readonly message: Buffer
+  /** Of an event that has its claimed values: itself without them, for the parking lot. */
+  readonly unopened?: BatchEvent
   /**
    * Of a truncate whose partitions members share: those in which it takes effect in this transaction. Without it, a truncate ends
    * every key of its table.

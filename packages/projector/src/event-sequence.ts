@@ -5,10 +5,12 @@
  * S1  Only an event that was refused alone, after everything before it was applied, is parked.
  * S2  A set that was refused left nothing: it ran under a savepoint.
  * S3  Handlers meet their events in order; mappings of the same events are written before them as sets.
- * S4  Deferred constraints are checked before the sequence ends, so that COMMIT can not fail because of them.
+ * S4  Claimed values are there only while their events are written; what is split or parked is taken without them.
+ * S5  Deferred constraints are checked before the sequence ends, so that COMMIT can not fail because of them.
  */
 import type { ClientBase } from 'pg'
 import type { BatchEvent } from './batch.ts'
+import type { EventOpener } from './claimed-values.ts'
 import { hasHandlers, mappedEvents } from './handler-run.ts'
 import type { ParkingLot } from './parking-lot.ts'
 import { RefusedError, refusedIn } from './refusal.ts'
@@ -19,12 +21,14 @@ export class EventSequence {
   readonly #client: ClientBase
   readonly #writer: WaveWriter
   readonly #lot: ParkingLot
+  readonly #open: EventOpener
   #savepoints = 0
 
-  constructor(client: ClientBase, writer: WaveWriter, lot: ParkingLot) {
+  constructor(client: ClientBase, writer: WaveWriter, lot: ParkingLot, open: EventOpener) {
     this.#client = client
     this.#writer = writer
     this.#lot = lot
+    this.#open = open
   }
 
   /**
@@ -51,13 +55,30 @@ export class EventSequence {
   /** Mappings first, as sets, then the handlers, each event in order. */
   async #applyHandlerRun(events: readonly BatchEvent[]): Promise<void> {
     const ready = this.#lot.isEmpty ? events : this.#queueBlocked(events)
-    for (const wave of planWaves(mappedEvents(ready))) await this.#writer.write(wave)
-    for (const item of ready) {
-      if (hasHandlers(item)) await this.#writer.write({ kind: 'handlers', events: [item], inner: null })
+    for await (const items of this.#opened(mappedEvents(ready))) {
+      for (const wave of planWaves(items)) await this.#writer.write(wave)
+    }
+    for await (const items of this.#opened(ready.filter(hasHandlers))) {
+      for (const item of items) await this.#writer.write({ kind: 'handlers', events: [item], inner: null })
+    }
+  }
+
+  /** Events with their values, run by run; refuses them all where one has none. */
+  async *#opened(events: readonly BatchEvent[]): AsyncGenerator<readonly BatchEvent[]> {
+    for await (const opened of this.#open(events)) {
+      if (opened.kind === 'refused') throw new RefusedError(opened.refusal)
+      yield opened.items
     }
   }
 
   async #applyWaves(events: readonly BatchEvent[]): Promise<void> {
+    for await (const opened of this.#open(events)) {
+      if (opened.kind === 'ready') await this.#applyOpened(opened.items)
+      else for (const item of this.#queueBlocked([opened.item])) await this.#lot.park(item, opened.refusal)
+    }
+  }
+
+  async #applyOpened(events: readonly BatchEvent[]): Promise<void> {
     for (const wave of planWaves(events)) {
       if (wave.events.every((item) => this.#lot.blockerOf(item) === null)) {
         await this.#applyWave(wave)

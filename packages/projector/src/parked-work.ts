@@ -16,6 +16,7 @@ import type { KeyAccess } from '@sluice/privacy'
 import type { SystemDefinition } from '@sluice/system'
 import type { Client } from 'pg'
 import type { BatchEvent } from './batch.ts'
+import { ClaimedValues } from './claimed-values.ts'
 import { EventSequence } from './event-sequence.ts'
 import { grantedColumnsOf, revealRows } from './granted-rows.ts'
 import { type ParkedSelection, selectionSql } from './parked-selection.ts'
@@ -43,6 +44,8 @@ export interface ParkedWorkOptions {
   readonly decoder: EventDecoder
   /** Where the keys of encrypted columns are read; needed where the service is granted some. */
   readonly keys?: KeyAccess | null
+  /** The pipeline database, where claimed values are read; needed where a parked event has one. */
+  readonly claims?: PostgresTarget | null
   /** Ends the work between two transactions. */
   readonly signal: AbortSignal
   readonly limits?: Partial<ParkedWorkLimits>
@@ -115,6 +118,7 @@ export async function workOnParked(options: ParkedWorkOptions, request: ParkedRe
   const { system, service, target, signal } = options
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
   const granted = grantedColumnsOf(system, service, options.keys ?? null)
+  const claims = new ClaimedValues(options.claims ?? null, service)
   const client = await connect(target, { applicationName: `sluice parked ${request.command}` })
   try {
     const catalog = await readTargetCatalog(client, service, mappingsOf(system, service))
@@ -122,7 +126,7 @@ export async function workOnParked(options: ParkedWorkOptions, request: ParkedRe
     const work = await readWork(client, request.command, request.selection, limits)
     const commandId = await beginJournal(client, request, work.plan)
     const done = { ...work.plan, commandId, applied: 0, skipped: 0, refused: 0, waiting: 0, refusals: [] as Refused[] }
-    const tools = { client, plan, commandId, statements: new PreparedStatements(), decoder: options.decoder }
+    const tools = { client, plan, commandId, statements: new PreparedStatements(), decoder: options.decoder, claims }
     try {
       for (const chunk of chunksOf(work.events, limits)) {
         if (signal.aborted) break
@@ -145,6 +149,7 @@ export async function workOnParked(options: ParkedWorkOptions, request: ParkedRe
     throw toPostgresError(error, target)
   } finally {
     await client.end()
+    await claims.close()
     await granted?.close()
   }
 }
@@ -223,6 +228,7 @@ interface Tools {
   readonly plan: ProjectionPlan
   readonly statements: PreparedStatements
   readonly decoder: EventDecoder
+  readonly claims: ClaimedValues
   readonly commandId: string
 }
 
@@ -241,7 +247,11 @@ async function applyChunk(tools: Tools, chunk: readonly WorkEvent[]): Promise<Ch
     try {
       return await chunkTransaction(tools, chunk, items)
     } catch (error) {
-      if (isConnectionFault(error)) throw error
+      // Where it is the pipeline database that went away, the service's transaction is still open, and the journal wants to be ended.
+      if (isConnectionFault(error)) {
+        await tools.client.query('ROLLBACK').catch(() => undefined)
+        throw error
+      }
       await tools.client.query('ROLLBACK')
       if (tools.statements.giveUpAfter(error)) continue
       if (faultOf(error) !== 'transient' || attempt === ATTEMPTS_MAX) throw error
@@ -273,7 +283,7 @@ async function readEvents({ client, plan, decoder }: Tools, chunk: readonly Work
 }
 
 async function chunkTransaction(
-  { client, plan, statements, commandId }: Tools,
+  { client, plan, statements, claims, commandId }: Tools,
   chunk: readonly WorkEvent[],
   items: readonly BatchEvent[],
 ): Promise<ChunkResult> {
@@ -285,7 +295,7 @@ async function chunkTransaction(
   const lot = new ParkingLot(client, plan, true)
   await lot.look(tried)
   const writer = new WaveWriter(client, { plan, statements, statementRowsMax: STATEMENT_ROWS_MAX })
-  await new EventSequence(client, writer, lot).apply(await revealRows(client, plan, tried))
+  await new EventSequence(client, writer, lot, claims.opener(client, plan)).apply(await revealRows(client, plan, tried))
   await lot.store(earlier)
   const skipped = taken.filter((item) => givenUp.has(item.event.eventId))
   const applied = tried.filter((item) => !lot.hasDraft(item))

@@ -183,7 +183,7 @@ export class ParkingLot {
         `INSERT INTO public.parked_events (event_id, lane, position, topic, partition, kafka_offset, aggregate_type, aggregate_id,
            other_aggregate_id, event_type, correlation_id, projection, waits_for, error_code, sqlstate, table_name, column_name,
            constraint_name, error_message, message, attempts, parked_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'SLU-5020', $14, $15, $16, $17, $18, $19, $20,
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $22, $14, $15, $16, $17, $18, $19, $20,
            coalesce($21, now()))
          ${item.partitions === undefined ? '' : 'ON CONFLICT (event_id) DO NOTHING'}`,
         [
@@ -208,6 +208,7 @@ export class ParkingLot {
           item.message,
           (before?.attempts ?? 0) + (wasTried ? 1 : 0),
           before?.parkedAt ?? null,
+          refusal.code ?? 'SLU-5020',
         ],
       )
     }
@@ -248,7 +249,8 @@ export class ParkingLot {
   }
 
   #add(draft: ParkedDraft): void {
-    this.#drafts.push(draft)
+    const { item } = draft
+    this.#drafts.push(item.unopened === undefined ? draft : { ...draft, item: item.unopened })
     const { eventId, position, aggregateType } = draft.item.event
     const isRefused = draft.waitsFor === null
     if (isRefused) this.#refused.set(aggregateType, (this.#refused.get(aggregateType) ?? 0) + 1)

@@ -17,6 +17,7 @@ import { type PostgresTarget, connect, sqlStateOf, toPostgresError, withConnecti
 import type { GrantedColumns, KeyAccess } from '@sluice/privacy'
 import { type SystemDefinition, controlTopicName, subscriptionsOf } from '@sluice/system'
 import { AssignmentWork } from './assignment-work.ts'
+import { ClaimedValues } from './claimed-values.ts'
 import { ConsumerSession, type ConsumerSessionOptions } from './consumer-session.ts'
 import type { EventDecoder } from '@sluice/avro'
 import { assertIndependent } from './independence-check.ts'
@@ -38,6 +39,8 @@ export interface ProjectorOptions {
   readonly decoder: EventDecoder
   /** Where the keys of encrypted columns are read; needed where the service is granted some. */
   readonly keys?: KeyAccess | null
+  /** The pipeline database, where values are read that their messages are too small for. Needed once there is one. */
+  readonly claims?: PostgresTarget | null
   readonly logger: Logger
   /** @default DEFAULT_PROJECTOR_LIMITS */
   readonly limits?: Partial<ProjectorLimits>
@@ -48,7 +51,7 @@ export interface Projector {
   /**
    * Works until the signal aborts; a transaction that runs is finished first, within `stopGraceMs`.
    *
-   * @throws SluiceError SLU-20xx, SLU-40xx, SLU-5001, SLU-5002, SLU-5003, SLU-5010, SLU-5011
+   * @throws SluiceError SLU-20xx, SLU-40xx, SLU-5001, SLU-5002, SLU-5003, SLU-5010, SLU-5011, SLU-5041
    */
   run(signal: AbortSignal): Promise<void>
 }
@@ -81,6 +84,7 @@ async function runProjector(options: ProjectorOptions, signal: AbortSignal): Pro
     takeOver: plan.isIndependent ? claim(target) : (partitions) => takeOver(target, partitions),
   })
   const connection = new ServiceConnection(target, `sluice projector ${service}`)
+  const claims = new ClaimedValues(options.claims ?? null, service)
   const stop = stopWithin(connection, limits.stopGraceMs, signal)
   try {
     await session.open()
@@ -98,6 +102,7 @@ async function runProjector(options: ProjectorOptions, signal: AbortSignal): Pro
           target,
           kafka,
           decoder: options.decoder,
+          claims,
           limits,
           logger,
           onProgress,
@@ -112,6 +117,7 @@ async function runProjector(options: ProjectorOptions, signal: AbortSignal): Pro
     stop.done()
     await session.close()
     await connection.close()
+    await claims.close()
     await granted?.close()
   }
 }

@@ -3,6 +3,8 @@ import { isConnectionFault, isConstraintViolation, refusedBy } from '@sluice/pos
 import pg from 'pg'
 
 export interface Refusal {
+  /** @default SLU-5020 */
+  readonly code?: 'SLU-5040'
   /** Mapping or handler that was running. */
   readonly projection: string
   readonly sqlState: string | null

@@ -25,7 +25,7 @@ import { TestLane, jsonDecoder } from './test-lane.ts'
 export const GROUP = consumerGroupOf(shop, SERVICE)
 
 /** What a projector reads from, where it is not the fake. */
-type ProjectorSource = Pick<ProjectorOptions, 'system' | 'service' | 'kafka' | 'decoder'>
+type ProjectorSource = Pick<ProjectorOptions, 'system' | 'service' | 'kafka' | 'decoder' | 'claims'>
 
 /** A projector that runs until `stop`. */
 export interface RunningProjector {
@@ -135,9 +135,10 @@ export class Shop {
     command: ParkedRequest['command'],
     selection: ParkedRequest['selection'],
     limits: Partial<ParkedWorkLimits> = {},
+    claims: PostgresTarget | null = null,
   ): Promise<ParkedOutcome> {
     const { signal } = new AbortController()
-    const options = { system: shop, service: SERVICE, target: this.target, decoder: jsonDecoder, signal, limits }
+    const options = { system: shop, service: SERVICE, target: this.target, decoder: jsonDecoder, signal, limits, claims }
     return workOnParked(options, { command, selection, requestedBy: 'test', reason: null })
   }
 

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import {
+  type Claim,
   type ControlRecord,
   type Operation,
   type PartitionEnd,
@@ -34,6 +35,8 @@ export interface Change {
   readonly after?: RowText
   readonly eventType?: string
   readonly payload?: string
+  /** Values that are not in the message. */
+  readonly claims?: readonly Claim[]
 }
 
 export const created = (table: CapturedTable, after: RowText): Change => ({ table, op: 'c', after })
@@ -184,6 +187,7 @@ export class TestLane {
       before: change.before ?? null,
       after: change.after ?? null,
       payload: change.payload ?? null,
+      ...(change.claims ? { claims: change.claims } : {}),
     }
   }
 

@@ -119,7 +119,7 @@ export const parkedShow: CommandImplementation = async (context, input) => {
     const { registry } = readDeployment(context.environment, system, { registry: true })
     decoded = await createEventDecoder(registryOf(registry), system).decode(value)
   }
-  const content = decoded && { op: decoded.op, before: decoded.before, after: decoded.after, payload: decoded.payload }
+  const content = decoded && contentOf(decoded)
   return {
     summary: '',
     result: { service, event, behind, values: content },
@@ -130,6 +130,11 @@ export const parkedShow: CommandImplementation = async (context, input) => {
       `sluice trace ${event.correlationId}`,
     ],
   }
+}
+
+/** Of a claimed value the claim is shown: the value itself may be as large as the reason for which it is not in the message. */
+function contentOf({ op, before, after, payload, claims }: ProjectedEvent): object {
+  return { op, before, after, payload, ...(claims === undefined ? {} : { claims }) }
 }
 
 export const parkedRetry: CommandImplementation = (context, input) => work(context, input, 'retry')
@@ -167,7 +172,7 @@ async function work(context: CommandContext, input: CommandInput, command: Parke
     }
   }
   if (command === 'skip') assertConfirmed(plan, called, options)
-  const { registry, keys } = readDeployment(context.environment, system, { registry: true, keys: true })
+  const { registry, keys, claims } = readDeployment(context.environment, system, { registry: true, keys: true, claims: true })
   const phase = context.progress.phase(`${command} in ${service}`)
   const outcome = await workOnParked(
     {
@@ -176,6 +181,7 @@ async function work(context: CommandContext, input: CommandInput, command: Parke
       target,
       decoder: createEventDecoder(registryOf(registry), system),
       keys,
+      claims,
       signal: context.signal,
       onProgress: (done) => phase.update(`${formatCount(done)} of ${formatCount(plan.selected + plan.others)} events`),
     },

@@ -63,6 +63,8 @@ export class DemoCourse {
       reader: true,
       masterKeys: true,
       keys: true,
+      claims: true,
+      relay: true,
     } as const
     this.#deployment = readDeployment(place.environment, system, needs)
     this.#kafka = kafkaOf(this.#deployment.kafka, silentLogger, 'sluice-demo')

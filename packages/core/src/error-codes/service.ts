@@ -46,5 +46,17 @@ export const serviceErrors = {
     retry: 'backoff',
     meaning: 'A service refuses most events of an aggregate type; the lane stands still instead of parking them all.',
   },
+  CLAIM_MISSING: {
+    number: 'SLU-5040',
+    exit: 1,
+    retry: 'never',
+    meaning: 'A value that its message only claims is not in the pipeline database, or is another one; the event is parked.',
+  },
+  CLAIMS_NOT_NAMED: {
+    number: 'SLU-5041',
+    exit: 2,
+    retry: 'never',
+    meaning: 'An event claims a value, and the projector was not told where the pipeline database is.',
+  },
   MIGRATION_FAILED: { number: 'SLU-5030', exit: 3, retry: 'never', meaning: 'A migration failed and was rolled back.' },
 } as const satisfies Record<string, ErrorCode>
