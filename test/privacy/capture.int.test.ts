@@ -43,7 +43,7 @@ test('planted values of private columns are found nowhere behind the reader, and
 
   const planted = [...[loaded, loadedToo, streamed, refused, doubled].flatMap(secretsOf), 'PLANTED-', '1911-03-17', '98765.43']
   const control = [loaded.city, loadedToo.city, streamed.city, 'CLEAR-payload']
-  const granted = ['public.contacts', 'public.visits']
+  const granted = ['public.contacts', 'public.visits', 'public.greetings']
 
   expect(await plantedInDatabase(pipeline.clients.pipeline, planted)).toEqual([])
   expect(await plantedInDatabase(mail, planted)).toEqual([])

@@ -9,15 +9,15 @@ import { plantedInDatabase } from './planted-values.ts'
 import { MASTER_KEYS, PrivatePipeline } from './private-pipeline.ts'
 
 const REQUEST = { kind: 'person', requestedBy: 'test', isDryRun: false } as const
-const ERASED = { full_name: '[erased]', born: null, salary: '0.00', remark: '[erased]' }
+const ERASED = { full_name: '[erased]', born: null, salary: '0.00', remark: '[erased]', line: '[erased]' }
 
 /** The service as it is before its first event: what a replay begins with. */
-const FORGET_EVERYTHING = `TRUNCATE contacts, visits, processed_events, consumed_offsets, projector_positions CASCADE`
+const FORGET_EVERYTHING = `TRUNCATE contacts, visits, greetings, processed_events, consumed_offsets, projector_positions CASCADE`
 
 async function contactOf(pipeline: PrivatePipeline, account: number): Promise<unknown> {
   const { rows } = await pipeline.clients.crm.query(
-    `SELECT c.full_name, c.born::text, c.salary::text, v.remark FROM contacts c LEFT JOIN visits v ON v.person_code = c.code
-     WHERE c.account = $1`,
+    `SELECT c.full_name, c.born::text, c.salary::text, v.remark, g.line FROM contacts c LEFT JOIN visits v ON v.person_code = c.code
+       LEFT JOIN greetings g ON g.code = c.code WHERE c.account = $1`,
     [account],
   )
   return rows[0]
@@ -36,8 +36,8 @@ test('an erased person is gone from the services, from later changes, from repla
   await monolith.query(`INSERT INTO visits VALUES (1, $1, 1, 'PLANTED-remark'), (2, $2, 2, 'kept')`, [gone.code, stays.code])
   const engines = pipeline.start()
   await pipeline.caughtUp()
-  const kept = { full_name: stays.name, born: '1911-03-17', salary: '98765.43', remark: 'kept' }
-  const clear = { ...kept, full_name: gone.name, remark: 'PLANTED-remark' }
+  const kept = { full_name: stays.name, born: '1911-03-17', salary: '98765.43', remark: 'kept', line: stays.name }
+  const clear = { ...kept, full_name: gone.name, remark: 'PLANTED-remark', line: gone.name }
   expect(await contactOf(pipeline, 1)).toEqual(clear)
 
   // A dry run counts and changes nothing.
@@ -59,6 +59,7 @@ test('an erased person is gone from the services, from later changes, from repla
           { column: 'public.contacts.born', values: 1 },
           { column: 'public.contacts.salary', values: 1 },
           { column: 'public.visits.remark', values: 1 },
+          { column: 'public.greetings.line', values: 1 },
         ],
       },
       { service: 'mail', columns: [] },
@@ -76,7 +77,7 @@ test('an erased person is gone from the services, from later changes, from repla
   const { rows: journal } = await store.query(
     'SELECT subject_id, requested_by, finished_at IS NOT NULL AS finished, overwritten::int FROM subject_erasures',
   )
-  expect(journal).toEqual([{ subject_id: report.subjectId, requested_by: 'test', finished: true, overwritten: 4 }])
+  expect(journal).toEqual([{ subject_id: report.subjectId, requested_by: 'test', finished: true, overwritten: 5 }])
 
   // A later change of the person arrives erased: marked, not NULL.
   await monolith.query(`UPDATE people SET full_name = 'PLANTED-later', born = '1999-09-09' WHERE account = 1`)
@@ -107,6 +108,7 @@ test('an erased person is gone from the services, from later changes, from repla
   await crm.query('DELETE FROM erased_subjects')
   await crm.query(`UPDATE contacts SET full_name = $1, born = '1911-03-17', salary = 98765.43 WHERE account = 1`, [gone.name])
   await crm.query(`UPDATE visits SET remark = 'PLANTED-remark' WHERE account = 1`)
+  await crm.query('UPDATE greetings SET line = $1 WHERE account = 1', [gone.name])
   const restored = pipeline.start()
   await pipeline.until(async () => (await crm.query('SELECT FROM erased_subjects')).rowCount === 1)
   expect(await contactOf(pipeline, 1)).toEqual(ERASED)

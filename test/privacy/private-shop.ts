@@ -8,7 +8,9 @@ import {
   defineSystem,
   drop,
   encrypt,
+  handler,
   hash,
+  held,
   mapTable,
   mask,
   numeric,
@@ -74,6 +76,25 @@ export function definePrivateShop(name: string): PrivateShop {
     columns: { id: bigint(), person_code: text(), account: bigint(), remark: text().nullable() },
     privacy: { person_code: hash(), remark: encrypt({ subject: 'account' }) },
   })
+  const greetings = handler('greetings', {
+    tables: [people],
+    holds: [held(people, 'full_name', { into: 'greetings', as: 'line', subject: 'account' })],
+    expectations: [
+      {
+        targetSchema: 'public',
+        target: 'greetings',
+        key: ['account'],
+        columns: ['account', 'line'],
+        query: 'SELECT account, full_name AS line FROM public.people',
+      },
+    ],
+    apply: async ({ before, after }, transaction) => {
+      await transaction.query('DELETE FROM greetings WHERE code IN ($1, $2)', [before?.['code'], after?.['code']])
+      if (after === null) return
+      const values = [after['code'], after['account'], after['full_name']]
+      await transaction.query('INSERT INTO greetings (code, account, line) VALUES ($1, $2, $3)', values)
+    },
+  })
   const system = defineSystem({
     name,
     avroSchemas: new URL('./avro/', import.meta.url),
@@ -97,6 +118,7 @@ export function definePrivateShop(name: string): PrivateShop {
             }),
           }),
           mapTable(visits, { into: 'visits' }),
+          greetings,
         ],
       },
       mail: {

@@ -43,6 +43,7 @@ test('private columns are compared, erased subjects counted apart, and every pla
   expect(tablesOf(whole)).toEqual([
     ['crm.contacts', 'equal', 0, [], privacyOf([], 0)],
     ['crm.visits', 'equal', 0, [], privacyOf([], 0, [])],
+    ['crm.greetings', 'equal', 0, [], privacyOf([], 0, [])],
     ['mail.people', 'equal', 0, [], privacyOf(sealed, 0)],
   ])
   expect(whole.verdict).toBe('equal')
@@ -60,6 +61,7 @@ test('private columns are compared, erased subjects counted apart, and every pla
   expect(tablesOf(erased)).toEqual([
     ['crm.contacts', 'equal', 0, [], privacyOf([], 1)],
     ['crm.visits', 'equal', 0, [], privacyOf([], 1, [])],
+    ['crm.greetings', 'equal', 0, [], privacyOf([], 1, [])],
     ['mail.people', 'equal', 0, [], privacyOf(sealed, 1)],
   ])
   expect(erased.verdict).toBe('equal')
@@ -70,6 +72,7 @@ test('private columns are compared, erased subjects counted apart, and every pla
   await crm.query(`UPDATE contacts SET card = '****0000' WHERE account = 2`)
   await crm.query(`UPDATE contacts SET full_name = 'PLANTED-name-erased' WHERE account = 3`)
   await crm.query(`UPDATE visits SET person_code = (SELECT code FROM contacts WHERE account = 2) WHERE account = 1`)
+  await crm.query(`UPDATE greetings SET line = 'PLANTED-name-erased' WHERE account = 3`)
   await mail.query('UPDATE people SET bio = full_name WHERE account = 1')
   await mail.query(`UPDATE people SET salary = 'no ciphertext' WHERE account = 2`)
   await mail.query(`UPDATE people SET born = NULL WHERE account = 3`)
@@ -80,6 +83,7 @@ test('private columns are compared, erased subjects counted apart, and every pla
   expect(found).toEqual([
     ['crm.contacts', 'different', 3, ['card', 'full_name', 'full_name']],
     ['crm.visits', 'different', 1, ['person_code']],
+    ['crm.greetings', 'different', 1, ['line']],
     ['mail.people', 'different', 3, ['bio', 'born', 'salary']],
   ])
   expect(different.verdict).toBe('different')

@@ -53,7 +53,11 @@ export function capturedSql(table: CapturedTable, column: string, grants: Grants
 
 /** True for a row whose subject is erased. */
 export function isErasedSql(table: CapturedTable, { subject, subjectKind }: EncryptRule, alias: string): string {
-  const captured = capturedSql(table, subject, new Map(), alias)!
+  return isErasedSubjectSql(subjectKind, capturedSql(table, subject, new Map(), alias)!)
+}
+
+/** @param captured SQL of a subject column's captured form. */
+export function isErasedSubjectSql(subjectKind: string, captured: string): string {
   const id = `left(${keyedHashSql('subject', `${quoteLiteral(`${subjectKind}/`)} || (${captured})::text`)}, ${SUBJECT_ID_DIGITS})`
   return `${id} IN (SELECT unnest(string_to_array(current_setting('sluice.erased_subjects'), ',')))`
 }

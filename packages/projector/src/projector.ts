@@ -20,6 +20,7 @@ import { AssignmentWork } from './assignment-work.ts'
 import { ClaimedValues } from './claimed-values.ts'
 import { ConsumerSession, type ConsumerSessionOptions } from './consumer-session.ts'
 import type { EventDecoder } from '@sluice/avro'
+import { assertHeldColumns } from './held-columns-check.ts'
 import { assertIndependent } from './independence-check.ts'
 import type { LaneSubscription } from './frame-assembler.ts'
 import { grantedColumnsOf } from './granted-rows.ts'
@@ -144,6 +145,7 @@ async function readPlan(
       'SELECT FROM public.projector_positions, public.consumed_offsets, public.parked_events, public.parked_event_results LIMIT 0',
     )
     const catalog = await readTargetCatalog(client, service, mappings)
+    await assertHeldColumns(client, service, system.services[service]!)
     if (system.services[service]?.independent === true) await assertIndependent(client, service, mappings, catalog)
     return planProjections(system, service, catalog, granted)
   } catch (error) {

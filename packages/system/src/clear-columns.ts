@@ -1,5 +1,6 @@
 /** What a service's grants come to: the types that its mappings meet, and the places where it holds values in the clear. */
 import type { CapturedTable } from './captured-table.ts'
+import type { HeldColumn } from './held-column.ts'
 import type { TableMapping } from './projection.ts'
 import type { ServiceDefinition } from './system-definition.ts'
 
@@ -32,7 +33,7 @@ export interface ClearColumn {
 /** Every granted clear column of a service's tables: what erasing a subject overwrites. */
 export function clearColumnsOf(service: ServiceDefinition): readonly ClearColumn[] {
   return service.projections.flatMap((projection) => {
-    if (projection.kind !== 'mapping') return []
+    if (projection.kind === 'handler') return (projection.holds ?? []).flatMap((place) => heldColumn(service, place))
     const { source, targetSchema, target, columns } = projection
     const granted = grantedColumns(service, source)
     return Object.entries(columns).flatMap(([column, from]): ClearColumn[] => {
@@ -44,6 +45,16 @@ export function clearColumnsOf(service: ServiceDefinition): readonly ClearColumn
       return [{ targetSchema, target, column, placeholder, subjectColumn, subjectKind: rule.subjectKind }]
     })
   })
+}
+
+function heldColumn(
+  service: ServiceDefinition,
+  { table, column, targetSchema, target, targetColumn, subjectColumn }: HeldColumn,
+): readonly ClearColumn[] {
+  const rule = table.privacy[column]
+  const placeholder = grantedColumns(service, table).get(column)
+  if (rule?.kind !== 'encrypt' || placeholder === undefined) return []
+  return [{ targetSchema, target, column: targetColumn, placeholder, subjectColumn, subjectKind: rule.subjectKind }]
 }
 
 /** Target column that holds a source column as it is. */

@@ -1,6 +1,7 @@
 import { expect, expectTypeOf, test } from 'vitest'
 import {
   type ColumnRef,
+  type HeldColumn,
   type ServiceDefinition,
   type SystemDefinition,
   bigint,
@@ -12,6 +13,7 @@ import {
   grantedMapping,
   handler,
   hash,
+  held,
   mapTable,
   mask,
   sql,
@@ -179,6 +181,29 @@ test('a grant is refused where an erasure could not find the clear value', () =>
     notEncrypted,
     'services.crm.projections[0].columns.year: "born" is granted: it can be held as it is only, since an erasure overwrites it',
     'services.crm.projections[0].filter: "born" is granted: a filter would tell it after its erasure',
-    'services.crm.projections[1].tables: public.people has granted columns: what a handler writes can not be erased; grant them to mappings of a service without it',
+    'services.crm.projections[1].holds: public.people has granted columns: say where the handler keeps them, since an erasure overwrites them there; [] if nowhere',
+  ])
+})
+
+test('a handler says where it keeps granted columns, and an erasure overwrites them there', () => {
+  const counting = (holds: readonly HeldColumn[]): Partial<ServiceDefinition> => ({
+    projections: [handler('ages', { tables: [people], holds, apply: async () => Promise.resolve() })],
+    decrypt: [decrypt(people, { born: null })],
+  })
+  const born = held(people, 'born', { into: 'ages', subject: 'who', as: 'birthday' })
+  expect(mistakesOf(systemWith([people], counting([born])))).toEqual([])
+  expect(mistakesOf(systemWith([people], counting([])))).toEqual([])
+  expect(clearColumnsOf({ migrations: new URL('file:///none/'), projections: [], ...counting([born]) })).toEqual([
+    {
+      targetSchema: 'public',
+      target: 'ages',
+      column: 'birthday',
+      placeholder: null,
+      subjectColumn: 'who',
+      subjectKind: 'person',
+    },
+  ])
+  expect(mistakesOf(systemWith([people], counting([held(people, 'email', { into: 'ages', subject: 'who' })])))).toEqual([
+    "services.crm.projections[0].holds[0]: public.people.email is no granted column of the handler's tables",
   ])
 })

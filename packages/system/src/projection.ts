@@ -1,6 +1,7 @@
 /** How a service's table is built from events: a mapping in SQL, or a handler in code. */
 import type { Claim, Operation, RowText, TransactionContext } from '@sluice/core'
 import type { CapturedTable } from './captured-table.ts'
+import type { HeldColumn } from './held-column.ts'
 import type { ColumnRef, ColumnSource, SqlExpression } from './sql-expression.ts'
 
 /** A target table built from one captured table in sets: rename, transform, split (several mappings), filter. */
@@ -76,6 +77,8 @@ export interface EventHandler {
   /** Own events of applications, by event type, are handed over too. */
   readonly eventTypes: readonly string[]
   readonly expectations: readonly Expectation[]
+  /** Where it keeps granted columns in the clear; null if the definition does not say, which needs tables without granted columns. */
+  readonly holds: readonly HeldColumn[] | null
   /** True if it writes nothing but events into the service's outbox: then no table of it is to be verified. */
   readonly isEventsOnly: boolean
   /**
@@ -127,6 +130,11 @@ export interface EventHandlerOptions {
   readonly tables?: readonly CapturedTable[]
   readonly eventTypes?: readonly string[]
   readonly expectations?: readonly Expectation[]
+  /**
+   * Needed where one of `tables` has columns that the service is granted: every place where the handler keeps such a value, as it
+   * is. An erasure overwrites it there, and nowhere else. None: `[]`.
+   */
+  readonly holds?: readonly HeldColumn[]
   /** @default false */
   readonly isEventsOnly?: boolean
   readonly apply: EventHandler['apply']
@@ -139,6 +147,7 @@ export function handler(name: string, options: EventHandlerOptions): EventHandle
     tables: options.tables ?? [],
     eventTypes: options.eventTypes ?? [],
     expectations: options.expectations ?? [],
+    holds: options.holds ?? null,
     isEventsOnly: options.isEventsOnly ?? false,
     apply: options.apply,
   }

@@ -2,18 +2,21 @@
  * What the tables of a service must hold, as queries over their source: derived from a mapping in SQL, or an expectation
  * that stands beside a handler. Several that fill one table are put together.
  */
-import { quoteIdentifier, quoteQualified } from '@sluice/postgres'
-import { type Grants, capturedSql, isErasedSql } from '@sluice/privacy'
+import { quoteIdentifier, quoteLiteral, quoteQualified } from '@sluice/postgres'
+import { type Grants, capturedSql, isErasedSql, isErasedSubjectSql } from '@sluice/privacy'
 import {
+  type ClearColumn,
   type Expectation,
   type ServiceDefinition,
   type TableMapping,
+  clearColumnsOf,
   columnsOf,
   grantedColumns,
   qualifiedName,
   renderSql,
 } from '@sluice/system'
 import { MONOLITH } from './point-scope.ts'
+import type { RowFilters } from './row-filters.ts'
 
 export interface ExpectedTable {
   readonly schema: string
@@ -48,10 +51,16 @@ export interface SealedColumn {
   readonly place: string
 }
 
-/** Tables of all projections of a service, in the order of the definition. */
-export function expectedTables(service: ServiceDefinition): readonly ExpectedTable[] {
+/**
+ * Tables of all projections of a service, in the order of the definition.
+ *
+ * @param rowFilters Of the monolith's publication; an expectation says itself which rows it means. @default none
+ */
+export function expectedTables(service: ServiceDefinition, rowFilters: RowFilters = new Map()): readonly ExpectedTable[] {
   const all = service.projections.flatMap((projection) =>
-    projection.kind === 'mapping' ? [ofMapping(service, projection)] : projection.expectations.map(ofExpectation),
+    projection.kind === 'mapping'
+      ? [ofMapping(service, projection, rowFilters)]
+      : projection.expectations.map((expectation) => ofExpectation(expectation, clearOf(service, expectation))),
   )
   const byName = Map.groupBy(all, (expected) => quoteQualified(expected.schema, expected.table))
   return [...byName.values()].map(together)
@@ -69,7 +78,7 @@ export function tableName(schema: string, table: string): string {
   return schema === 'public' ? table : `${schema}.${table}`
 }
 
-function ofMapping(service: ServiceDefinition, mapping: TableMapping): ExpectedTable {
+function ofMapping(service: ServiceDefinition, mapping: TableMapping, rowFilters: RowFilters): ExpectedTable {
   const { source } = mapping
   const grants = grantedColumns(service, source)
   const sealed = sealedColumns(mapping, grants)
@@ -79,7 +88,7 @@ function ofMapping(service: ServiceDefinition, mapping: TableMapping): ExpectedT
   const render = (column: string): string => capturedSql(source, column, grants, 's') ?? 'NULL'
   const values = columns.map((column) => `(${renderSql(mapping.columns[column]!, render)}) AS ${quoteIdentifier(column)}`)
   const filter = mapping.filter === null ? '' : ` WHERE (${renderSql(mapping.filter, render)})`
-  const from = `FROM ${quoteQualified(source.schema, source.name)} AS s${filter}`
+  const from = `FROM ${sentRows(source, rowFilters)} AS s${filter}`
   return {
     schema: mapping.targetSchema,
     table: mapping.target,
@@ -95,6 +104,12 @@ function ofMapping(service: ServiceDefinition, mapping: TableMapping): ExpectedT
           : `mapping "${mapping.name}" computes with the encrypted column ${opaque}, of which the service has the ciphertext`,
     privacy: privacyOf(mapping, grants, { sealed, values, from }),
   }
+}
+
+function sentRows(source: TableMapping['source'], rowFilters: RowFilters): string {
+  const table = quoteQualified(source.schema, source.name)
+  const rowFilter = rowFilters.get(qualifiedName(source))
+  return rowFilter === undefined ? table : `(SELECT * FROM ${table} WHERE (\n${rowFilter}\n))`
 }
 
 /** Target columns that hold a source column as it is, encrypted. */
@@ -141,22 +156,58 @@ function privacyOf(
   }
 }
 
-function ofExpectation(expectation: Expectation): ExpectedTable {
+/** Granted values that a handler keeps in columns of an expectation. */
+function clearOf(service: ServiceDefinition, { targetSchema, target, columns }: Expectation): readonly ClearColumn[] {
+  return clearColumnsOf(service).filter(
+    (clear) => clear.targetSchema === targetSchema && clear.target === target && columns.includes(clear.column),
+  )
+}
+
+/** The query over the source has the values of erased subjects still: in their place the placeholder is expected. */
+function erasedQuery({ columns, query }: Expectation, clear: readonly ClearColumn[]): string {
+  const values = columns.map((column) => {
+    const value = `e.${quoteIdentifier(column)}`
+    const of = clear.find((c) => c.column === column)
+    if (!of) return value
+    const placeholder = of.placeholder === null ? 'NULL' : quoteLiteral(of.placeholder)
+    return `CASE WHEN ${isErasedValue(of)} THEN ${placeholder} ELSE ${value} END AS ${quoteIdentifier(column)}`
+  })
+  return `SELECT ${values.join(', ')} FROM (${query}) AS e`
+}
+
+function isErasedValue({ column, subjectColumn, subjectKind }: ClearColumn): string {
+  return `(e.${quoteIdentifier(column)} IS NOT NULL AND ${isErasedSubjectSql(subjectKind, `e.${quoteIdentifier(subjectColumn)}`)})`
+}
+
+function ofExpectation(expectation: Expectation, clear: readonly ClearColumn[]): ExpectedTable {
   const foreign = expectation.key.filter((column) => !expectation.columns.includes(column))
+  const untold = clear.find((c) => !expectation.columns.includes(c.subjectColumn))
+  const isErasable = clear.length > 0 && untold === undefined
   return {
     schema: expectation.targetSchema,
     table: expectation.target,
     key: expectation.key,
     columns: expectation.columns,
     source: expectation.source ?? MONOLITH,
-    queries: [expectation.query],
+    queries: [isErasable ? erasedQuery(expectation, clear) : expectation.query],
     unverifiable:
       foreign.length > 0
         ? `key columns ${foreign.join(', ')} are not among the expectation's columns`
         : expectation.key.length === 0
           ? 'the expectation names no key'
-          : null,
-    privacy: null,
+          : untold
+            ? `the expectation does not give "${untold.subjectColumn}", by which rows of erased subjects are told`
+            : null,
+    privacy: isErasable
+      ? {
+          dropped: [],
+          sealed: [],
+          sealedQueries: [],
+          erasedQueries: [
+            `SELECT count(*) FILTER (WHERE ${clear.map(isErasedValue).join(' OR ')}) AS rows FROM (${expectation.query}) AS e`,
+          ],
+        }
+      : null,
   }
 }
 

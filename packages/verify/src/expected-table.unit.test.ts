@@ -1,4 +1,4 @@
-import { handler, integer, mapTable, sql, table, text, topic } from '@sluice/system'
+import { decrypt, encrypt, handler, held, integer, mapTable, sql, table, text, topic } from '@sluice/system'
 import { expect, test } from 'vitest'
 import { expectedTables } from './expected-table.ts'
 import { scaleOf } from './target-catalog.ts'
@@ -37,6 +37,29 @@ test('a mapping without the source key, and an expectation whose key it does not
     'mapping "people->names" keeps no column of the source\'s key',
     "key columns day are not among the expectation's columns",
   ])
+})
+
+test('where a handler keeps granted values, the placeholder is expected of erased subjects: they are told by their column', () => {
+  const person = table('people', {
+    columns: { id: integer(), name: text() },
+    key: ['id'],
+    aggregate: 'Person',
+    topic: topic('people'),
+    privacy: { name: encrypt({ subject: 'id' }) },
+  })
+  const expected = (columns: readonly string[]) => {
+    const expectation = { targetSchema: 'public', target: 'lines', key: ['line'], columns, query: 'SELECT 1' }
+    const holds = [held(person, 'name', { into: 'lines', as: 'line', subject: 'who' })]
+    const greet = handler('greet', { tables: [person], holds, expectations: [expectation], apply: async () => undefined })
+    return expectedTables({ migrations, projections: [greet], decrypt: [decrypt(person, { name: "it's gone" })] })[0]!
+  }
+  const told = expected(['who', 'line'])
+  expect(told.unverifiable).toBeNull()
+  expect(told.queries[0]).toMatch(
+    /^SELECT e\."who", CASE WHEN .* THEN 'it''s gone' ELSE e\."line" END AS "line" FROM \(SELECT 1\) AS e$/,
+  )
+  expect(told.privacy?.erasedQueries).toHaveLength(1)
+  expect(expected(['line']).unverifiable).toContain('does not give "who"')
 })
 
 // typmod = ((precision << 16) | (scale & 0x7ff)) + 4, see numeric.c

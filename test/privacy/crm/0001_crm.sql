@@ -7,7 +7,9 @@ CREATE TABLE contacts (
 CREATE TABLE visits (
   id bigint PRIMARY KEY, person_code text NOT NULL REFERENCES contacts ON UPDATE CASCADE, account bigint NOT NULL, remark text
 );
+-- Written by a handler.
+CREATE TABLE greetings (code text PRIMARY KEY, account bigint NOT NULL, line text NOT NULL);
 
 -- Down Migration
 
-DROP TABLE visits, contacts;
+DROP TABLE greetings, visits, contacts;

@@ -68,12 +68,24 @@ const expectation = z.looseObject({
   columns: names,
   query: z.string(),
 })
+const heldColumn = z.looseObject(
+  {
+    table,
+    column: z.string(),
+    targetSchema: z.string(),
+    target: z.string(),
+    targetColumn: z.string(),
+    subjectColumn: z.string(),
+  },
+  { error: 'must be made by held(…)' },
+)
 const handler = z.looseObject({
   kind: z.literal('handler'),
   name: z.string(),
   tables: z.array(table),
   eventTypes: names,
   expectations: z.array(expectation),
+  holds: z.array(heldColumn).nullable(),
   isEventsOnly: z.boolean(),
   apply: z.custom((value) => typeof value === 'function', { error: 'must be a function' }),
 })

@@ -3,7 +3,7 @@ import { type CapturedTable, qualifiedName } from '../captured-table.ts'
 import { grantedColumns, holderOf } from '../clear-columns.ts'
 import type { DecryptGrant } from '../decrypt-grant.ts'
 import type { EncryptRule, MaskRule, PrivacyRule } from '../privacy.ts'
-import type { Projection } from '../projection.ts'
+import type { EventHandler, Projection } from '../projection.ts'
 import { columnsOf } from '../sql-expression.ts'
 import type { SystemDefinition } from '../system-definition.ts'
 import { type Mistake, repeated } from './mistake.ts'
@@ -129,14 +129,7 @@ function usesOf(
   grantedOf: (table: CapturedTable) => readonly string[],
   place: string,
 ): readonly Mistake[] {
-  if (projection.kind === 'handler') {
-    return projection.tables
-      .filter((table) => grantedOf(table).length > 0)
-      .map((table) => ({
-        place: `${place}.tables`,
-        problem: `${qualifiedName(table)} has granted columns: what a handler writes can not be erased; grant them to mappings of a service without it`,
-      }))
-  }
+  if (projection.kind === 'handler') return heldMistakes(projection, grantedOf, place)
   const { source, columns, filter } = projection
   return grantedOf(source).flatMap((name): Mistake[] => {
     const rule = source.privacy[name]
@@ -161,4 +154,29 @@ function usesOf(
     }
     return mistakes
   })
+}
+
+function heldMistakes(
+  { tables, holds }: EventHandler,
+  grantedOf: (table: CapturedTable) => readonly string[],
+  place: string,
+): readonly Mistake[] {
+  if (holds === null) {
+    return tables
+      .filter((table) => grantedOf(table).length > 0)
+      .map((table) => ({
+        place: `${place}.holds`,
+        problem: `${qualifiedName(table)} has granted columns: say where the handler keeps them, since an erasure overwrites them there; [] if nowhere`,
+      }))
+  }
+  return holds.flatMap(({ table, column }, index) =>
+    tables.includes(table) && grantedOf(table).includes(column)
+      ? []
+      : [
+          {
+            place: `${place}.holds[${index}]`,
+            problem: `${qualifiedName(table)}.${column} is no granted column of the handler's tables`,
+          },
+        ],
+  )
 }
