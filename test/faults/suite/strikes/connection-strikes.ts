@@ -30,12 +30,15 @@ export function connectionsStalled(server: ServerName): Strike {
   }
 }
 
-/** Every piece waits until things went on so. */
+/** Every piece waits, for a while: an event of a handler costs two round trips, so a backlog would take minutes on such a line. */
 export function connectionsSlow(server: ServerName): Strike {
   return async (stage) => {
     const mark = await markProgress(stage)
-    const ms = stage.random.between(SLOW_MS_MIN, SLOW_MS_MAX)
-    stage.proxies[server].delay(ms)
-    return { mark, place: `${ms} ms a piece`, putBack: () => stage.proxies[server].pass() }
+    const pieceMs = stage.random.between(SLOW_MS_MIN, SLOW_MS_MAX)
+    const ms = stage.random.between(STALL_MS_MIN, STALL_MS_MAX)
+    stage.proxies[server].delay(pieceMs)
+    await delay(ms)
+    stage.proxies[server].pass()
+    return { mark, place: `${pieceMs} ms a piece for ${ms} ms` }
   }
 }

@@ -1,6 +1,7 @@
 /** kill -9 of a process: at a random moment, or at a point of its code. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FaultPoint } from '@sluice/core'
+import { runSluice } from '../../../harness/sluice-process.ts'
 import { markProgress } from '../progress-mark.ts'
 import type { Stage } from '../stage.ts'
 import type { Strike } from '../strike.ts'
@@ -27,16 +28,22 @@ export function killAtRandom(process: 'reader' | 'relay' | 'projector'): Strike 
 export function killAtPoint(point: FaultPoint): Strike {
   return async (stage) => {
     const name = nameOf(stage, point.split('.')[0] ?? '')
-    const isRare = /keepalive|spool/.test(point)
+    const isRare = /keepalive|spool|backfill/.test(point)
     const passesMax = point.startsWith('projector') ? BATCHES_MAX : PASSES_MAX
     const pass = isRare ? 1 : stage.random.between(1, passesMax)
     await stage.processes.killAndRestart(name, armed(point, pass))
     if (point.includes('spool')) stage.work.large(STREAMED_ROWS)
+    if (point.includes('backfill')) await requestBackfill(stage)
     await endAtPoint(stage, name, point)
     const mark = await markProgress(stage)
     stage.processes.restart(name)
     return { mark, place: `${name}, pass ${pass}` }
   }
+}
+
+async function requestBackfill(stage: Stage): Promise<void> {
+  const { code, stderr } = await runSluice(['backfill', 'start', 'opportunities'], stage.system.env)
+  if (code !== 0) throw new Error(`no backfill could be asked for: ${stderr}`)
 }
 
 export function armed(point: FaultPoint, pass: number): Readonly<Record<string, string>> {
