@@ -236,7 +236,7 @@ function addWatch(program: Command, leaf: AddLeaf): void {
     .command('trace <correlation-id>')
     .description('Shows everything that one correlation caused, over all services, with the time at each stage.')
   leaf(trace, { load: async () => (await import('./commands/trace.ts')).trace })
-  addHelp(trace, { examples: ['sluice trace checkout-4711'], exits: DATA_EXITS })
+  addHelp(trace, { examples: ['sluice trace checkout-4711'], exits: VERDICT_EXITS })
 
   addParked(program, leaf)
 

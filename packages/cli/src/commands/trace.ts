@@ -1,4 +1,5 @@
-/** `sluice trace <correlation-id>`: the tree of what caused what, with the time at each stage. */
+/** `sluice trace <correlation-id>`: the tree of what caused what, with the time at each stage. Exit 4 where nobody knows the id. */
+import { SluiceError } from '@sluice/core'
 import { type CausationNode, type CorrelationTrace, type TracedEvent, readTrace } from '@sluice/trace'
 import type { CommandImplementation } from '../command.ts'
 import { readDeployment } from '../deployment.ts'
@@ -9,13 +10,17 @@ export const trace: CommandImplementation = async (context, { args }) => {
   const system = await context.system()
   const deployment = readDeployment(context.environment, system, { pipeline: true, services: Object.keys(system.services) })
   const found = await readTrace({ system, targets: deployment, correlationId })
-  const isKnown = found.events > 0n
-  return {
-    summary: isKnown ? `${found.events} events` : `no event has the correlation id "${correlationId}"`,
-    result: found,
-    text: isKnown ? traceText(found) : '',
-    nextSteps: isKnown ? [] : ['sluice events --limit 10    shows ids that there are'],
-  }
+  if (found.events > 0n) return { summary: `${found.events} events`, result: found, text: traceText(found) }
+  const verdict = unknownCorrelation(correlationId)
+  return { summary: verdict.what, result: found, text: '', verdict }
+}
+
+function unknownCorrelation(correlationId: string): SluiceError {
+  return new SluiceError('CORRELATION_UNKNOWN', {
+    what: `nothing is known of the correlation "${correlationId}"`,
+    why: 'no stored event has that correlation id: it was never written, is not stored yet, or retention removed its events',
+    ways: ['sluice events --limit 10    shows ids that there are'],
+  })
 }
 
 export function traceText(found: CorrelationTrace): string {

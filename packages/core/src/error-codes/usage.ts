@@ -23,6 +23,12 @@ export const usageErrors = {
     retry: 'never',
     meaning: 'The command changes data or traffic and was not confirmed.',
   },
+  CORRELATION_UNKNOWN: {
+    number: 'SLU-1007',
+    exit: 4,
+    retry: 'never',
+    meaning: 'No stored event has the correlation id that was asked for.',
+  },
   UNEXPECTED: {
     number: 'SLU-1999',
     exit: 1,
