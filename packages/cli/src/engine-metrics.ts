@@ -39,6 +39,19 @@ export function readerMetrics(metrics: Metrics, lane: string): OnReaderProgress 
         metrics.readerTransactions.add({ lane }, progress.commits)
         return
       }
+      case 'backfill-chunk': {
+        const { table, rowsStored, rowsDropped } = progress
+        metrics.backfillChunks.add({ lane, table }, 1)
+        metrics.backfillRows.add({ lane, table, result: 'stored' }, rowsStored)
+        metrics.backfillRows.add({ lane, table, result: 'newer' }, rowsDropped)
+        return
+      }
+      case 'backfill': {
+        const { table, secondsLeft } = progress
+        if (secondsLeft === null) metrics.backfillSecondsLeft.clear({ lane, table })
+        else metrics.backfillSecondsLeft.set({ lane, table }, secondsLeft)
+        return
+      }
       case 'queue': {
         metrics.readerQueueBytes.set({ lane }, progress.bytes)
         metrics.readerQueueLimitBytes.set({ lane }, progress.limitBytes)
@@ -48,7 +61,6 @@ export function readerMetrics(metrics: Metrics, lane: string): OnReaderProgress 
       case 'feedback':
       case 'spool':
       case 'read-again':
-      case 'backfill':
       case 'message-parked':
       case 'context-refused':
         return

@@ -1,7 +1,7 @@
-import { SluiceError } from '@sluice/core'
+import { SluiceError, parseUuid } from '@sluice/core'
 import { createMetrics } from '@sluice/telemetry'
 import { expect, test } from 'vitest'
-import { projectorMetrics } from './engine-metrics.ts'
+import { projectorMetrics, readerMetrics } from './engine-metrics.ts'
 
 test.each([{ kind: 'standby' }, { kind: 'active', partitions: 1 }] as const)(
   'a lane that stood still is forgotten when the projector is $kind anew',
@@ -23,4 +23,30 @@ test('a lane that stood still when the projector ended is forgotten: the gauge d
   onProgress({ kind: 'lane-stopped', laneName: 'monolith', error, retryInMs: 1 })
   ended()
   expect(await metrics.render()).not.toContain('sluice_projector_lane_stopped{')
+})
+
+test('a backfill: rows by what became of them, chunks, and the time that is left while it is known', async () => {
+  const metrics = createMetrics({ role: 'reader', version: '1', revision: 'r' })
+  const tell = readerMetrics(metrics, 'monolith')
+  const labels = 'lane="monolith",table="public.orders"'
+  const run = {
+    kind: 'backfill',
+    id: parseUuid('5c4ba1b0-9c1c-4f6e-9d39-0f1f0c0a7b11'),
+    table: 'public.orders',
+    status: 'running',
+    rowsRead: 5n,
+    rowsStored: 4n,
+    rowsEstimate: 10n,
+    waitsFor: null,
+  } as const
+  tell({ kind: 'backfill-chunk', table: 'public.orders', rowsStored: 4, rowsDropped: 1 })
+  tell({ kind: 'backfill-chunk', table: 'public.orders', rowsStored: 2, rowsDropped: 0 })
+  tell({ ...run, secondsLeft: 2.5 })
+  const text = await metrics.render()
+  expect(text).toContain(`sluice_backfill_rows_total{${labels},result="stored"} 6`)
+  expect(text).toContain(`sluice_backfill_rows_total{${labels},result="newer"} 1`)
+  expect(text).toContain(`sluice_backfill_chunks_total{${labels}} 2`)
+  expect(text).toContain(`sluice_backfill_left_seconds{${labels}} 2.5`)
+  tell({ ...run, status: 'completed', secondsLeft: null })
+  expect(await metrics.render()).not.toContain('sluice_backfill_left_seconds{')
 })

@@ -18,6 +18,8 @@ export const FAULT_POINTS = [
   'reader.after-keepalive',
   'reader.spool-begun',
   'reader.spool-committed',
+  'reader.backfill-mark',
+  'reader.backfill-chunk',
   'relay.before-send',
   'relay.after-send',
   'relay.before-commit',

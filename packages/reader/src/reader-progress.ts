@@ -47,6 +47,16 @@ export type ReaderProgress =
       readonly rowsStored: bigint
       readonly rowsEstimate: bigint
       readonly waitsFor: string | null
+      /** Until its last key is passed, as things go; null where it can not be told. */
+      readonly secondsLeft: number | null
+    }
+  /** A chunk of a backfill is durable. */
+  | {
+      readonly kind: 'backfill-chunk'
+      readonly table: string
+      readonly rowsStored: number
+      /** Rows that were left out: the stream has something newer. */
+      readonly rowsDropped: number
     }
   /** A message of an unknown kind was parked. */
   | { readonly kind: 'message-parked'; readonly letter: string; readonly bytes: number; readonly lsn: Lsn }

@@ -39,6 +39,10 @@ export interface Metrics {
   readonly readerQueueLimitBytes: GaugeMetric<'lane'>
   readonly snapshotRows: CounterMetric<'lane' | 'table'>
   readonly snapshotRemainingTables: GaugeMetric<'lane'>
+  /** result: stored, newer (the stream has something newer) */
+  readonly backfillRows: CounterMetric<'lane' | 'table' | 'result'>
+  readonly backfillChunks: CounterMetric<'lane' | 'table'>
+  readonly backfillSecondsLeft: GaugeMetric<'lane' | 'table'>
   readonly outboxPendingEvents: GaugeMetric<'lane'>
   readonly outboxOldestEventAgeSeconds: GaugeMetric<'lane'>
   readonly relayPublishedEvents: CounterMetric<'lane'>
@@ -88,6 +92,12 @@ export function createMetrics(options: MetricsOptions): Metrics {
     readerQueueLimitBytes: make.gauge('reader_queue_limit_bytes', 'Bound of reader_queue_bytes', ['lane']),
     snapshotRows: make.counter('snapshot_rows_total', 'Rows stored by the initial load', ['lane', 'table']),
     snapshotRemainingTables: make.gauge('snapshot_remaining_tables', 'Tables that the initial load has left', ['lane']),
+    backfillRows: make.counter('backfill_rows_total', 'Rows that backfills read, by result', ['lane', 'table', 'result']),
+    backfillChunks: make.counter('backfill_chunks_total', 'Chunks that backfills stored', ['lane', 'table']),
+    backfillSecondsLeft: make.gauge('backfill_left_seconds', 'Until a backfill has read its last row, as things go', [
+      'lane',
+      'table',
+    ]),
     outboxPendingEvents: make.gauge('outbox_pending_events', 'Events stored and not published', ['lane']),
     outboxOldestEventAgeSeconds: make.gauge('outbox_oldest_event_age_seconds', 'Age of the oldest pending event', ['lane']),
     relayPublishedEvents: make.counter('relay_published_events_total', 'Events published', ['lane']),

@@ -1,6 +1,6 @@
 /** The state of every stage of a system, as `sluice status` prints it. Times are ISO texts, LSNs as PostgreSQL prints them. */
 import type { HealthCheck } from '@sluice/core'
-import type { LanePhase, LoadStatus } from '@sluice/store'
+import type { BackfillStatus, LanePhase, LoadStatus } from '@sluice/store'
 import type { Measured } from './measured.ts'
 
 export interface SlotStatus {
@@ -31,6 +31,21 @@ export interface TableLoadStatus {
   readonly estimate: bigint | null
 }
 
+/** A backfill that has not ended, or has failed and waits for somebody. */
+export interface RunningBackfill {
+  readonly id: string
+  readonly table: string
+  readonly status: BackfillStatus
+  /** Keys that were passed, and that there are. */
+  readonly rowsRead: bigint
+  readonly rowsEstimate: bigint
+  /** Keys a second lately; null before the first chunk. */
+  readonly rowsPerSecond: number | null
+  /** As things go; null where it can not be told. */
+  readonly secondsLeft: number | null
+  readonly waitsFor: string | null
+}
+
 /** What the pipeline database says of a lane. */
 export interface StoreStatus {
   readonly phase: LanePhase
@@ -42,6 +57,7 @@ export interface StoreStatus {
   readonly lastCommitAt: string | null
   readonly updatedAt: string
   readonly load: readonly TableLoadStatus[]
+  readonly backfills: readonly RunningBackfill[]
 }
 
 /** How far the reader is behind the end of the source's WAL. */

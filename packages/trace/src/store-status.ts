@@ -5,13 +5,15 @@ import {
   countRelayParked,
   durableLsnOf,
   getLane,
+  listBackfills,
   loadProgress,
   relayFailures,
   relayParked,
   relayProgress,
+  secondsLeft,
 } from '@sluice/store'
 import type { ClientBase } from 'pg'
-import type { RelayStatus, StoreStatus } from './status-report.ts'
+import type { RelayStatus, RunningBackfill, StoreStatus } from './status-report.ts'
 
 export interface LaneFacts {
   readonly record: LaneRecord
@@ -59,6 +61,7 @@ export async function laneFacts(client: ClientBase, system: string, lane: string
       lastCommitAt: ages.last_commit_at?.toISOString() ?? null,
       updatedAt: ages.updated_at.toISOString(),
       load: load.map((l) => ({ table: l.table, status: l.status, rows: l.rowsStored, estimate: l.rowsEstimate })),
+      backfills: await runningBackfills(client, record.lane),
     },
     commitAge: ages.commit_age,
     rowAge: ages.row_age,
@@ -71,6 +74,22 @@ export async function laneFacts(client: ClientBase, system: string, lane: string
       error: parked ? `${parked.errorCode ?? ''} ${parked.errorMessage}`.trim() : null,
     },
   }
+}
+
+async function runningBackfills(client: ClientBase, lane: LaneId): Promise<readonly RunningBackfill[]> {
+  const runs = await listBackfills(client, lane)
+  return runs
+    .filter(({ status }) => status !== 'completed' && status !== 'cancelled')
+    .map((run) => ({
+      id: run.id,
+      table: run.table,
+      status: run.status,
+      rowsRead: run.rowsRead,
+      rowsEstimate: run.rowsEstimate,
+      rowsPerSecond: run.rowsPerSecond,
+      secondsLeft: run.status === 'running' ? secondsLeft(run) : null,
+      waitsFor: run.waitsFor,
+    }))
 }
 
 /**

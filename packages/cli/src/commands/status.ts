@@ -1,6 +1,13 @@
 /** `sluice status`: how far each stage is, and how the engines of a process are where one is named. */
 import { type HealthCheck, silentLogger, toSluiceError } from '@sluice/core'
-import { type LaneStatus, type Measured, type ServiceStatus, type SystemStatus, readStatus } from '@sluice/trace'
+import {
+  type LaneStatus,
+  type Measured,
+  type RunningBackfill,
+  type ServiceStatus,
+  type SystemStatus,
+  readStatus,
+} from '@sluice/trace'
 import { z } from 'zod'
 import { type ProcessAddress, askProcess } from '../ask-process.ts'
 import { checkText } from '../check-text.ts'
@@ -8,7 +15,7 @@ import type { CommandImplementation } from '../command.ts'
 import { readDeployment } from '../deployment.ts'
 import { type Style, styleOf } from '../glyphs.ts'
 import { kafkaOf } from '../servers.ts'
-import { type Cell, formatBytes, formatSeconds, renderTable } from '../table.ts'
+import { type Cell, formatBytes, formatCount, formatSeconds, renderTable } from '../table.ts'
 
 const Options = z.object({ healthHost: z.string(), healthPort: z.number().optional() })
 
@@ -85,8 +92,10 @@ export function statusText(report: SystemStatus, style: Style): string {
     ],
     report.services.flatMap(serviceRows),
   )
+  const reading = report.lanes.flatMap(readingLines)
   const troubles = report.checks.filter((c) => c.status !== 'ok')
-  return [lanes, '', services, ...(troubles.length === 0 ? [] : ['', checkText(troubles, style)])].join('\n')
+  const readings = reading.length === 0 ? [] : ['', ...reading]
+  return [lanes, '', services, ...readings, ...(troubles.length === 0 ? [] : ['', checkText(troubles, style)])].join('\n')
 }
 
 function laneRow({ lane, store, readerLag, source, relay }: LaneStatus): readonly Cell[] {
@@ -102,6 +111,30 @@ function laneRow({ lane, store, readerLag, source, relay }: LaneStatus): readonl
     relay.value?.pendingEvents ?? null,
     relay.value?.pendingSeconds == null ? null : formatSeconds(relay.value.pendingSeconds),
   ]
+}
+
+/** Tables that are being read: by the initial load, and by backfills. */
+function readingLines({ lane, store }: LaneStatus): readonly string[] {
+  if (store.value === null) return []
+  const { load, backfills } = store.value
+  const loading = load
+    .filter(({ status, rows }) => status === 'running' || (status === 'failed' && rows > 0n))
+    .map(({ table, status, rows, estimate }) => {
+      const about = estimate === null || estimate <= 0n ? '' : ` of about ${formatCount(estimate)}`
+      return `initial load of ${table} (${lane}) is ${status}: ${formatCount(rows)}${about} rows`
+    })
+  return [...loading, ...backfills.map((backfill) => backfillLine(lane, backfill))]
+}
+
+function backfillLine(lane: string, { table, status, rowsRead, rowsEstimate, rowsPerSecond, ...run }: RunningBackfill): string {
+  const isRunning = status === 'running'
+  const parts = [
+    `${formatCount(rowsRead)} of ${formatCount(rowsEstimate)} rows`,
+    ...(isRunning && rowsPerSecond !== null ? [`${formatCount(Math.round(rowsPerSecond))} rows/s`] : []),
+    ...(run.secondsLeft === null ? [] : [`${formatSeconds(run.secondsLeft)} left`]),
+    ...(isRunning && run.waitsFor !== null ? [`waits: ${run.waitsFor}`] : []),
+  ]
+  return `backfill ${run.id} of ${table} (${lane}) is ${status}: ${parts.join(', ')}`
 }
 
 function serviceRows({ service, projector }: ServiceStatus): readonly (readonly Cell[])[] {

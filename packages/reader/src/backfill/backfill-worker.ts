@@ -14,7 +14,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { LSN_ZERO, type Lsn, SluiceError, backoffMs } from '@sluice/core'
+import { LSN_ZERO, type Lsn, SluiceError, backoffMs, faultPoint } from '@sluice/core'
 import { connect, faultOf, sqlStateOf, toPostgresError } from '@sluice/postgres'
 import {
   type BackfillRun,
@@ -26,6 +26,7 @@ import {
   noteStragglers,
   pendingStragglers,
   saveBackfillChunk,
+  secondsLeft,
   settleStragglers,
 } from '@sluice/store'
 import { type CapturedTable, qualifiedName } from '@sluice/system'
@@ -103,6 +104,8 @@ class BackfillWork {
   /** The youngest transaction that is older than the watch; null once a query saw them all. */
   #unseenBefore: bigint | null = null
   #nextChunkAt = 0
+  /** Of the chunk that was saved last. */
+  #saved = { rowsStored: 0, rowsDropped: 0 }
 
   constructor(session: LaneSession, watch: BackfillWatch, store: pg.Client, run: BackfillRun) {
     this.#session = session
@@ -142,7 +145,18 @@ class BackfillWork {
     this.#run = await getBackfill(this.#store, before.id)
     const { id, table, status, rowsRead, rowsStored, rowsEstimate, waitsFor } = this.#run
     if (status === before.status && rowsRead === before.rowsRead && waitsFor === before.waitsFor) return
-    this.#session.onProgress({ kind: 'backfill', id, table, status, rowsRead, rowsStored, rowsEstimate, waitsFor })
+    const left = status === 'running' || status === 'completed' ? secondsLeft(this.#run) : null
+    this.#session.onProgress({
+      kind: 'backfill',
+      id,
+      table,
+      status,
+      rowsRead,
+      rowsStored,
+      rowsEstimate,
+      waitsFor,
+      secondsLeft: left,
+    })
   }
 
   async #work(signal: AbortSignal): Promise<void> {
@@ -212,10 +226,14 @@ class BackfillWork {
     stored.catch(() => undefined)
     try {
       await emit(mark)
+      faultPoint('reader.backfill-mark')
     } catch (error) {
       if (this.#watch.withdraw()) throw error
     }
-    await stored
+    if ((await stored) === 'stored') {
+      faultPoint('reader.backfill-chunk')
+      this.#session.onProgress({ kind: 'backfill-chunk', table: this.#run.table, ...this.#saved })
+    }
     this.#attempts = 0
     if (this.#fruitlessTries > AGAIN_TRIES_MAX) throw changesTooOften(this.#run)
     const restMs = this.#fruitlessTries > 0 ? LOOK_MS : this.#nextChunkAt - performance.now()
@@ -284,6 +302,7 @@ class BackfillWork {
     if (readAgain.length > 0) await noteStragglers(client, { migrationId: id, keys: readAgain.map(seal), snapshotLsn: lsn })
     const sealed = range && { ...range, from: range.from && seal(range.from), to: range.to && seal(range.to) }
     await saveBackfillChunk(client, { id, lsn, range: sealed, rowsStored: stored, rowsDropped: dropped, rowsPerSecond })
+    this.#saved = { rowsStored: stored, rowsDropped: dropped }
     // A chunk that gets no key done is no progress; the run says so after so many.
     this.#fruitlessTries = range === null && readAgain.length >= again.length ? this.#fruitlessTries + 1 : 0
   }
