@@ -94,6 +94,9 @@ async function enterTruncates(
   if (truncates.length === 0) return new Map()
   const ids = new Set(truncates.map((item) => item.event.eventId))
   const copies = batch.events.filter((item) => ids.has(item.event.eventId))
+  // Nothing of an event that is met for the first time is left from an earlier life of the service.
+  const fresh = [...ids].filter((id) => !met.has(id))
+  if (fresh.length > 0) await client.query('DELETE FROM public.processed_truncates WHERE event_id = ANY ($1::uuid[])', [fresh])
   const { rows } = await client.query<{ event_id: string; partition: number }>(
     `INSERT INTO public.processed_truncates (event_id, partition, lane, position)
      SELECT c.event_id, c.partition, $1, c.position

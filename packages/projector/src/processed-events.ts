@@ -10,7 +10,7 @@ const POSITIONS_AT_ONCE = 50_000n
  * event at or below it counts as met, also one that a relay had parked and publishes late: `through` has to be below the oldest of those.
  * Parked events keep their rows. Killed in the middle, the next call goes on.
  *
- * @returns how many rows were deleted
+ * @returns how many of its rows were deleted
  */
 export async function pruneProcessedEvents(target: PostgresTarget, lane: LaneId, through: PositionNumber): Promise<number> {
   const client = await connect(target, { applicationName: 'sluice prune' })
@@ -21,6 +21,7 @@ export async function pruneProcessedEvents(target: PostgresTarget, lane: LaneId,
       [lane, through.toString()],
     )
     const mark = positionNumber(rows[0]?.mark ?? 0)
+    await client.query('DELETE FROM public.processed_truncates WHERE lane = $1 AND position <= $2', [lane, mark.toString()])
     const first = await client.query<{ position: string | null }>(
       'SELECT min(position)::text AS position FROM public.processed_events WHERE lane = $1 AND position <= $2',
       [lane, mark.toString()],
@@ -37,7 +38,6 @@ export async function pruneProcessedEvents(target: PostgresTarget, lane: LaneId,
       )
       deleted += rowCount ?? 0
     }
-    await client.query('DELETE FROM public.processed_truncates WHERE lane = $1 AND position <= $2', [lane, mark.toString()])
     return deleted
   } catch (error) {
     throw toPostgresError(error, target)

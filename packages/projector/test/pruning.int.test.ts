@@ -14,9 +14,13 @@ test('pruned events that are delivered again change nothing; parked ones are kep
   shop.lane.commit(announced('OrderPlaced', { client }), announced('OrderPlaced', { client }))
   const [bad] = shop.lane.commit(created(customers, customer(client, { email: 'x'.repeat(31) })))
   await shop.applyAll()
+  await shop.rows(
+    `INSERT INTO processed_truncates (event_id, partition, lane, position) SELECT gen_random_uuid(), 0, 1, p FROM generate_series(3, 4) p`,
+  )
   // Never further than what is applied.
   expect(await pruneProcessedEvents(shop.target, laneId(1), positionNumber(99))).toBe(2)
   expect(await shop.rows('SELECT event_id FROM processed_events')).toEqual([{ event_id: bad!.eventId }])
+  expect(await shop.rows('SELECT position FROM processed_truncates')).toEqual([{ position: '4' }])
   expect(await shop.rows('SELECT pruned_through FROM projector_positions')).toEqual([{ pruned_through: '3' }])
   expect(await pruneProcessedEvents(shop.target, laneId(1), positionNumber(1))).toBe(0)
 
