@@ -182,6 +182,52 @@ test('a parked event is shown without its values, given up only when confirmed, 
   ])
 })
 
+test('a parked event takes effect as it was edited, and verify names the row, whether it differs or not', async () => {
+  const [monolith, sales] = [await system.client('monolith'), await system.client('sales')]
+  const env = { ...system.env, NO_COLOR: '1' }
+  await sales.query('ALTER TABLE orders ADD CONSTRAINT short CHECK (length(note) < 20)')
+  const all = system.start('all', ['run', 'all'])
+  await monolith.query(
+    `INSERT INTO orders (customer_id, isbn, quantity, note) VALUES (1, '1', 66, 'a note that the service refuses')`,
+  )
+  await expectArrival(all, 'sales', 'SELECT count(*) AS n FROM parked_events', 1)
+  const { rows } = await sales.query<{ id: string }>('SELECT event_id::text AS id FROM parked_events')
+  const id = rows[0]!.id
+  await expectFailure(
+    ['parked', 'edit', 'monolith', id, '--relay', '--null', 'note'],
+    {},
+    { exit: 2, code: 'SLU-1001', says: /source/ },
+  )
+  await expectFailure(['parked', 'edit', 'sales', id, '--null', 'note'], {}, { exit: 2, code: 'SLU-1001', says: /--reason/ })
+  await expectFailure(
+    ['parked', 'edit', 'sales', id, '--set-json', '{"id": 7}', '--reason', 'x'],
+    {},
+    { exit: 2, code: 'SLU-5024', says: /part of the key/ },
+  )
+  const dryRun = await runSluice(['parked', 'edit', 'sales', id, '--set', 'note=cut = short', '--dry-run'], env)
+  expect(dryRun, dryRun.stderr).toMatchObject({ code: 0 })
+  expect(dryRun.stdout).toMatch(/note\s+a note that the service refuses\s+cut = short/)
+  const edited = await runSluice(
+    ['parked', 'edit', 'sales', id, '--set', 'note=cut = short', '--reason', 'too long', '--json'],
+    env,
+  )
+  expect(edited, edited.stderr).toMatchObject({ code: 0 })
+  expect(edited.stdout).not.toContain('cut = short')
+  expect(await runSluice(['parked', 'retry', 'sales', id], env)).toMatchObject({ code: 0 })
+  expect((await sales.query('SELECT note FROM orders WHERE quantity = 66')).rows).toEqual([{ note: 'cut = short' }])
+
+  const different = await runSluice(['verify'], env)
+  expect(different, different.stderr).toMatchObject({ code: 4 })
+  expect(different.stdout).toMatch(new RegExp(`sales: Order/\\d+ was edited in note by .* \\(event ${id}`))
+  await monolith.query(`UPDATE orders SET note = 'corrected' WHERE quantity = 66`)
+  await expectArrival(all, 'sales', `SELECT count(*) AS n FROM orders WHERE note = 'corrected'`, 1)
+  const equal = await runSluice(['verify'], env)
+  expect(equal, equal.stderr).toMatchObject({ code: 0 })
+  expect(equal.stdout).toContain('was edited in note')
+  await sales.query('ALTER TABLE orders DROP CONSTRAINT short')
+  await all.stop()
+})
+
 test('an event that Kafka does not take is parked at the relay, listed by verify, and given up by a command; the next ones pass', async () => {
   const monolith = await system.client('monolith')
   const env = { ...system.env, NO_COLOR: '1' }

@@ -256,7 +256,7 @@ function addParked(program: Command, leaf: AddLeaf): void {
     command
       .option('--key <type/key>', 'events of one aggregate: its type and its id or key')
       .option('--topic <name>', 'events of one topic')
-      .option('--error <code>', 'events that were refused with this SQLSTATE or code')
+      .option('--error <code>', 'events that were refused with this SQLSTATE or code, or its class: 23, SLU-50')
 
   const list = selecting(parked.command('list <service>').description('Lists them, and how many wait behind each.'))
     .addOption(ofRelay())
@@ -288,6 +288,27 @@ function addParked(program: Command, leaf: AddLeaf): void {
   addHelp(retry, {
     examples: ['sluice parked retry analytics --error 23505 --dry-run', 'sluice parked retry analytics --all'],
     exits: VERDICT_EXITS,
+  })
+
+  const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value]
+  const edit = parked
+    .command('edit <service> <event-id>')
+    .description(
+      'Changes what this service takes of one of them; a retry applies it. Store and topic keep the event, so the row differs from its source. At a relay nothing is edited: correct the source.',
+    )
+    .addOption(ofRelay())
+    .option('--set <column=value>', "PostgreSQL's text of a column; may be given again", collect)
+    .option('--set-json <object>', 'several columns at once')
+    .option('--null <column>', 'NULL for a column; may be given again', collect)
+    .option('--reason <text>', 'kept with the record; needed')
+    .option('--dry-run', 'show the difference and change nothing', false)
+  leaf(edit, { load: async () => (await import('./commands/parked-edit.ts')).parkedEdit })
+  addHelp(edit, {
+    examples: [
+      "sluice parked edit analytics 0b0d6e3e-7d4c-5f4e-9f0c-2f6f9c1f7a55 --set 'email=a@example.org' --dry-run",
+      "sluice parked edit analytics 0b0d6e3e-7d4c-5f4e-9f0c-2f6f9c1f7a55 --null phone --reason 'no number'",
+    ],
+    exits: [0, 1, 2, 3, 130],
   })
 
   const skip = selecting(

@@ -26,7 +26,7 @@ export function verifyTable(services: readonly ServiceReport[]): string {
 /** Lines below the table: keys that differ, chains, parked events, what was not compared. */
 export function verifyNotes(report: VerifyReport): readonly string[] {
   return [
-    ...report.services.flatMap(({ service, tables, parked }) => [
+    ...report.services.flatMap(({ service, tables, parked, edited }) => [
       ...tables.flatMap((t) => [
         ...t.examples.map((e) => {
           const columns = e.columns.length > 0 ? ` in ${e.columns.join(', ')}` : ''
@@ -41,6 +41,10 @@ export function verifyNotes(report: VerifyReport): readonly string[] {
           : []),
       ]),
       ...(parked > 0 ? [`${service}: ${parked} parked events: sluice parked list ${service}`] : []),
+      ...edited.map(
+        (e) =>
+          `${service}: ${e.aggregateType}/${e.aggregateKey} was edited in ${e.columns.join(', ')} by ${e.requestedBy} (event ${e.eventId}, applied ${e.appliedAt})`,
+      ),
     ]),
     ...report.chain.flatMap((c) =>
       c.parkedAtRelay > 0

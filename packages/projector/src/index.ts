@@ -1,4 +1,5 @@
 export * from './parked-ends.ts'
+export * from './parked-edit.ts'
 export * from './parked-list.ts'
 export type * from './parked-selection.ts'
 export * from './parked-work.ts'

@@ -6,7 +6,7 @@ export interface ParkedSelection {
   /** Events that touch this aggregate. */
   readonly aggregate?: { readonly type: string; readonly id: string }
   readonly topic?: string
-  /** SQLSTATE or code of Sluice. */
+  /** SQLSTATE or code of Sluice; or the class of one, its first two digits or `SLU-50`. */
   readonly error?: string
 }
 
@@ -31,7 +31,7 @@ export function selectionSql(selection: ParkedSelection): SelectionSql {
   // An event that only waits has no error of its own.
   if (error !== undefined) {
     const code = parameter(error)
-    conditions.push(`p.projection <> '' AND (p.sqlstate = ${code} OR p.error_code = ${code})`)
+    conditions.push(`p.projection <> '' AND ${code} IN (p.sqlstate, left(p.sqlstate, 2), p.error_code, left(p.error_code, 6))`)
   }
   return { condition: conditions.length === 0 ? 'true' : conditions.map((c) => `(${c})`).join(' AND '), values }
 }

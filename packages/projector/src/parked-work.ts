@@ -19,6 +19,7 @@ import type { BatchEvent } from './batch.ts'
 import { ClaimedValues } from './claimed-values.ts'
 import { EventSequence } from './event-sequence.ts'
 import { grantedColumnsOf, revealRows } from './granted-rows.ts'
+import { endEdits, withEdits } from './parked-edit.ts'
 import { type ParkedSelection, selectionSql } from './parked-selection.ts'
 import { type EarlierParking, ParkingLot } from './parking-lot.ts'
 import { PreparedStatements } from './prepared-statements.ts'
@@ -291,7 +292,10 @@ async function chunkTransaction(
   const earlier = await takeOut(client, chunk)
   const givenUp = new Set(chunk.flatMap((e) => (e.isGivenUp ? [e.eventId] : [])))
   const taken = items.filter((item) => earlier.has(item.event.eventId))
-  const tried = taken.filter((item) => !givenUp.has(item.event.eventId))
+  const tried = await withEdits(
+    client,
+    taken.filter((item) => !givenUp.has(item.event.eventId)),
+  )
   const lot = new ParkingLot(client, plan, true)
   await lot.look(tried)
   const writer = new WaveWriter(client, { plan, statements, statementRowsMax: STATEMENT_ROWS_MAX })
@@ -301,6 +305,8 @@ async function chunkTransaction(
   const applied = tried.filter((item) => !lot.hasDraft(item))
   await record(client, commandId, skipped, 'skipped', earlier)
   await record(client, commandId, applied, 'applied', earlier)
+  await endEdits(client, skipped, false)
+  await endEdits(client, applied, true)
   await client.query('SELECT pg_logical_emit_message(true, $1, $2)', [
     PROJECTOR_PREFIX,
     JSON.stringify({ service: plan.service, command: commandId }),

@@ -3,7 +3,8 @@ import { randomUUID } from 'node:crypto'
 import { type EventDraft, type Uuid, tableAggregateName } from '@sluice/core'
 import type { KafkaPort } from '@sluice/kafka'
 import type { RelayEvent } from '@sluice/relay'
-import { relayParked, relayParkedEnds, requestRelayParked } from '@sluice/store'
+import { type RelayParkedSelection, relayParked, relayParkedEnds, requestRelayParked, saveAggregateTopics } from '@sluice/store'
+import { topicsOf } from '@sluice/system'
 import { expect, test } from 'vitest'
 import { RelayFixture, hooked, order } from './relay-fixture.ts'
 
@@ -275,5 +276,22 @@ test('what waits counts in a full lot too, and what was tried again may always g
   await ask(fixture, 'retry')
   await expect(fixture.publishAll({ kafka, limits: { parkedMax: 1 } })).rejects.toMatchObject({ code: 'RELAY_LOT_FULL' })
   expect((await parkedIn(fixture)).map(([position]) => position)).toEqual([1n])
+  await fixture.close()
+})
+
+test('people select by topic and by class of the error: an own event is in its own topic, whatever aggregate it names', async () => {
+  const fixture = await RelayFixture.open()
+  const { a } = aggregates()
+  const [orders, , events] = topicsOf(fixture.lane).map((topic) => topic.name)
+  await saveAggregateTopics(fixture.client, fixture.system.name, [{ aggregateType: 'Order', topic: orders! }])
+  await fixture.commit([tooLarge(a), change(a), { eventData: JSON.stringify({ op: 'e', payload: LONG }) }])
+  await fixture.publishAll({ kafka: narrow(fixture.kafka) })
+  const { lane } = await fixture.record()
+  const selected = async (selection: RelayParkedSelection): Promise<readonly bigint[]> =>
+    (await relayParked(fixture.client, lane, { limit: 9, selection })).map((parked) => parked.position)
+  expect(await selected({ topic: orders! })).toEqual([1n, 2n])
+  expect(await selected({ topic: events! })).toEqual([3n])
+  expect(await selected({ error: 'SLU-40' })).toEqual([1n, 3n])
+  expect(await selected({ error: 'SLU-42' })).toEqual([])
   await fixture.close()
 })

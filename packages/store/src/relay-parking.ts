@@ -47,6 +47,8 @@ export type RelayParkedDraft = Omit<RelayParkedEvent, 'lane' | 'attempts' | 'par
 export interface RelayParkedSelection {
   readonly eventId?: string
   readonly aggregate?: { readonly type: string; readonly id: string }
+  readonly topic?: string
+  /** Code of Sluice, or its class: `SLU-42`. */
   readonly error?: string
 }
 
@@ -70,6 +72,12 @@ const SELECT = `SELECT position::text, event_id::text, aggregate_type, aggregate
   correlation_id, waits_for::text, error_code, error_message, attempts, parked_at, requested FROM relay_parked_events k`
 
 const IS_PASSED = 'k.position <= (SELECT p.position FROM relay_progress p WHERE p.lane = k.lane)'
+
+/** The topic of a parked event `k`. An application's own event may have the aggregate type of a table, and is not in its topic. */
+const TOPIC = `(SELECT CASE WHEN e.event_data ->> 'op' = 'e' THEN l.outbox_topic ELSE t.topic END
+  FROM event_store e JOIN lanes l ON l.lane = e.lane
+  LEFT JOIN aggregate_topics t ON t.system_name = l.system_name AND t.aggregate_type = e.aggregate_type
+  WHERE e.lane = k.lane AND e.position = k.position)`
 
 /** Parked events of a lane in position order, from a position on, at most `limit`. */
 export async function relayParked(
@@ -306,14 +314,15 @@ function conditionOf(selection: RelayParkedSelection, first: number): { conditio
   const conditions: string[] = []
   const values: string[] = []
   const parameter = (value: string): string => `$${first + values.push(value) - 1}`
-  const { eventId, aggregate, error } = selection
+  const { eventId, aggregate, topic, error } = selection
   if (eventId !== undefined) conditions.push(`k.event_id = ${parameter(eventId)}::uuid`)
   if (aggregate) {
     const type = parameter(aggregate.type)
     const id = parameter(aggregate.id)
     conditions.push(`k.aggregate_type = ${type} AND (k.aggregate_id = ${id}::uuid OR k.other_aggregate_id = ${id}::uuid)`)
   }
-  if (error !== undefined) conditions.push(`k.error_code = ${parameter(error)}`)
+  if (topic !== undefined) conditions.push(`${parameter(topic)} = ${TOPIC}`)
+  if (error !== undefined) conditions.push(`${parameter(error)} IN (k.error_code, left(k.error_code, 6))`)
   return { condition: conditions.length === 0 ? 'true' : conditions.map((c) => `(${c})`).join(' AND '), values }
 }
 

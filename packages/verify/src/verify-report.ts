@@ -2,6 +2,7 @@
  * What a verification says. `services` has the shape that `sluice verify --json`, the demo and later the switch gates
  * share. A verdict is never better than what was compared.
  */
+import type { EditedRow } from './edited-rows.ts'
 
 /** `unverifiable`: there is no query for what the table must hold, or it could not be run; `reason` says why. */
 export type TableStatus = 'equal' | 'different' | 'unverifiable'
@@ -62,6 +63,8 @@ export interface ServiceReport {
   readonly lanes: readonly LanePoint[]
   /** Events that stood parked in the same snapshot: the usual reason for a difference. */
   readonly parked: number
+  /** Rows that took effect with an edit, for the comparison does not tell why a row differs, or that it no longer does. */
+  readonly edited: readonly EditedRow[]
 }
 
 /** The place in a source that everything was compared at. */

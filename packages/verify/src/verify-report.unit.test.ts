@@ -21,7 +21,7 @@ function table(status: TableStatus): ServiceReport['tables'][number] {
 function verdict(tables: TableStatus[], chain: LaneChain['status'] = 'whole', isComplete = true): VerifyReport['verdict'] {
   return verdictOf({
     isComplete,
-    services: [{ service: 's', lanes: [], parked: 0, tables: tables.map(table) }],
+    services: [{ service: 's', lanes: [], parked: 0, edited: [], tables: tables.map(table) }],
     chain: [{ lane: 'monolith', status: chain, links: 1n, events: 1n, problem: null, parkedAtRelay: 0 }],
   })
 }

@@ -4,6 +4,7 @@ import type { SealedReader } from '@sluice/privacy'
 import { type ServiceDefinition, type SystemDefinition } from '@sluice/system'
 import type { CompareLimits } from './compare-table.ts'
 import type { ComparisonPoint, ServicePoint } from './comparison-point.ts'
+import { editedRows } from './edited-rows.ts'
 import { expectedTables, handlersWithoutExpectation, tableName } from './expected-table.ts'
 import { settled } from './lane-catch-up.ts'
 import type { SnapshotSession } from './snapshot-session.ts'
@@ -63,7 +64,13 @@ async function verifyService(
     tables.push(report)
   }
   const unknown = await withoutExpectation(definition, point.session)
-  return { service, tables: [...tables, ...unknown.filter((t) => isWanted(t.table))], lanes: point.lanes, parked: point.parked }
+  return {
+    service,
+    tables: [...tables, ...unknown.filter((t) => isWanted(t.table))],
+    lanes: point.lanes,
+    parked: point.parked,
+    edited: await editedRows(point.session),
+  }
 }
 
 /**

@@ -60,7 +60,7 @@ export const parkedList: CommandImplementation = async (context, input) => {
   }
   if (options.relay) {
     const after = options.after === undefined ? 0n : placeOf(options.after).position
-    return relayParkedList(context, input.args[0] ?? '', { selection: relaySelection(selection), limit: options.limit, after })
+    return relayParkedList(context, input.args[0] ?? '', { selection, limit: options.limit, after })
   }
   const { service, target } = await serviceOf(context, input)
   const page = {
@@ -149,7 +149,7 @@ async function work(context: CommandContext, input: CommandInput, command: Parke
   if (options.relay) {
     return relayParkedWork(context, name, {
       command,
-      selection: relaySelection(selection),
+      selection,
       reason: options.reason ?? null,
       isDryRun: options.dryRun,
       confirm: (plan) => {
@@ -233,12 +233,6 @@ function selectionOf(eventId: string | undefined, options: z.output<typeof Selec
     ...(topic === undefined ? {} : { topic }),
     ...(error === undefined ? {} : { error }),
   }
-}
-
-/** The relay knows topics by aggregate types only. */
-function relaySelection({ topic, ...selection }: ParkedSelection): Omit<ParkedSelection, 'topic'> {
-  if (topic === undefined) return selection
-  throw usage('the relay does not select by topic', `--topic ${topic} was given`, 'select by --key or --error')
 }
 
 function eventIdOf(text: string | undefined): string {

@@ -46,6 +46,12 @@ export const serviceErrors = {
     retry: 'backoff',
     meaning: 'A service refuses most events of an aggregate type; the lane stands still instead of parking them all.',
   },
+  EDIT_REFUSED: {
+    number: 'SLU-5024',
+    exit: 2,
+    retry: 'never',
+    meaning: 'A parked event can not be edited in the way that was asked for.',
+  },
   CLAIM_MISSING: {
     number: 'SLU-5040',
     exit: 1,

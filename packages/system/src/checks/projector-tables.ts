@@ -7,6 +7,7 @@ export const PROJECTOR_TABLES: ReadonlySet<string> = new Set([
   'parked_events',
   'parked_event_commands',
   'parked_event_results',
+  'parked_event_edits',
   'projector_barriers',
   'processing_batches',
   'service_processing_log',
