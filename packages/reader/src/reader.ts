@@ -24,7 +24,8 @@ import { loadTables } from './load/initial-load.ts'
 import { type LaneCreationOptions, beginLane, createLaneSlot, planTables } from './lane/lane-creation.ts'
 import type { LaneSession } from './lane/lane-session.ts'
 import { outboxName } from './source/outbox-table.ts'
-import { ensurePublication, laneRelations } from './source/publication.ts'
+import { type PublicationOptions, ensurePublication, laneRelations } from './source/publication.ts'
+import { readPublished } from './source/published-tables.ts'
 import { READER_LIMITS, type ReaderLimits } from './reader-limits.ts'
 import type { OnReaderProgress } from './reader-progress.ts'
 import { sealingAppender } from './lane/sealing-appender.ts'
@@ -171,12 +172,12 @@ async function prepare(
     if (known && known.phase !== 'creating') {
       await assertHandOver({ control, replication, target: source, identity, record: known })
     }
-    const catalog = await readCatalog(control, laneRelations(lane))
+    const catalog = await readCatalog(control, laneRelations(lane), await readPublished(control, lane.publicationName))
     const isStreaming = known?.phase === 'streaming' && !(await hasNewTables(store, known, lane))
     const changed = assertTables(lane, catalog, source, isStreaming)
     for (const why of changed)
       logger.warn({ why }, 'a captured table was changed in the source; its events may not fit the definition')
-    await ensurePublication(control, { lane, target: source, logger, catalog, reliedOn: await reliedOn(store, known, lane) })
+    await ensurePublication(control, { lane, target: source, logger, catalog, ...(await reliance(store, known, lane)) })
     const creation: LaneCreationOptions = {
       systemName: system.name,
       lane,
@@ -204,12 +205,19 @@ async function prepare(
   }
 }
 
-/** Tables whose changes are already in the store, so that none of their later ones may be missing. */
-async function reliedOn(store: pg.Client, known: LaneRecord | null, lane: LaneDefinition): Promise<ReadonlySet<string>> {
-  if (!known || known.phase === 'creating') return new Set()
+/** What of the publication the store was filled with: none of the later changes of such a table may be missing. */
+async function reliance(
+  store: pg.Client,
+  known: LaneRecord | null,
+  lane: LaneDefinition,
+): Promise<Pick<PublicationOptions, 'reliedOn' | 'loadedFilters'>> {
+  if (!known || known.phase === 'creating') return { reliedOn: new Set(), loadedFilters: new Map() }
   const loads = await loadProgress(store, known.lane)
   const begun = loads.filter((load) => load.status === 'completed' || load.lastKey !== null).map((load) => load.table)
-  return new Set([...begun, ...(lane.outbox ? [qualifiedName(outboxName(lane.outbox))] : [])])
+  return {
+    reliedOn: new Set([...begun, ...(lane.outbox ? [qualifiedName(outboxName(lane.outbox))] : [])]),
+    loadedFilters: new Map(loads.map((load) => [load.table, load.rowFilter])),
+  }
 }
 
 async function hasNewTables(store: pg.Client, record: LaneRecord, lane: LaneDefinition): Promise<boolean> {

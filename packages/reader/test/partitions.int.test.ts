@@ -98,8 +98,11 @@ test('replica identity: the key, the whole row, and the key’s index give the k
     ])
   }
   await reader.stop()
-  await source.source.query('ALTER TABLE visits_south_1 REPLICA IDENTITY NOTHING')
-  await expect(source.start({ lane: visitsLane(source.lane.name, 'visits_south_1') }).done).rejects.toMatchObject({
-    code: 'REPLICA_IDENTITY_UNUSABLE',
-  })
+  await source.source.query('CREATE UNIQUE INDEX visits_south_1_id ON visits_south_1 (id)')
+  for (const unusable of ['NOTHING', 'USING INDEX visits_south_1_id']) {
+    await source.source.query(`ALTER TABLE visits_south_1 REPLICA IDENTITY ${unusable}`)
+    await expect(source.start({ lane: visitsLane(source.lane.name, 'visits_south_1') }).done).rejects.toMatchObject({
+      code: 'REPLICA_IDENTITY_UNUSABLE',
+    })
+  }
 })

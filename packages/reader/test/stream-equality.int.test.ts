@@ -220,6 +220,25 @@ test('a table that is altered inside of a streamed transaction, rolled back or k
   ])
 })
 
+test('changes that another server’s replication wrote come with their origin, which makes no difference', async () => {
+  const origin = `origin_${shop.lane.name}`
+  const twins = await readBothWays(async () => {
+    await shop.source.query('SELECT pg_replication_origin_create($1)', [origin])
+    await shop.source.query('SELECT pg_replication_origin_session_setup($1)', [origin])
+    await shop.source.query(`
+      BEGIN; SELECT pg_replication_origin_xact_setup('0/1234', now()); INSERT INTO customers VALUES (1, 'from afar', NULL);
+      SAVEPOINT a; INSERT INTO customers VALUES (2, 'gone', NULL); ROLLBACK TO a; UPDATE customers SET name = 'changed' WHERE id = 1; COMMIT`)
+    await shop.source.query('SELECT pg_replication_origin_session_reset(), pg_replication_origin_drop($1)', [origin])
+    await shop.source.query(`INSERT INTO customers VALUES (3, 'its own', NULL)`)
+  })
+  expectEqual(twins)
+  expect(shortly(twins.whole.events)).toEqual([
+    [0, 'CustomerCreated', '1', 'tx'],
+    [1, 'CustomerUpdated', '1', 'tx'],
+    [0, 'CustomerCreated', '3', 'tx'],
+  ])
+})
+
 const SEED = Number(process.env['SLUICE_TEST_SEED'] ?? Date.now() % 2 ** 31)
 
 /** Statements of a random transaction; savepoints nest, and are rolled back or released. */

@@ -22,11 +22,14 @@ export interface TableLoad {
   readonly status: LoadStatus
   /** LSN of the snapshot that the last chunk was read under. */
   readonly lastSnapshotLsn: Lsn | null
+  /** SQL of the publication's row filter that the table is read with; null: every row. */
+  readonly rowFilter: string | null
 }
 
 export interface PlannedTable {
   readonly table: string
   readonly rowsEstimate: bigint | null
+  readonly rowFilter: string | null
 }
 
 export interface LoadPlan {
@@ -41,15 +44,17 @@ export interface LoadPlan {
 /** Writes down the tables of a run, in order, before anything is read. */
 export async function planLoad(client: ClientBase, plan: LoadPlan): Promise<readonly TableLoad[]> {
   await client.query(
-    `INSERT INTO data_migration_state (migration_name, lane, run, entity_type, load_order, total_rows_estimate)
-     SELECT $1 || '/' || t.name || '/' || $3::uuid::text, $2, $3::uuid, t.name, t.place, t.estimate
-     FROM unnest($4::text[], $5::bigint[]) WITH ORDINALITY AS t (name, estimate, place)`,
+    `INSERT INTO data_migration_state (migration_name, lane, run, entity_type, load_order, total_rows_estimate, metadata)
+     SELECT $1 || '/' || t.name || '/' || $3::uuid::text, $2, $3::uuid, t.name, t.place, t.estimate,
+       jsonb_strip_nulls(jsonb_build_object('rowFilter', t.filter))
+     FROM unnest($4::text[], $5::bigint[], $6::text[]) WITH ORDINALITY AS t (name, estimate, filter, place)`,
     [
       `${plan.systemName}/${plan.laneName}`,
       plan.lane,
       plan.run,
       plan.tables.map((t) => t.table),
       plan.tables.map((t) => (t.rowsEstimate === null ? null : String(t.rowsEstimate))),
+      plan.tables.map((t) => t.rowFilter),
     ],
   )
   return loadProgress(client, plan.lane, plan.run)
@@ -59,7 +64,7 @@ export async function planLoad(client: ClientBase, plan: LoadPlan): Promise<read
 export async function loadProgress(client: ClientBase, lane: LaneId, run?: Uuid): Promise<readonly TableLoad[]> {
   const { rows } = await client.query<LoadRow>(
     `SELECT m.id, m.run, m.entity_type, m.load_order, m.last_processed_id, m.total_rows_estimate::text AS estimate,
-       m.total_processed::text AS processed, m.status,
+       m.total_processed::text AS processed, m.status, m.metadata ->> 'rowFilter' AS row_filter,
        (SELECT c.snapshot_lsn::text FROM migration_checkpoints c WHERE c.migration_id = m.id ORDER BY c.id DESC LIMIT 1) AS snapshot_lsn
      FROM data_migration_state m WHERE m.lane = $1 AND m.kind = 'load' AND ($2::uuid IS NULL OR m.run = $2) ORDER BY m.run, m.load_order`,
     [lane, run ?? null],
@@ -77,6 +82,7 @@ interface LoadRow {
   readonly processed: string
   readonly status: LoadStatus
   readonly snapshot_lsn: string | null
+  readonly row_filter: string | null
 }
 
 function tableLoadOf(lane: LaneId, row: LoadRow): TableLoad {
@@ -91,6 +97,7 @@ function tableLoadOf(lane: LaneId, row: LoadRow): TableLoad {
     rowsStored: BigInt(row.processed),
     status: row.status,
     lastSnapshotLsn: row.snapshot_lsn === null ? null : parseLsn(row.snapshot_lsn),
+    rowFilter: row.row_filter,
   }
 }
 

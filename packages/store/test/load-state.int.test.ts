@@ -21,8 +21,8 @@ test('a load keeps its tables in order, and each checkpoint moves with the event
     lane: lane.lane,
     run,
     tables: [
-      { table: 'public.companies', rowsEstimate: 10n },
-      { table: 'public.orders', rowsEstimate: null },
+      { table: 'public.companies', rowsEstimate: 10n, rowFilter: '(id > 5)' },
+      { table: 'public.orders', rowsEstimate: null, rowFilter: null },
     ],
   })
   expect([companies, orders]).toMatchObject([
@@ -34,8 +34,9 @@ test('a load keeps its tables in order, and each checkpoint moves with the event
       rowsEstimate: 10n,
       rowsStored: 0n,
       lastSnapshotLsn: null,
+      rowFilter: '(id > 5)',
     },
-    { table: 'public.orders', loadOrder: 2, rowsEstimate: null },
+    { table: 'public.orders', loadOrder: 2, rowsEstimate: null, rowFilter: null },
   ])
 
   const chunk = {

@@ -16,6 +16,7 @@ import {
   renderSql,
 } from '@sluice/system'
 import { MONOLITH } from './point-scope.ts'
+import type { RowFilters } from './row-filters.ts'
 
 export interface ExpectedTable {
   readonly schema: string
@@ -50,11 +51,15 @@ export interface SealedColumn {
   readonly place: string
 }
 
-/** Tables of all projections of a service, in the order of the definition. */
-export function expectedTables(service: ServiceDefinition): readonly ExpectedTable[] {
+/**
+ * Tables of all projections of a service, in the order of the definition.
+ *
+ * @param rowFilters Of the monolith's publication; an expectation says itself which rows it means. @default none
+ */
+export function expectedTables(service: ServiceDefinition, rowFilters: RowFilters = new Map()): readonly ExpectedTable[] {
   const all = service.projections.flatMap((projection) =>
     projection.kind === 'mapping'
-      ? [ofMapping(service, projection)]
+      ? [ofMapping(service, projection, rowFilters)]
       : projection.expectations.map((expectation) => ofExpectation(expectation, clearOf(service, expectation))),
   )
   const byName = Map.groupBy(all, (expected) => quoteQualified(expected.schema, expected.table))
@@ -73,7 +78,7 @@ export function tableName(schema: string, table: string): string {
   return schema === 'public' ? table : `${schema}.${table}`
 }
 
-function ofMapping(service: ServiceDefinition, mapping: TableMapping): ExpectedTable {
+function ofMapping(service: ServiceDefinition, mapping: TableMapping, rowFilters: RowFilters): ExpectedTable {
   const { source } = mapping
   const grants = grantedColumns(service, source)
   const sealed = sealedColumns(mapping, grants)
@@ -83,7 +88,7 @@ function ofMapping(service: ServiceDefinition, mapping: TableMapping): ExpectedT
   const render = (column: string): string => capturedSql(source, column, grants, 's') ?? 'NULL'
   const values = columns.map((column) => `(${renderSql(mapping.columns[column]!, render)}) AS ${quoteIdentifier(column)}`)
   const filter = mapping.filter === null ? '' : ` WHERE (${renderSql(mapping.filter, render)})`
-  const from = `FROM ${quoteQualified(source.schema, source.name)} AS s${filter}`
+  const from = `FROM ${sentRows(source, rowFilters)} AS s${filter}`
   return {
     schema: mapping.targetSchema,
     table: mapping.target,
@@ -99,6 +104,12 @@ function ofMapping(service: ServiceDefinition, mapping: TableMapping): ExpectedT
           : `mapping "${mapping.name}" computes with the encrypted column ${opaque}, of which the service has the ciphertext`,
     privacy: privacyOf(mapping, grants, { sealed, values, from }),
   }
+}
+
+function sentRows(source: TableMapping['source'], rowFilters: RowFilters): string {
+  const table = quoteQualified(source.schema, source.name)
+  const rowFilter = rowFilters.get(qualifiedName(source))
+  return rowFilter === undefined ? table : `(SELECT * FROM ${table} WHERE (\n${rowFilter}\n))`
 }
 
 /** Target columns that hold a source column as it is, encrypted. */

@@ -7,6 +7,8 @@ import type { ComparisonPoint, ServicePoint } from './comparison-point.ts'
 import { editedRows } from './edited-rows.ts'
 import { expectedTables, handlersWithoutExpectation, tableName } from './expected-table.ts'
 import { settled } from './lane-catch-up.ts'
+import { MONOLITH } from './point-scope.ts'
+import { readRowFilters } from './row-filters.ts'
 import type { SnapshotSession } from './snapshot-session.ts'
 import { serviceTables } from './target-catalog.ts'
 import type { OnVerifyProgress } from './verify-progress.ts'
@@ -52,7 +54,8 @@ async function verifyService(
   if (!definition) throw unknownService(options.system, service)
   const isWanted = (name: string): boolean => options.tables === undefined || options.tables.includes(name)
   const tables: TableReport[] = []
-  for (const expected of expectedTables(definition)) {
+  const rowFilters = await readRowFilters(sources.get(MONOLITH), options.system)
+  for (const expected of expectedTables(definition, rowFilters)) {
     const name = tableName(expected.schema, expected.table)
     if (!isWanted(name)) continue
     options.onProgress({ phase: 'comparing', service, table: name })

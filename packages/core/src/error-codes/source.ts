@@ -29,13 +29,15 @@ export const sourceErrors = {
     number: 'SLU-2014',
     exit: 3,
     retry: 'never',
-    meaning: "A captured table's replica identity does not hold its primary key, so that updates and deletes can not be told.",
+    meaning:
+      "A captured table's replica identity does not hold its primary key, so that updates and deletes can not be told; or not the whole row, which a row filter needs.",
   },
   PUBLICATION_CHANGED: {
     number: 'SLU-2015',
     exit: 3,
     retry: 'never',
-    meaning: 'The publication no longer carries everything that the lane was begun with: changes may be missing from the stream.',
+    meaning:
+      'The publication does not carry what the definition names, or no longer what the lane was begun with: changes may be missing from the stream.',
   },
   SLOT_MISSING: {
     number: 'SLU-2020',

@@ -4,7 +4,7 @@
  */
 import { type AggregateName, type Logger, type SentColumns, SluiceError, tableAggregateName } from '@sluice/core'
 import type { Capture } from '@sluice/privacy'
-import { type Relation, type Tuple, UNCHANGED } from '@sluice/pgoutput'
+import { type OldTuple, type Relation, type Tuple, UNCHANGED } from '@sluice/pgoutput'
 import {
   type CapturedTable,
   type LaneDefinition,
@@ -16,6 +16,7 @@ import {
 import { capturedColumns } from './captured-columns.ts'
 import { type OutboxRowReader, createOutboxRowReader, outboxName } from '../source/outbox-table.ts'
 import { type RowEncoder, createRowEncoder, unsentColumns } from './row-encoder.ts'
+import type { CatalogTable } from '../source/source-catalog.ts'
 import type { SourceTypes } from '../source/source-types.ts'
 import { hasPrivateColumns } from '../source/table-check.ts'
 
@@ -24,11 +25,13 @@ export interface TableBinding {
   readonly table: CapturedTable
   /** The captured forms of a row's columns. */
   readonly encodeRow: RowEncoder
-  /** Those of them that are in the replica identity: what an old tuple of kind `key` holds. */
-  readonly encodeIdentity: RowEncoder
+  /** Those of an old tuple, as far as it holds them. */
+  encodeOld(old: OldTuple): string
   /** Set where the relation does not fit the definition. */
   readonly sentColumns: SentColumns | undefined
-  /** Captured columns that neither the new tuple has nor the old one. */
+  /** True if every captured value is in the new tuple or the old one. */
+  isWhole(values: Tuple, older?: Tuple): boolean
+  /** Captured columns that neither the new tuple has nor the old one, and that the row's last image may have. */
   unsent(values: Tuple, older?: Tuple): readonly string[]
   /** The aggregate that a truncate belongs to. */
   readonly tableAggregate: AggregateName
@@ -55,16 +58,18 @@ export interface BinderOptions {
   readonly lane: LaneDefinition
   readonly types: SourceTypes
   readonly capture: Capture
+  readonly catalog: ReadonlyMap<string, Pick<CatalogTable, 'kind'>>
   readonly logger: Logger
 }
 
 export function createRelationBinder(options: BinderOptions): RelationBinder {
-  const { lane, types, capture, logger } = options
+  const { lane, types, capture, catalog, logger } = options
   const tables = new Map(lane.tables.map((table) => [qualifiedName(table), table]))
   const outbox = lane.outbox ? qualifiedName(outboxName(lane.outbox)) : null
   const warned = new Set<string>()
   return (relation) => {
     const name = qualifiedName(relation)
+    const isPartitioned = catalog.get(name)?.kind === 'p'
     if (name === outbox) return { kind: 'outbox', read: createOutboxRowReader(relation) }
     const table = tables.get(name)
     if (!table) return null
@@ -79,21 +84,24 @@ export function createRelationBinder(options: BinderOptions): RelationBinder {
       for (const column of unknownColumns(table, sent)) {
         warnOnce(column, { column }, 'a column is not in the definition and is left out')
       }
-      return bindTable(table, relation, capture, undefined)
+      return bindTable({ table, relation, capture, isPartitioned })
     }
     assertStorable(table, sent, differences)
     const why = differences.join('; ')
     warnOnce(why, { why }, 'a table was changed; its events are stored as they come, and published when the definition fits them')
-    return bindTable(table, relation, capture, sent)
+    return bindTable({ table, relation, capture, isPartitioned, sentColumns: sent })
   }
 }
 
-function bindTable(
-  table: CapturedTable,
-  relation: Relation,
-  capture: Capture,
-  sentColumns: SentColumns | undefined,
-): TableBinding {
+interface BoundRelation {
+  readonly table: CapturedTable
+  readonly relation: Relation
+  readonly capture: Capture
+  readonly isPartitioned: boolean
+  readonly sentColumns?: SentColumns
+}
+
+function bindTable({ table, relation, capture, isPartitioned, sentColumns }: BoundRelation): TableBinding {
   const indexOf = new Map(relation.columns.map((column, index) => [column.name, index]))
   const unknown = sentColumns === undefined ? [] : unknownColumns(table, sentColumns)
   const encoded = [
@@ -103,12 +111,18 @@ function bindTable(
   const keyIndexes = table.key.map((name) => indexOf.get(name)!)
   const [onlyKey] = keyIndexes
   const name = qualifiedName(table)
+  const encodeRow = createRowEncoder(encoded)
+  // The root's identity says what an old tuple holds, and the partition's own what is in it: with another one there are NULLs that are none.
+  const encodeIdentity = createRowEncoder(
+    encoded.filter((column) => (isPartitioned ? keyIndexes.includes(column.index) : relation.columns[column.index]!.isIdentity)),
+  )
   return {
     kind: 'table',
     table,
     sentColumns,
-    encodeRow: createRowEncoder(encoded),
-    encodeIdentity: createRowEncoder(encoded.filter((column) => relation.columns[column.index]!.isIdentity)),
+    encodeRow,
+    encodeOld: ({ holds, values }) => (holds === 'row' && !isPartitioned ? encodeRow(values) : encodeIdentity(values)),
+    isWhole: (values, older) => !values.includes(UNCHANGED) || unsentColumns(encoded, values, older).length === 0,
     // A retyped column's last image is in the former type; that of a private one may be from before its rule, or sealed for another subject.
     unsent: (values, older) =>
       unsentColumns(encoded, values, older).filter(

@@ -1,5 +1,5 @@
 import { type Logger, silentLogger } from '@sluice/core'
-import { type Relation, UNCHANGED } from '@sluice/pgoutput'
+import { type Relation, type Tuple, UNCHANGED } from '@sluice/pgoutput'
 import { postgresTarget } from '@sluice/postgres'
 import { Capture } from '@sluice/privacy'
 import { type LaneDefinition, mask, numeric, table, text, topic, uuid, varchar } from '@sluice/system'
@@ -56,8 +56,9 @@ const CAPTURE = await Capture.open({
   applicationName: 'test',
 })
 
-function binder(logger: Logger = silentLogger) {
-  return createRelationBinder({ lane: LANE, types: NAMES, capture: CAPTURE, logger })
+function binder(logger: Logger = silentLogger, kind = 'r') {
+  const catalog = new Map([['public.orders', { kind }]])
+  return createRelationBinder({ lane: LANE, types: NAMES, capture: CAPTURE, catalog, logger })
 }
 
 test('a table that the lane does not have is nothing to it', () => {
@@ -100,6 +101,7 @@ describe('a captured column in the stream', () => {
       lane: { ...LANE, tables: [masked] },
       types: NAMES,
       capture: CAPTURE,
+      catalog: new Map(),
       logger: silentLogger,
     })
     expect(() => bind(relation({ note: null, memo: [25, -1] }))).toThrow(
@@ -137,6 +139,7 @@ test('an unchanged value is asked of the last image, unless it is private: the i
     lane: { ...LANE, tables: [people] },
     types: NAMES,
     capture: CAPTURE,
+    catalog: new Map(),
     logger: silentLogger,
   })
   const columns = ['id', 'story', 'letter'].map((name) => {
@@ -145,4 +148,19 @@ test('an unchanged value is asked of the last image, unless it is private: the i
   const binding = bind({ oid: 2, schema: 'public', name: 'people', replicaIdentity: 'default', columns })
   if (binding?.kind !== 'table') throw new Error('the table is not bound')
   expect(binding.unsent(['7', UNCHANGED, UNCHANGED])).toEqual(['story'])
+})
+
+test('an old row of a partitioned table tells its key alone: the root’s identity may be FULL and that of the partition not', () => {
+  const full = {
+    ...relation(),
+    replicaIdentity: 'full' as const,
+    columns: relation().columns.map((c) => ({ ...c, isIdentity: true })),
+  }
+  const old = { holds: 'row' as const, values: ['7', null, null, null] }
+  const [plain, root] = [binder()(full), binder(silentLogger, 'p')(full)]
+  if (plain?.kind !== 'table' || root?.kind !== 'table') throw new Error('the table is not bound')
+  expect(JSON.parse(plain.encodeOld(old))).toEqual({ id: '7', price: null, code: null, note: null })
+  expect(JSON.parse(root.encodeOld(old))).toEqual({ id: '7' })
+  const moved: Tuple = ['8', '1', 'c', UNCHANGED]
+  expect([root.isWhole(moved, old.values), root.isWhole(moved, ['7', null, null, 'large'])]).toEqual([false, true])
 })

@@ -18,6 +18,7 @@ import {
   type EpochMicros,
   type EventDraft,
   type Lsn,
+  SluiceError,
   type TransactionContext,
   type UpdateFacts,
   type Uuid,
@@ -42,7 +43,7 @@ import {
   type UpdateMessage,
 } from '@sluice/pgoutput'
 import type { UnknownMessageRecord } from '@sluice/store'
-import type { CapturedTable } from '@sluice/system'
+import { type CapturedTable, qualifiedName } from '@sluice/system'
 import type { LoadedPart, Straggler } from './loaded-part.ts'
 import { OWN_PREFIX } from './own-prefix.ts'
 import type { Binding, RelationBinder, TableBinding } from './relation-binding.ts'
@@ -181,6 +182,7 @@ export class TransactionAssembler {
     const { loadedPart, watch } = this.#options
     watch?.changed(binding.table, key, true)
     if (loadedPart && !loadedPart.holds(binding.table, key)) return
+    if (!binding.isWhole(after)) throw rowNotWhole(binding)
     const { eventTypes } = binding.table
     this.#emitRow(ordinal, eventTypes.created, binding, key, `{"op":"c","after":${binding.encodeRow(after)}}`)
   }
@@ -194,7 +196,7 @@ export class TransactionAssembler {
     const key = oldKey ?? newKey
     const { loadedPart, watch } = this.#options
     if (watch) {
-      const isWhole = before?.holds === 'row' || !after.includes(UNCHANGED)
+      const isWhole = binding.isWhole(after, before?.values)
       if (oldKey) watch.moved(binding.table, oldKey, newKey, isWhole)
       else watch.changed(binding.table, newKey, isWhole)
     }
@@ -205,11 +207,11 @@ export class TransactionAssembler {
       }
       if (!loadedPart.holds(binding.table, newKey)) {
         // The row left the loaded part: here it ends, and the load finds it under its new key.
-        this.#emitDelete(ordinal, binding, key, beforeText(binding, before!))
+        this.#emitDelete(ordinal, binding, key, binding.encodeOld(before!))
         return
       }
     }
-    const beforePart = before ? `"before":${beforeText(binding, before)},` : ''
+    const beforePart = before ? `"before":${binding.encodeOld(before)},` : ''
     const data = `{"op":"u",${beforePart}"after":${binding.encodeRow(after, before?.values)}}`
     const facts = updateFacts(binding, after, before?.values, oldKey, newKey)
     this.#emitRow(ordinal, binding.table.eventTypes.updated, binding, key, data, facts)
@@ -223,7 +225,7 @@ export class TransactionAssembler {
     const { loadedPart, watch } = this.#options
     watch?.changed(binding.table, key, true)
     if (loadedPart && !loadedPart.holds(binding.table, key)) return
-    this.#emitDelete(ordinal, binding, key, beforeText(binding, before))
+    this.#emitDelete(ordinal, binding, key, binding.encodeOld(before))
   }
 
   #truncate({ relations }: TruncateMessage): void {
@@ -328,6 +330,15 @@ function updateFacts(
   return { unsent, movedTo, tableAggregateId: binding.tableAggregate.id }
 }
 
-function beforeText(binding: TableBinding, before: NonNullable<UpdateMessage['before']>): string {
-  return before.holds === 'row' ? binding.encodeRow(before.values) : binding.encodeIdentity(before.values)
+/** Only a row that comes into the publication's row filter is an insert without all its values; there is no image of it either. */
+function rowNotWhole({ table }: TableBinding): SluiceError {
+  const name = qualifiedName(table)
+  return new SluiceError('PUBLICATION_CHANGED', {
+    what: `a row of ${name} came into the publication's row filter without all its values`,
+    why: 'unchanged large values were not sent: the replica identity of the table, or of a partition, is not FULL',
+    ways: [
+      `ALTER TABLE ${name} REPLICA IDENTITY FULL    makes PostgreSQL send them from then on`,
+      'what was written before lacks them: begin again with an empty pipeline database: sluice provision, then sluice run reader',
+    ],
+  })
 }

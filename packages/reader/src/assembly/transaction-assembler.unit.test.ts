@@ -48,7 +48,7 @@ async function eventsOf(messages: readonly TransactionMessage[]): Promise<readon
   const assembler = new TransactionAssembler({
     epoch: EPOCH,
     sourceEpoch: EPOCH,
-    bind: createRelationBinder({ lane: LANE, types, capture, logger: silentLogger }),
+    bind: createRelationBinder({ lane: LANE, types, capture, catalog: new Map(), logger: silentLogger }),
     types,
     sink: queue,
     loadedPart: null,

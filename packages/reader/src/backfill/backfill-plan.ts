@@ -7,9 +7,10 @@ import { type PostgresTarget, quoteIdentifier, sqlStateOf, withConnection } from
 import type { BackfillScope } from '@sluice/store'
 import { type CapturedTable, type LaneDefinition, qualifiedName } from '@sluice/system'
 import type pg from 'pg'
-import { rangeOf, tableName } from '../load/chunk-reader.ts'
-import { type KeyColumns, keyColumnsOf, keyParameters } from '../source/key-columns.ts'
+import { type TableScope, publishedRows, rangeOf, tableName } from '../load/chunk-reader.ts'
+import { type KeyColumns, keyColumnsOf, keyOrder, keyParameters } from '../source/key-columns.ts'
 import { READER_LIMITS } from '../reader-limits.ts'
+import { readPublished } from '../source/published-tables.ts'
 import { readCatalog } from '../source/source-catalog.ts'
 import { assertTables } from '../source/table-check.ts'
 
@@ -45,13 +46,16 @@ export async function planBackfill(wish: BackfillWish): Promise<BackfillPlan> {
   assertPrivate(wish, table)
   return withConnection(source, { applicationName: 'sluice backfill', statementTimeoutMs: 30_000 }, async (client) => {
     await client.query(`SELECT set_config('search_path', '', false), set_config('default_transaction_read_only', 'on', false)`)
-    const catalog = await readCatalog(client, [table])
+    const catalog = await readCatalog(client, [table], await readPublished(client, lane.publicationName))
     assertTables({ ...lane, tables: [table], outbox: null }, catalog, source)
     const columns = keyColumnsOf(table, catalog)
     for (const key of [wish.from, wish.to]) if (key !== null) await assertKey(client, wish, columns, key)
-    const rows = await estimatedRows(client, wish, table, columns, wish.filter)
-    const counted = await countedKeys(client, wish, table, columns)
-    const keys = counted ?? (await estimatedRows(client, wish, table, columns, null))
+    const { from, to, filter } = wish
+    const scope: TableScope = { table, columns, rowFilter: catalog.get(qualifiedName(table))!.rowFilter, from, to, filter }
+    const rows = await estimatedRows(client, wish, scope)
+    const all: TableScope = { ...scope, filter: null }
+    const counted = await countedKeys(client, all)
+    const keys = counted ?? (await estimatedRows(client, wish, all))
     const chunkRows = BigInt(READER_LIMITS.chunkRowsMax)
     return {
       table: qualifiedName(table),
@@ -91,17 +95,12 @@ interface ExplainRow {
 }
 
 /** The planner's estimate. It reads the filter as the chunks do, and has no parameter that the filter could name. */
-async function estimatedRows(
-  client: pg.Client,
-  wish: BackfillWish,
-  table: CapturedTable,
-  columns: KeyColumns,
-  filter: string | null,
-): Promise<bigint> {
-  const { condition, values } = rangeOf(columns, wish, null)
+async function estimatedRows(client: pg.Client, wish: BackfillWish, scope: TableScope): Promise<bigint> {
+  const { table, columns, filter } = scope
+  const { condition, values } = rangeOf(columns, scope, null)
   if (filter !== null)
     await explain(client, wish, `SELECT FROM ${tableName(table)} AS ${quoteIdentifier(table.name)} WHERE (\n${filter}\n)`, [])
-  const range = `SELECT * FROM ${tableName(table)} WHERE ${condition} OFFSET 0`
+  const range = `SELECT ${filter === null ? keyOrder(columns) : '*'} FROM ${publishedRows(scope)} WHERE ${condition} OFFSET 0`
   const filtered = filter === null ? '' : ` WHERE (\n${filter}\n)`
   return explain(client, wish, `SELECT FROM (${range}) AS ${quoteIdentifier(table.name)}${filtered}`, values)
 }
@@ -126,17 +125,12 @@ async function explain(client: pg.Client, wish: BackfillWish, text: string, valu
 }
 
 /** Null if that takes too long. */
-async function countedKeys(
-  client: pg.Client,
-  wish: BackfillWish,
-  table: CapturedTable,
-  columns: KeyColumns,
-): Promise<bigint | null> {
-  const { condition, values } = rangeOf(columns, wish, null)
+async function countedKeys(client: pg.Client, scope: TableScope): Promise<bigint | null> {
+  const { condition, values } = rangeOf(scope.columns, scope, null)
   await client.query(`BEGIN; SET LOCAL statement_timeout = ${COUNT_MS}`)
   try {
     const { rows } = await client.query<{ keys: string }>(
-      `SELECT count(*)::text AS keys FROM ${tableName(table)} WHERE ${condition}`,
+      `SELECT count(*)::text AS keys FROM ${publishedRows(scope)} WHERE ${condition}`,
       [...values],
     )
     return BigInt(rows[0]!.keys)

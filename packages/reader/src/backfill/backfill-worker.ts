@@ -176,7 +176,8 @@ class BackfillWork {
       // As in every session that reads values: names of tables and types have their schema.
       await client.query(`SELECT set_config('search_path', '', false), set_config('lock_timeout', '10s', false)`)
       const emit = await markEmitter(client)
-      const scope: TableScope = { ...this.#run.scope, table, columns: keyColumnsOf(table, catalog) }
+      const { rowFilter } = catalog.get(qualifiedName(table))!
+      const scope: TableScope = { ...this.#run.scope, table, columns: keyColumnsOf(table, catalog), rowFilter }
       while (!signal.aborted && (await this.#isWanted())) {
         const reason = await this.#reasonToWait(client, table)
         if (reason !== null) await this.#wait(reason, signal)

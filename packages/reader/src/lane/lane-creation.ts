@@ -121,6 +121,7 @@ export async function planTables(
     tables: ordered.map((table) => ({
       table,
       rowsEstimate: BigInt(Math.round(catalog.get(table)?.estimatedRows ?? 0)),
+      rowFilter: catalog.get(table)?.rowFilter ?? null,
     })),
   })
 }

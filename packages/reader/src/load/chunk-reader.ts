@@ -22,10 +22,12 @@ export type TextRow = readonly (string | null)[]
 export interface TableScope extends BackfillScope {
   readonly table: CapturedTable
   readonly columns: KeyColumns
+  /** The publication's own filter: what it leaves out is not in the stream, and must not be read beside it. */
+  readonly rowFilter: string | null
 }
 
-export function wholeTable(table: CapturedTable, columns: KeyColumns): TableScope {
-  return { table, columns, from: null, to: null, filter: null }
+export function wholeTable(table: CapturedTable, columns: KeyColumns, rowFilter: string | null): TableScope {
+  return { table, columns, rowFilter, from: null, to: null, filter: null }
 }
 
 export interface RangeChunk {
@@ -148,6 +150,13 @@ export function rangeOf(
   return { condition: conditions.length === 0 ? 'true' : conditions.join(' AND '), values }
 }
 
+/** The rows that the publication sends, to stand in a FROM. Of their columns those that are captured, since the role may read no others, or all for a filter. */
+export function publishedRows({ table, rowFilter, filter }: Pick<TableScope, 'table' | 'rowFilter' | 'filter'>): string {
+  if (rowFilter === null) return tableName(table)
+  const columns = filter === null ? columnList(table) : '*'
+  return `(SELECT ${columns} FROM ${tableName(table)} WHERE (\n${rowFilter}\n)) AS ${quoteIdentifier(table.name)}`
+}
+
 export function tableName(table: CapturedTable): string {
   return quoteQualified(table.schema, table.name)
 }
@@ -159,11 +168,11 @@ async function nthKey(
   after: readonly string[] | null,
   count: number,
 ): Promise<readonly string[] | null> {
-  const { table, columns } = scope
+  const { columns } = scope
   const { condition, values } = rangeOf(columns, scope, after)
   const order = keyOrder(columns)
   const { rows } = await client.query<string[]>({
-    text: `SELECT ${order} FROM ${tableName(table)} WHERE ${condition} ORDER BY ${order} OFFSET ${count - 1} LIMIT 1`,
+    text: `SELECT ${order} FROM ${publishedRows(scope)} WHERE ${condition} ORDER BY ${order} OFFSET ${count - 1} LIMIT 1`,
     values: [...values],
     rowMode: 'array',
     types: TEXT_TYPES,
@@ -172,11 +181,16 @@ async function nthKey(
 }
 
 /** OFFSET 0 keeps the two queries apart: the filter meets only rows of the range. */
-function selectScope({ table, filter }: TableScope, condition: string): string {
-  const names = table.columnNames.map((name) => quoteIdentifier(name)).join(', ')
-  if (filter === null) return `SELECT ${names} FROM ${tableName(table)} WHERE ${condition}`
-  const range = `SELECT * FROM ${tableName(table)} WHERE ${condition} OFFSET 0`
+function selectScope(scope: TableScope, condition: string): string {
+  const { table, filter } = scope
+  const names = columnList(table)
+  if (filter === null) return `SELECT ${names} FROM ${publishedRows(scope)} WHERE ${condition}`
+  const range = `SELECT * FROM ${publishedRows(scope)} WHERE ${condition} OFFSET 0`
   return `SELECT ${names} FROM (${range}) AS ${quoteIdentifier(table.name)} WHERE (\n${filter}\n)`
+}
+
+function columnList(table: CapturedTable): string {
+  return table.columnNames.map((name) => quoteIdentifier(name)).join(', ')
 }
 
 function keyOf(table: CapturedTable, row: TextRow): readonly string[] {

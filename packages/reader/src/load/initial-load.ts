@@ -29,7 +29,7 @@ import {
 import { type CapturedTable, qualifiedName } from '@sluice/system'
 import type { ClientBase } from 'pg'
 import { catchUp } from './catch-up.ts'
-import { SnapshotStale, type TextRow, readKeys, wholeTable } from './chunk-reader.ts'
+import { SnapshotStale, type TableScope, type TextRow, readKeys, wholeTable } from './chunk-reader.ts'
 import { keyColumnsOf } from '../source/key-columns.ts'
 import type { LaneSession } from '../lane/lane-session.ts'
 import { LoadedPart, type TableLoadState } from '../assembly/loaded-part.ts'
@@ -181,7 +181,7 @@ class LaneLoad {
     const after = this.#openKey(load, load.lastKey)
     return {
       load,
-      scope: wholeTable(table, keyColumnsOf(table, this.#session.catalog)),
+      scope: this.#scopeOf(table),
       after,
       encoder: this.#encoderOf(table, load.run),
       lastKey: after,
@@ -239,13 +239,13 @@ class LaneLoad {
   }
 
   async #loadStragglers(load: TableLoad, signal: AbortSignal): Promise<void> {
-    const { appender, capture, catalog, source } = this.#session
+    const { appender, capture, source } = this.#session
     const table = this.#tables.get(load.table)!
     const encoder = this.#encoderOf(table, load.run)
     const keys = await this.#stragglersOf(load)
     for (let at = 0; at < keys.length && !signal.aborted; at += STRAGGLER_CHUNK_KEYS) {
       const some = keys.slice(at, at + STRAGGLER_CHUNK_KEYS)
-      const scope = wholeTable(table, keyColumnsOf(table, catalog))
+      const scope = this.#scopeOf(table)
       const rows = await readKeys({ client: this.#snapshot.clients[0], target: source }, scope, some)
       const settle = (client: ClientBase): Promise<void> =>
         settleStragglers(client, {
@@ -263,6 +263,11 @@ class LaneLoad {
     const events: readonly EventDraft[] = rows.map((row, ordinal) => encoder.event(row, ordinal, correlationId))
     const { lsn, takenAt } = this.#snapshot
     return { commit: { kind: 'chunk', commitLsn: lsn, endLsn: LSN_ZERO, committedAt: takenAt }, events, isLast: true }
+  }
+
+  #scopeOf(table: CapturedTable): TableScope {
+    const { catalog } = this.#session
+    return wholeTable(table, keyColumnsOf(table, catalog), catalog.get(qualifiedName(table))!.rowFilter)
   }
 
   #encoderOf(table: CapturedTable, run: Uuid): LoadedRowEncoder {

@@ -15,7 +15,7 @@ const ROW_BYTES = 10
 function tableOf(name: string, after: number | null): TableToRead {
   const definition = table(name, { columns: { id: bigint() }, key: ['id'], aggregate: 'Thing', topic: topic('things') })
   const columns = [{ name: 'id', baseType: 'bigint', collation: null }]
-  return { scope: wholeTable(definition, columns), after: after === null ? null : [String(after)] }
+  return { scope: wholeTable(definition, columns, null), after: after === null ? null : [String(after)] }
 }
 
 /** Sessions that no query reaches: the model reads. */

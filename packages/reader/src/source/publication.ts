@@ -29,6 +29,8 @@ export interface PublicationOptions {
   readonly catalog: ReadonlyMap<string, CatalogTable>
   /** Qualified names of tables whose changes the lane already relies on: one that is not published any more is a gap. */
   readonly reliedOn: ReadonlySet<string>
+  /** The row filter that each table is loaded with, by qualified name; null: with none. */
+  readonly loadedFilters: ReadonlyMap<string, string | null>
 }
 
 /** Tables that the lane reads, the outbox among them. */
@@ -87,7 +89,7 @@ async function addGeneratedColumns(client: ClientBase, options: PublicationOptio
   const isLacking = lane.tables.some((table) => {
     const found = published.get(qualifiedName(table))
     const isOpen = found !== undefined && !found.hasColumnList && !reliedOn.has(qualifiedName(table))
-    return isOpen && namesGenerated(table, catalog) && lackedColumns(table, found, catalog).length > 0
+    return isOpen && namesGenerated(table, catalog) && lackedColumns(table, found).length > 0
   })
   if (!isLacking) return
   await client.query(`ALTER PUBLICATION ${quoteIdentifier(lane.publicationName)} SET (publish_generated_columns = stored)`)
@@ -100,13 +102,8 @@ function namesGenerated(table: CapturedTable, catalog: ReadonlyMap<string, Catal
 }
 
 /** Columns that the definition names, that the table has, and that the publication leaves out. */
-function lackedColumns(
-  table: CapturedTable,
-  published: PublishedTable,
-  catalog: ReadonlyMap<string, CatalogTable>,
-): readonly string[] {
-  const columns = catalog.get(qualifiedName(table))?.columns
-  return table.columnNames.filter((name) => columns?.has(name) === true && !published.columns.has(name))
+function lackedColumns(table: CapturedTable, { unsent }: PublishedTable): readonly string[] {
+  return table.columnNames.filter((name) => unsent.has(name))
 }
 
 function assertWhole(options: PublicationOptions, found: PublicationRow): void {
@@ -116,19 +113,39 @@ function assertWhole(options: PublicationOptions, found: PublicationRow): void {
 
 /** What PostgreSQL sends by it, looked at after everything that could be added was added. */
 function assertPublished(options: PublicationOptions, published: ReadonlyMap<string, PublishedTable>): void {
-  const { lane, catalog } = options
+  const { lane } = options
   const relations = laneRelations(lane).map(qualifiedName)
   const absent = relations.filter((name) => !published.has(name))
   if (absent.length > 0) throw changed(options, `it does not publish ${absent.join(', ')} under that name: a root has it`)
-  const filtered = relations.filter((name) => published.get(name)!.rowFilter !== null)
-  if (filtered.length > 0) throw changed(options, `it has a row filter for ${filtered.join(', ')}`)
-  const outbox = lane.outbox ? qualifiedName(outboxName(lane.outbox)) : null
-  if (outbox !== null && published.get(outbox)!.hasColumnList) throw changed(options, `it has a column list for ${outbox}`)
+  const outbox = lane.outbox ? published.get(qualifiedName(outboxName(lane.outbox))) : undefined
+  if (outbox && (outbox.hasColumnList || outbox.rowFilter !== null)) {
+    throw changed(options, 'it has a row filter or column list for the outbox')
+  }
   for (const table of lane.tables) {
     const found = published.get(qualifiedName(table))!
-    const lacked = lackedColumns(table, found, catalog)
+    assertRowFilter(options, table, found)
+    const lacked = lackedColumns(table, found)
     if (lacked.length > 0) throw columnsLacked(options, table, found, lacked)
   }
+}
+
+/**
+ * A row that comes into the filter is in the stream as an insert, without its unchanged large values unless the old row is in the WAL
+ * whole. And the stream does not tell of another filter: rows that it lets in or leaves out are not in the stream either.
+ */
+function assertRowFilter(options: PublicationOptions, table: CapturedTable, { rowFilter }: PublishedTable): void {
+  const { lane, target, catalog, loadedFilters } = options
+  const name = qualifiedName(table)
+  if (rowFilter !== null && catalog.get(name)?.isIdentityFull !== true) {
+    throw new SluiceError('REPLICA_IDENTITY_UNUSABLE', {
+      what: `publication "${lane.publicationName}" of ${target.name} (${target.display}) has a row filter for ${name}`,
+      why: 'a row that comes into the filter would lack its unchanged large values: the replica identity of the table, or of a partition, is not FULL',
+      ways: [`ALTER TABLE ${quoteQualified(table.schema, table.name)} REPLICA IDENTITY FULL    and each of its partitions`],
+    })
+  }
+  const loaded = loadedFilters.get(name)
+  if (loaded === undefined || loaded === rowFilter) return
+  throw changed(options, `its row filter for ${name} is ${rowFilter ?? 'none'}, the table was read with ${loaded ?? 'none'}`)
 }
 
 function columnsLacked(
@@ -140,13 +157,14 @@ function columnsLacked(
   const { lane, target } = options
   const [publication, name] = [quoteIdentifier(lane.publicationName), quoteQualified(table.schema, table.name)]
   const columns = [...published.columns, ...lacked].map((column) => quoteIdentifier(column)).join(', ')
+  const filter = published.rowFilter === null ? '' : ` WHERE (${published.rowFilter})`
   return new SluiceError('PUBLICATION_CHANGED', {
     what: `publication "${lane.publicationName}" of ${target.name} (${target.display}) leaves out columns that the definition names`,
     why: `of ${qualifiedName(table)} it does not send ${lacked.join(', ')}`,
     ways: [
       `take ${lacked.join(', ')} out of the columns of ${qualifiedName(table)} in the system definition, then: sluice run reader`,
       published.hasColumnList
-        ? `BEGIN; ALTER PUBLICATION ${publication} DROP TABLE ${name}; ALTER PUBLICATION ${publication} ADD TABLE ${name} (${columns}); COMMIT    makes it send them`
+        ? `BEGIN; ALTER PUBLICATION ${publication} DROP TABLE ${name}; ALTER PUBLICATION ${publication} ADD TABLE ${name} (${columns})${filter}; COMMIT    makes it send them`
         : `ALTER PUBLICATION ${publication} SET (publish_generated_columns = stored)`,
       ...(options.reliedOn.has(qualifiedName(table))
         ? [

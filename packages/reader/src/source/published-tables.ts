@@ -1,34 +1,57 @@
-/** What a publication sends, as PostgreSQL's own view of it says: lists of tables and columns, schemas and partitions are resolved there. */
+/**
+ * What a publication sends. PostgreSQL's own view of it (`pg_publication_tables`) opens every table by itself, and fails where one is
+ * dropped meanwhile; here all is of one moment, so that a table which changes at the same time is never told wrong.
+ */
 import type { ClientBase } from 'pg'
 
 export interface PublishedTable {
   /** Columns that are in the stream: those of the column list, or all; generated ones where the publication asks for them. */
-  readonly columns: ReadonlySet<string>
-  /** SQL over the table's columns that a row must fulfil, as PostgreSQL prints it with nothing on the search path; null: every row. */
-  readonly rowFilter: string | null
+  readonly columns: readonly string[]
+  /** The table's other columns. */
+  readonly unsent: ReadonlySet<string>
   /** Set where the publication names the columns. */
   readonly hasColumnList: boolean
+  /** SQL over the table's columns that a row must fulfil, as PostgreSQL prints it with nothing on the search path; null: every row. */
+  readonly rowFilter: string | null
 }
 
 interface PublishedRow {
   readonly name: string
   readonly columns: string[] | null
-  readonly row_filter: string | null
+  readonly unsent: string[] | null
   readonly has_column_list: boolean
+  readonly row_filter: string | null
 }
 
-/** Before 18 some releases list generated columns, and none of them sends one. */
+/** `pubgencols` is there from 18 on; before that no generated column is sent. */
 const PUBLISHED = `
-  SELECT t.schemaname || '.' || t.tablename AS name, t.rowfilter AS row_filter, coalesce(r.prattrs IS NOT NULL, false) AS has_column_list,
-    (SELECT array_agg(a.attname::text) FROM pg_catalog.pg_attribute a
-       WHERE a.attrelid = c.oid AND a.attname = ANY (t.attnames)
-         AND (a.attgenerated = '' OR current_setting('server_version_num')::int >= 180000)) AS columns
-  FROM pg_catalog.pg_publication_tables t
-  JOIN pg_catalog.pg_publication p ON p.pubname = t.pubname
-  JOIN pg_catalog.pg_namespace n ON n.nspname = t.schemaname
-  JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = t.tablename
-  LEFT JOIN pg_catalog.pg_publication_rel r ON r.prpubid = p.oid AND r.prrelid = c.oid
-  WHERE t.pubname = $1`
+  WITH publication AS (
+    SELECT p.oid, p.puballtables AS has_all, to_jsonb(p) ->> 'pubgencols' = 's' AS sends_generated
+    FROM pg_catalog.pg_publication p WHERE p.pubname = $1
+  ), named AS (
+    SELECT c.oid, n.nspname || '.' || c.relname AS name, r.prattrs::int2[] AS list, r.prqual, p.sends_generated
+    FROM publication p
+    CROSS JOIN pg_catalog.pg_class c
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    LEFT JOIN pg_catalog.pg_publication_rel r ON r.prpubid = p.oid AND r.prrelid = c.oid
+    WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+      AND (p.has_all OR r.oid IS NOT NULL
+        OR EXISTS (SELECT FROM pg_catalog.pg_publication_namespace s WHERE s.pnpubid = p.oid AND s.pnnspid = n.oid))
+  )
+  SELECT t.name, t.list IS NOT NULL AS has_column_list, pg_catalog.pg_get_expr(t.prqual, t.oid) AS row_filter,
+    attributes.columns, attributes.unsent
+  FROM named t
+  CROSS JOIN LATERAL (
+    SELECT array_agg(a.attname::text ORDER BY a.attnum) FILTER (WHERE s.is_sent) AS columns,
+      array_agg(a.attname::text ORDER BY a.attnum) FILTER (WHERE NOT s.is_sent) AS unsent
+    FROM pg_catalog.pg_attribute a
+    CROSS JOIN LATERAL (SELECT CASE WHEN t.list IS NOT NULL THEN a.attnum = ANY (t.list)
+      ELSE a.attgenerated = '' OR (a.attgenerated = 's' AND coalesce(t.sends_generated, false)) END AS is_sent) AS s
+    WHERE a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
+  ) AS attributes
+  WHERE NOT EXISTS (
+    SELECT FROM pg_catalog.pg_partition_ancestors(t.oid) AS a (oid) JOIN named root ON root.oid = a.oid WHERE root.oid <> t.oid
+  )`
 
 /** By the qualified name under which changes are sent: a partition that is sent under its root's name is not among them. */
 export async function readPublished(client: ClientBase, publicationName: string): Promise<ReadonlyMap<string, PublishedTable>> {
@@ -36,7 +59,12 @@ export async function readPublished(client: ClientBase, publicationName: string)
   return new Map(
     rows.map((row) => [
       row.name,
-      { columns: new Set(row.columns ?? []), rowFilter: row.row_filter, hasColumnList: row.has_column_list },
+      {
+        columns: row.columns ?? [],
+        unsent: new Set(row.unsent ?? []),
+        hasColumnList: row.has_column_list,
+        rowFilter: row.row_filter,
+      },
     ]),
   )
 }

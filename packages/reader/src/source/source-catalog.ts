@@ -1,5 +1,6 @@
 /** What the source's catalog says of the tables of a lane. */
 import type { ClientBase } from 'pg'
+import type { PublishedTable } from './published-tables.ts'
 
 export interface CatalogColumn {
   readonly name: string
@@ -29,6 +30,10 @@ export interface CatalogTable {
   readonly isKeyDeferrable: boolean
   /** The planner's estimate; 0 where it has none. */
   readonly estimatedRows: number
+  /** SQL over its columns that a row must fulfil to be in the stream; null: every row is. */
+  readonly rowFilter: string | null
+  /** Every old row is in the WAL whole: that of each partition too. */
+  readonly isIdentityFull: boolean
   readonly columns: ReadonlyMap<string, CatalogColumn>
 }
 
@@ -42,6 +47,7 @@ interface TableRow {
   readonly key: string[] | null
   readonly is_deferrable: boolean
   readonly estimated_rows: number
+  readonly is_identity_full: boolean
 }
 
 interface ColumnRow {
@@ -62,6 +68,8 @@ const TABLES = `
     coalesce(i.indisreplident, false) AS identity_is_key,
     coalesce(NOT i.indimmediate, false) AS is_deferrable,
     greatest(c.reltuples, 0)::float8 AS estimated_rows,
+    NOT EXISTS (SELECT FROM (SELECT c.oid UNION SELECT relid FROM pg_catalog.pg_partition_tree(c.oid)) AS tree (oid)
+      JOIN pg_catalog.pg_class p ON p.oid = tree.oid WHERE p.relreplident <> 'f') AS is_identity_full,
     (SELECT array_agg(a.attname::text ORDER BY k.place) FROM unnest(i.indkey) WITH ORDINALITY AS k (number, place)
        JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.number) AS key
   FROM pg_catalog.pg_class c
@@ -82,10 +90,15 @@ const COLUMNS = `
   LEFT JOIN pg_catalog.pg_namespace cn ON cn.oid = co.collnamespace
   WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped`
 
-/** Tables that exist, by qualified name. The connection's search path must be empty, so that types are qualified. */
+/**
+ * Tables that exist, by qualified name. The connection's search path must be empty, so that types are qualified.
+ *
+ * @param published What the lane's publication sends of them, as far as it is made.
+ */
 export async function readCatalog(
   client: ClientBase,
   wanted: readonly { readonly schema: string; readonly name: string }[],
+  published: ReadonlyMap<string, PublishedTable>,
 ): Promise<ReadonlyMap<string, CatalogTable>> {
   const tables = await client.query<TableRow>(TABLES, [wanted.map((t) => t.schema), wanted.map((t) => t.name)])
   const columns = await client.query<ColumnRow>(COLUMNS, [tables.rows.map((t) => t.oid)])
@@ -102,6 +115,8 @@ export async function readCatalog(
         primaryKey: row.key ?? [],
         isKeyDeferrable: row.is_deferrable,
         estimatedRows: row.estimated_rows,
+        rowFilter: published.get(`${row.schema}.${row.name}`)?.rowFilter ?? null,
+        isIdentityFull: row.is_identity_full,
         columns: new Map(columns.rows.filter((c) => c.oid === row.oid).map((c) => [c.name, columnOf(c)])),
       },
     ]),
