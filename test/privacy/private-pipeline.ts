@@ -2,7 +2,7 @@
 import { Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { createEventDecoder, createSchemaRegistry } from '@sluice/avro'
-import { type SluiceError, parseLsn, toSluiceError } from '@sluice/core'
+import { type SluiceError, isSluiceError, parseLsn, toSluiceError } from '@sluice/core'
 import { type TestDatabase, createTestDatabase } from '@sluice/infra'
 import { createKafka } from '@sluice/kafka'
 import { type PostgresTarget, connect, postgresTarget } from '@sluice/postgres'
@@ -10,7 +10,7 @@ import { type MasterKeys, parseMasterKeys } from '@sluice/privacy'
 import { createProjector } from '@sluice/projector'
 import { provision } from '@sluice/provision'
 import { type ReaderLimits, createReader } from '@sluice/reader'
-import { createRelay } from '@sluice/relay'
+import { type RelayLimits, createRelay } from '@sluice/relay'
 import { durableLsnOf, findLane } from '@sluice/store'
 import { controlTopicName, lanesOf } from '@sluice/system'
 import { createLogger } from '@sluice/telemetry'
@@ -109,6 +109,7 @@ export class PrivatePipeline implements AsyncDisposable {
     options: {
       readonly masterKeys?: MasterKeys
       readonly readerLimits?: Partial<ReaderLimits>
+      readonly relayLimits?: Partial<RelayLimits>
       readonly services?: readonly string[]
       readonly projectorsAlone?: boolean
     } = {},
@@ -125,12 +126,21 @@ export class PrivatePipeline implements AsyncDisposable {
     const limits = { keepaliveIntervalMs: 20, heartbeatIntervalMs: 50, feedbackIntervalMs: 50, ...options.readerLimits }
     const stopping = new AbortController()
     const upstream = [
-      createReader({ system, lane, source: monolith, pipeline, masterKeys: master, logger, limits, onProgress }),
-      createRelay({ system, lane, pipeline, kafka: this.#kafka('relay'), registry, logger, onProgress }),
+      () => createReader({ system, lane, source: monolith, pipeline, masterKeys: master, logger, limits, onProgress }),
+      () =>
+        createRelay({
+          system,
+          lane,
+          pipeline,
+          kafka: this.#kafka('relay'),
+          registry,
+          limits: options.relayLimits ?? {},
+          logger,
+          onProgress,
+        }),
     ]
-    const engines = [
-      ...(options.projectorsAlone ? [] : upstream),
-      ...(options.services ?? ['crm', 'mail']).map((service) =>
+    const projectors = (options.services ?? ['crm', 'mail']).map(
+      (service) => () =>
         createProjector({
           system,
           service,
@@ -138,14 +148,15 @@ export class PrivatePipeline implements AsyncDisposable {
           kafka: this.#kafka(service),
           decoder: createEventDecoder(registry, system),
           keys: { target: pipeline, master },
+          claims: pipeline,
           logger,
           onProgress,
         }),
-      ),
-    ]
-    const done = engines.map(async (engine) => {
+    )
+    const engines = [...(options.projectorsAlone ? [] : upstream), ...projectors]
+    const done = engines.map(async (begin) => {
       try {
-        await engine.run(stopping.signal)
+        while (await losesKafka(begin().run(stopping.signal))) logger.warn({}, 'a connection to Kafka broke; the engine begins again')
       } catch (error) {
         this.#failure ??= toSluiceError(error)
         logger.error({ error }, 'an engine ended')
@@ -254,4 +265,15 @@ function required(name: string): string {
   const value = process.env[name]
   if (value === undefined || value === '') throw new Error(`${name} is not set: run by the integration project of vitest`)
   return value
+}
+
+/** True if the engine ended for a connection to Kafka that broke, from which a supervisor begins it again. */
+async function losesKafka(running: Promise<void>): Promise<boolean> {
+  try {
+    await running
+    return false
+  } catch (error) {
+    if (isSluiceError(error, 'KAFKA_UNREACHABLE')) return true
+    throw error
+  }
 }

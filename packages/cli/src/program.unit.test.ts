@@ -44,7 +44,8 @@ describe('the command tree', () => {
     }
   })
 
-  test('has an implementation behind every command', async () => {
+  // Loads the whole product.
+  test('has an implementation behind every command', { timeout: 60_000 }, async () => {
     const calls: Call[] = []
     for (const leaf of leavesOf(programFor(calls))) {
       const path: string[] = []
