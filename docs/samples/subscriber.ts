@@ -29,8 +29,8 @@ const database = new pg.Client({ connectionString: setting('SUBSCRIBER_DATABASE_
 
 await database.connect()
 await database.query(`
-  CREATE TABLE IF NOT EXISTS seen_events (event_id uuid PRIMARY KEY);
-  CREATE TABLE IF NOT EXISTS agency_of (opportunity_id uuid PRIMARY KEY, agency text);
+  CREATE TABLE IF NOT EXISTS seen_events (event_id uuid, partition integer, PRIMARY KEY (event_id, partition));
+  CREATE TABLE IF NOT EXISTS agency_of (opportunity_id uuid PRIMARY KEY, agency text, partition integer NOT NULL);
 `)
 
 // Read committed is what makes an aborted transaction of the relay invisible; kafkajs does so unless told otherwise.
@@ -38,9 +38,9 @@ const consumer = kafka.consumer({ groupId: 'agency-counter', readUncommitted: fa
 await consumer.connect()
 await consumer.subscribe({ topic: TOPIC, fromBeginning: true })
 await consumer.run({
-  eachMessage: async ({ message }) => {
+  eachMessage: async ({ message, partition }) => {
     if (message.value === null) return // a tombstone, where the topic is compacted
-    await apply((await registry.decode(message.value)) as OpportunityEvent)
+    await apply((await registry.decode(message.value)) as OpportunityEvent, partition)
     // kafkajs commits the offset after this resolves: a crash in between gives the message again, and `seen_events` drops it.
   },
 })
@@ -57,17 +57,23 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   })
 }
 
-/** Applies one event in one transaction together with its id. The id decides, never an offset. */
-async function apply(event: OpportunityEvent): Promise<void> {
+/**
+ * Applies one event in one transaction together with its id. The id decides, never an offset. A truncate is in every partition, and
+ * ends the keys of each in its place there; every other event is in one.
+ */
+async function apply(event: OpportunityEvent, partition: number): Promise<void> {
   await database.query('BEGIN')
-  const first = await database.query('INSERT INTO seen_events VALUES ($1) ON CONFLICT DO NOTHING', [event.event_id])
+  const seen = [event.event_id, partition]
+  const first = await database.query('INSERT INTO seen_events VALUES ($1, $2) ON CONFLICT DO NOTHING', seen)
   if (first.rowCount === 1) {
-    if (event.op === 'd') {
+    if (event.op === 't') {
+      await database.query('DELETE FROM agency_of WHERE partition = $1', [partition])
+    } else if (event.op === 'd') {
       await database.query('DELETE FROM agency_of WHERE opportunity_id = $1', [event.aggregate_id])
     } else if (event.after !== null) {
       await database.query(
-        'INSERT INTO agency_of VALUES ($1, $2) ON CONFLICT (opportunity_id) DO UPDATE SET agency = coalesce(excluded.agency, agency_of.agency)',
-        [event.aggregate_id, typeof event.after.agency === 'string' ? event.after.agency : null],
+        'INSERT INTO agency_of VALUES ($1, $2, $3) ON CONFLICT (opportunity_id) DO UPDATE SET agency = coalesce(excluded.agency, agency_of.agency)',
+        [event.aggregate_id, typeof event.after.agency === 'string' ? event.after.agency : null, partition],
       )
     }
   }
