@@ -156,7 +156,8 @@ export class PrivatePipeline implements AsyncDisposable {
     const engines = [...(options.projectorsAlone ? [] : upstream), ...projectors]
     const done = engines.map(async (begin) => {
       try {
-        while (await losesKafka(begin().run(stopping.signal))) logger.warn({}, 'a connection to Kafka broke; the engine begins again')
+        while (await losesKafka(begin().run(stopping.signal)))
+          logger.warn({}, 'a connection to Kafka broke; the engine begins again')
       } catch (error) {
         this.#failure ??= toSluiceError(error)
         logger.error({ error }, 'an engine ended')
