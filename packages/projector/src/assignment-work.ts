@@ -8,6 +8,7 @@ import type { KafkaPort } from '@sluice/kafka'
 import { type PostgresTarget, faultOf, isConnectionFault, toPostgresError } from '@sluice/postgres'
 import { type Barrier, answerBarriers } from './barrier.ts'
 import type { Batch } from './batch.ts'
+import { BatchPace } from './batch-pace.ts'
 import { type BatchOutcome, applyBatch } from './batch-transaction.ts'
 import type { ClaimedValues } from './claimed-values.ts'
 import type { Assignment, ConsumerSession } from './consumer-session.ts'
@@ -45,7 +46,8 @@ const MIRROR_EVERY_MS = 1_000
 export class AssignmentWork {
   readonly #options: AssignmentWorkOptions
   #position: ServicePosition
-  /** Batches that are decoded and not applied, by lane; more than one only after a barrier cut one. */
+  readonly #pace: BatchPace
+  /** Batches that are decoded and not applied, by lane; more than one only after one was cut. */
   readonly #waiting = new Map<string, Batch[]>()
   readonly #breakers = new Map<string, ParkingBreaker>()
   /** Lanes that stand still because too many events are refused: when to try again, `performance.now()`. */
@@ -61,6 +63,7 @@ export class AssignmentWork {
   constructor(options: AssignmentWorkOptions) {
     this.#options = options
     this.#position = options.assignment.position
+    this.#pace = new BatchPace(options.limits.transactionMs)
     this.#nextMissingCheckAt = performance.now() + options.limits.missingCheckMs
   }
 
@@ -152,7 +155,8 @@ export class AssignmentWork {
 
   async #apply(batch: Batch, signal: AbortSignal): Promise<void> {
     this.#decode(false)
-    const outcome = await this.#transact(batch, signal)
+    const { part, rest } = this.#pace.cut(batch)
+    const outcome = await this.#transact(part, signal)
     if (outcome instanceof SluiceError) {
       this.#queueOf(batch.laneName).unshift(batch)
       this.#stopLane(batch.laneName, outcome)
@@ -165,7 +169,9 @@ export class AssignmentWork {
       return
     }
     this.#position = outcome.position
+    this.#pace.learn(outcome.applied.applied, outcome.applied.durationMs)
     this.#resumeLane(batch.laneName)
+    if (rest) this.#queueOf(batch.laneName).unshift(rest)
     if (outcome.rest) {
       this.#queueOf(batch.laneName).unshift(outcome.rest)
       this.#nextLookAt = 0

@@ -8,6 +8,8 @@ export interface ProjectorLimits extends BreakerLimits {
   readonly batchEventsMax: number
   /** The same in bytes of messages. @default 3 MiB */
   readonly batchBytesMax: number
+  /** How long a transaction is wanted to take at most: a slow service gets smaller ones. One source commit may take longer. @default 2,000 ms */
+  readonly transactionMs: number
   /** Rows of one statement. @default 2,000 */
   readonly statementRowsMax: number
   /** How often an idle projector looks for a barrier, and moves over positions that hold nothing for it. @default 100 ms */
@@ -32,6 +34,7 @@ export const DEFAULT_PROJECTOR_LIMITS: ProjectorLimits = {
   bufferBytesMax: 16 * MEBIBYTE,
   batchEventsMax: 5_000,
   batchBytesMax: 3 * MEBIBYTE,
+  transactionMs: 2_000,
   statementRowsMax: 2_000,
   idlePollMs: 100,
   barrierPollMs: 20,
