@@ -33,8 +33,8 @@ export function killAtPoint(point: FaultPoint): Strike {
     const pass = isRare ? 1 : stage.random.between(1, passesMax)
     await stage.processes.killAndRestart(name, armed(point, pass))
     if (point.includes('spool')) stage.work.large(STREAMED_ROWS)
-    if (point.includes('backfill')) await requestBackfill(stage)
-    await endAtPoint(stage, name, point)
+    // One that goes on since an earlier fault may bring the process to the point at once.
+    await Promise.all([endAtPoint(stage, name, point), ...(point.includes('backfill') ? [requestBackfill(stage)] : [])])
     const mark = await markProgress(stage)
     stage.processes.restart(name)
     return { mark, place: `${name}, pass ${pass}` }
