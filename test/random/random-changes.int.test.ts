@@ -170,7 +170,7 @@ test('random changes arrive in the service, and every table is equal at the end'
       engines = new Engines(system, targets)
     }
     const { rows } = await monolith!.query<{ lsn: string }>(
-      `SELECT pg_current_wal_insert_lsn()::text AS lsn FROM pg_logical_emit_message(false, 'test', '', true)`,
+      `SELECT pg_current_wal_insert_lsn()::text AS lsn FROM pg_logical_emit_message(true, 'test', '')`,
     )
     const end = parseLsn(rows[0]!.lsn)
     await engines.until(async () => {

@@ -40,6 +40,13 @@ export async function checkSlot(prefix: string, client: ClientBase, lane: LaneDe
   return [ok(name, state)]
 }
 
+interface PublishedTable {
+  readonly name: string
+  readonly columns: readonly string[]
+  /** A row filter lets rows in that the WAL does not have whole. */
+  readonly is_narrowed: boolean
+}
+
 export async function checkPublication(
   prefix: string,
   client: ClientBase,
@@ -47,14 +54,16 @@ export async function checkPublication(
 ): Promise<readonly HealthCheck[]> {
   const name = `${prefix}.publication`
   const { rows } = await client.query<{
-    tables: { readonly name: string; readonly columns: readonly string[] }[] | null
+    tables: PublishedTable[] | null
     exists: boolean
     may_create: boolean
     role: string
   }>(
     `SELECT EXISTS (SELECT FROM pg_catalog.pg_publication WHERE pubname = $1) AS exists,
-       (SELECT json_agg(json_build_object('name', format('%s.%s', schemaname, tablename), 'columns', attnames))
-        FROM pg_catalog.pg_publication_tables WHERE pubname = $1) AS tables,
+       (SELECT json_agg(json_build_object('name', format('%s.%s', schemaname, tablename), 'columns', attnames,
+           'is_narrowed', rowfilter IS NOT NULL AND relreplident <> 'f'))
+        FROM pg_catalog.pg_publication_tables JOIN pg_catalog.pg_class ON oid = to_regclass(format('%I.%I', schemaname, tablename))
+        WHERE pubname = $1) AS tables,
        has_database_privilege(current_database(), 'CREATE') AS may_create, current_user::text AS role`,
     [lane.publicationName],
   )
@@ -70,6 +79,17 @@ export async function checkPublication(
   }
   if (!exists) return [ok(name, `publication "${lane.publicationName}" does not exist yet; the reader makes it`)]
   const published = new Map((tables ?? []).map((table) => [table.name, table.columns]))
+  const narrowed = lane.tables.map(qualifiedName).filter((t) => tables?.some((p) => p.name === t && p.is_narrowed) === true)
+  if (narrowed.length > 0) {
+    return [
+      failed(name, {
+        summary: `publication "${lane.publicationName}" has a row filter for ${narrowed.join(', ')}`,
+        cause: 'a row that comes into the filter would lack its unchanged large values',
+        fix: narrowed.map((t) => `ALTER TABLE ${t} REPLICA IDENTITY FULL;`),
+        code: 'SLU-2014',
+      }),
+    ]
+  }
   const lacked = lane.tables.flatMap((table) => {
     const columns = published.get(qualifiedName(table))
     const names = columns ? table.columnNames.filter((column) => !columns.includes(column)) : []

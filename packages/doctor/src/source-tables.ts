@@ -10,6 +10,7 @@ interface CatalogColumn {
   readonly notnull: boolean
   /** False for generated columns that this server never sends. */
   readonly publishable: boolean
+  readonly may_select: boolean
   /** May be stored out of line. */
   readonly toastable: boolean
 }
@@ -17,7 +18,6 @@ interface CatalogColumn {
 interface CatalogTable {
   readonly kind: string
   readonly identity: string
-  readonly may_select: boolean
   readonly owned: boolean
   readonly role: string
   readonly key: readonly string[] | null
@@ -26,14 +26,13 @@ interface CatalogTable {
 
 const CATALOG = `
   SELECT c.relkind::text AS kind, c.relreplident::text AS identity, current_user::text AS role,
-    pg_catalog.has_table_privilege(c.oid, 'SELECT') AS may_select,
     pg_catalog.pg_has_role(c.relowner, 'USAGE') AS owned,
     (SELECT array_agg(a.attname::text ORDER BY k.place)
        FROM pg_catalog.pg_index i CROSS JOIN unnest(i.indkey) WITH ORDINALITY AS k (number, place)
        JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
        WHERE i.indrelid = c.oid AND i.indisprimary) AS key,
     (SELECT json_agg(json_build_object('name', a.attname, 'type', pg_catalog.format_type(a.atttypid, a.atttypmod),
-         'notnull', a.attnotnull, 'toastable', a.attstorage IN ('x', 'e'), 'publishable',
+         'notnull', a.attnotnull, 'toastable', a.attstorage IN ('x', 'e'), 'may_select', pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT'), 'publishable',
          a.attgenerated = '' OR (a.attgenerated = 's' AND current_setting('server_version_num')::int >= 180000)))
        FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -72,7 +71,7 @@ function tableChecks(
   const problems = [
     ...keyProblem(name, table, found),
     ...columnProblems(name, table, found),
-    ...rightsProblem(name, qualified, found),
+    ...rightsProblem(name, table, found),
     ...identityProblem(name, table, found, system),
   ]
   return problems.length > 0 ? problems : [ok(name, `${table.columnNames.length} columns, key (${table.key.join(', ')})`)]
@@ -134,8 +133,11 @@ function columnProblems(name: string, table: CapturedTable, found: CatalogTable)
   ]
 }
 
-function rightsProblem(name: string, qualified: string, found: CatalogTable): readonly HealthCheck[] {
-  if (!found.may_select) {
+/** The right to read the captured columns is enough: others may be kept from leaving. */
+function rightsProblem(name: string, table: CapturedTable, found: CatalogTable): readonly HealthCheck[] {
+  const qualified = qualifiedName(table)
+  const captured: readonly string[] = table.columnNames
+  if (found.columns.some((column) => captured.includes(column.name) && !column.may_select)) {
     return [
       failed(name, {
         summary: `role "${found.role}" may not SELECT from ${qualified}`,

@@ -3,7 +3,7 @@ import { type HealthCheck, silentLogger } from '@sluice/core'
 import { type TestDatabase, createTestDatabase, startServers } from '@sluice/infra'
 import { createKafka } from '@sluice/kafka'
 import { connect, postgresTarget } from '@sluice/postgres'
-import { type SystemDefinition, defineSystem, integer, mapTable, sql, table, text, topic, uuid } from '@sluice/system'
+import { type SystemDefinition, defineSystem, integer, lanesOf, mapTable, sql, table, text, topic, uuid } from '@sluice/system'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type DoctorTargets, runDoctor } from '../src/index.ts'
 
@@ -151,6 +151,27 @@ describe('the doctor', () => {
       expect(rows).toEqual([{ publications: 0, slots: 0 }])
     } finally {
       await client.end()
+    }
+  })
+
+  test('a publication that leaves out a captured column, or filters rows that are not in the WAL whole, is told', async () => {
+    const { publicationName } = lanesOf(system)[0]!
+    const [monolith] = databases
+    try {
+      await execute(monolith!.url, `CREATE PUBLICATION ${publicationName} FOR TABLE good (id, title)`)
+      expect(only(await diagnose(), 'monolith.publication')).toMatchObject({
+        status: 'failed',
+        code: 'SLU-2015',
+        summary: expect.stringContaining('does not send public.good.body,') as string,
+      })
+      await execute(monolith!.url, `ALTER PUBLICATION ${publicationName} SET TABLE good WHERE (id IS NOT NULL)`)
+      expect(only(await diagnose(), 'monolith.publication')).toMatchObject({
+        status: 'failed',
+        code: 'SLU-2014',
+        fix: ['ALTER TABLE public.good REPLICA IDENTITY FULL;'],
+      })
+    } finally {
+      await execute(monolith!.url, `DROP PUBLICATION IF EXISTS ${publicationName}`)
     }
   })
 

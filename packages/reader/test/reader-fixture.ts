@@ -172,7 +172,8 @@ export async function openReaderFixture(
     },
     caughtUp: async (reader, pipeline = store) => {
       const { rows } = await source.query<{ lsn: string }>(
-        `SELECT pg_current_wal_insert_lsn()::text AS lsn FROM pg_logical_emit_message(false, 'test', '', true)`,
+        // In a transaction, whose commit is flushed: a message by itself can be from PostgreSQL 17 on only.
+        `SELECT pg_current_wal_insert_lsn()::text AS lsn FROM pg_logical_emit_message(true, 'test', '')`,
       )
       const until = parseLsn(rows[0]!.lsn)
       const durable = async (): Promise<Lsn> => durableLsnOf(await getLane(pipeline, SYSTEM.name, lane.name))
