@@ -76,3 +76,26 @@ test('a commit that the relay had to split becomes visible in parts; a smaller o
   const through = projector.progress.flatMap((p) => (p.kind === 'applied' ? [p.through] : []))
   expect(through).toEqual([25n, 27n])
 })
+
+test('a service that is slow gets smaller transactions, each of whole source commits, and everything once', async () => {
+  await using shop = await Shop.open()
+  await shop.client.query(`
+    CREATE FUNCTION be_slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.01); RETURN NEW; END $$;
+    CREATE TRIGGER slow BEFORE INSERT OR UPDATE ON order_counts FOR EACH ROW EXECUTE FUNCTION be_slow()`)
+  const client = randomUUID()
+  const commits = (from: number, to: number): void => {
+    for (let i = from; i < to; i++) shop.lane.commit(announced('OrderPlaced', { client }), created(orders, order(`${i}`, null)))
+  }
+  commits(0, 50)
+  const projector = shop.start({ transactionMs: 100 })
+  await shop.appliedBy(projector)
+  const learned = projector.progress.length
+  commits(50, 100)
+  await shop.appliedBy(projector)
+  const applied = projector.progress.slice(learned).flatMap((p) => (p.kind === 'applied' ? [p.applied] : []))
+  // A hundred events that take ten milliseconds for each of the fifty calls: about twenty events in the wanted time.
+  expect(applied.length).toBeGreaterThan(3)
+  expect(applied.every((events) => events % 2 === 0)).toBe(true)
+  expect(await shop.rows('SELECT orders FROM order_counts')).toEqual([{ orders: 100 }])
+  expect(await shop.rows('SELECT count(*)::int AS n FROM processed_events')).toEqual([{ n: 200 }])
+})
