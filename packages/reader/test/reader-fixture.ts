@@ -148,6 +148,7 @@ export async function openReaderFixture(
   const source = await connect(sourceTarget, { applicationName: 'test' })
   const store = await connect(pipelineTarget, { applicationName: 'test' })
   await source.query(ddl)
+  const flushedMessage = await messageOf(source)
   const lane = shopLane(`t_${sourceDatabase.name.slice(-10)}`)
   const running = new Set<RunningReader>()
   return {
@@ -172,8 +173,7 @@ export async function openReaderFixture(
     },
     caughtUp: async (reader, pipeline = store) => {
       const { rows } = await source.query<{ lsn: string }>(
-        // In a transaction, whose commit is flushed: a message by itself can be from PostgreSQL 17 on only.
-        `SELECT pg_current_wal_insert_lsn()::text AS lsn FROM pg_logical_emit_message(true, 'test', '')`,
+        `SELECT pg_current_wal_insert_lsn()::text AS lsn FROM ${flushedMessage}`,
       )
       const until = parseLsn(rows[0]!.lsn)
       const durable = async (): Promise<Lsn> => durableLsnOf(await getLane(pipeline, SYSTEM.name, lane.name))
@@ -201,6 +201,13 @@ export async function openReaderFixture(
       await Promise.all([sourceDatabase.drop(), pipelineDatabase.drop()])
     },
   }
+}
+
+/** A message that is flushed: before PostgreSQL 17 only the commit of its transaction does that. */
+async function messageOf(source: pg.Client): Promise<string> {
+  const { rows } = await source.query<{ version: number }>(`SELECT current_setting('server_version_num')::int AS version`)
+  const flushes = rows[0]!.version >= 170000
+  return flushes ? `pg_logical_emit_message(false, 'test', '', true)` : `pg_logical_emit_message(true, 'test', '')`
 }
 
 /** The lane may not be there yet. */
