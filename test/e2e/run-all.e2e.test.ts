@@ -158,6 +158,13 @@ test('when the registry comes back the process is active, and every declared met
   const monolith = await system.client('monolith')
   await monolith.query(`INSERT INTO orders (customer_id, isbn, quantity) VALUES (1, '1', 2)`)
   await untilRows('sales', 'SELECT count(*)::int AS n FROM orders', 1)
+  const backfill = await runSluice(['backfill', 'start', 'books'], system.env)
+  expect(backfill, backfill.stderr).toMatchObject({ code: 0 })
+  const pipeline = await system.client('pipeline')
+  await waitUntil('the end of the backfill', LIMIT_MS, async () => {
+    const { rows } = await pipeline.query(`SELECT FROM data_migration_state WHERE kind = 'backfill' AND status = 'completed'`)
+    return rows.length === 1
+  })
   const stored = await system.storedPosition('monolith')
   const found = await waitUntil('every metric', LIMIT_MS, async () => {
     const now = await scrape(base)
@@ -173,7 +180,10 @@ test('when the registry comes back the process is active, and every declared met
   expect(found.value('sluice_relay_published_events_total{lane="monolith"}')).toBe(stored)
   expect(found.value('sluice_snapshot_rows_total{lane="monolith",table="public.books"}')).toBe(2)
   expect(found.value('sluice_snapshot_remaining_tables{lane="monolith"}')).toBe(0)
-  expect(found.value('sluice_projector_events_total{projector="catalog",result="applied"}')).toBe(2)
+  expect(found.value('sluice_backfill_rows_total{lane="monolith",table="public.books",result="stored"}')).toBe(2)
+  expect(found.value('sluice_backfill_chunks_total{lane="monolith",table="public.books"}')).toBe(1)
+  expect(found.value('sluice_backfill_left_seconds{lane="monolith",table="public.books"}')).toBe(0)
+  expect(found.value('sluice_projector_events_total{projector="catalog",result="applied"}')).toBe(4)
   expect(found.value('sluice_projector_events_total{projector="sales",result="applied"}')).toBe(2)
   expect(found.total('sluice_parked_events')).toBe(0)
   expect(found.total('sluice_end_to_end_latency_seconds_count')).toBeGreaterThan(0)
