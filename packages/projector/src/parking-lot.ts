@@ -221,7 +221,8 @@ export class ParkingLot {
       `WITH closed AS (
          DELETE FROM public.parked_events
          WHERE lane = $1 AND topic = $5 AND aggregate_type = $2 AND position < $3 AND partition = ANY (coalesce($6::integer[], ARRAY[partition]))
-         RETURNING event_id, lane, position, topic, aggregate_type, aggregate_id, event_type, parked_at)
+         RETURNING event_id, lane, position, topic, aggregate_type, aggregate_id, event_type, parked_at),
+       given_up AS (UPDATE public.parked_event_edits SET value = NULL WHERE event_id IN (SELECT event_id FROM closed))
        INSERT INTO public.parked_event_results
          (event_id, lane, position, topic, aggregate_type, aggregate_id, event_type, parked_at, result, closed_by, closed_by_position)
        SELECT closed.*, 'closed', $4, $3 FROM closed`,

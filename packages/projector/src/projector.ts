@@ -142,7 +142,8 @@ async function readPlan(
   const client = await connect(target, { applicationName: `sluice projector ${service}` })
   try {
     await client.query(
-      'SELECT FROM public.projector_positions, public.consumed_offsets, public.parked_events, public.parked_event_results LIMIT 0',
+      `SELECT FROM public.projector_positions, public.consumed_offsets, public.parked_events, public.parked_event_results,
+         public.parked_event_edits LIMIT 0`,
     )
     const catalog = await readTargetCatalog(client, service, mappings)
     await assertHeldColumns(client, service, system.services[service]!)

@@ -6,8 +6,8 @@ import { editParked } from '../src/index.ts'
 import { ClaimOffice } from './claim-office.ts'
 import { Shop } from './projector-fixture.ts'
 import { customer } from './shop-rows.ts'
-import { SERVICE, customers, shop as system } from './shop-system.ts'
-import { announced, created, deleted, jsonDecoder, updated } from './test-lane.ts'
+import { SERVICE, customers, links, shop as system } from './shop-system.ts'
+import { announced, created, deleted, jsonDecoder, truncated, updated } from './test-lane.ts'
 
 const TOO_LONG = 'a-secret-address-that-is-too-long@example.org'
 
@@ -55,7 +55,7 @@ test('a retry applies the event with its last edits; the message stays, and of t
   expect(await edit(shop, eventId, { email: null })).toBeNull()
 })
 
-test('an edit that is refused too stays with its event; one that is given up is not applied, and its value goes', async () => {
+test('an edit that is refused too stays with its event; one that is given up or ended by a truncate is not applied, and its value goes', async () => {
   await using shop = await Shop.open()
   const [bad] = shop.lane.commit(created(customers, customer(randomUUID(), { email: TOO_LONG })))
   await shop.applyAll()
@@ -65,6 +65,14 @@ test('an edit that is refused too stays with its event; one that is given up is 
   await shop.work('skip', { eventId: bad!.eventId })
   expect(await editsIn(shop)).toMatchObject([{ value: null, applied: false }])
   expect(await shop.rows('SELECT FROM clients')).toEqual([])
+
+  const [link] = shop.lane.commit(created(links, { id: '1', next: '99' }))
+  await shop.applyAll()
+  await edit(shop, link!.eventId, { next: '98' })
+  shop.lane.commit(truncated(links))
+  await shop.applyAll()
+  expect(await shop.parked()).toEqual([])
+  expect((await editsIn(shop)).at(-1)).toMatchObject({ column: 'next', value: null, applied: false })
 })
 
 test('an edit takes the place of a claimed value that can not be had', async () => {

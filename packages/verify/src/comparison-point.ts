@@ -16,6 +16,7 @@ import { type PostgresTarget, connect } from '@sluice/postgres'
 import { createEventReader } from '@sluice/store'
 import { type LaneDefinition, subscriptionsOf } from '@sluice/system'
 import { holdsLost, movedOn, notStanding } from './barrier-not-reached.ts'
+import { type EditedRow, editedRows } from './edited-rows.ts'
 import { HoldLost } from './hold-lost.ts'
 import { type CatchUpOptions, LaneCatchUp, type ReachedLane, settled } from './lane-catch-up.ts'
 import { type PointScope, pointScope, sourceName } from './point-scope.ts'
@@ -30,6 +31,7 @@ export interface ServicePoint {
   readonly session: SnapshotSession
   readonly lanes: readonly LanePoint[]
   readonly parked: number
+  readonly edited: readonly EditedRow[]
 }
 
 /** Open snapshots of all databases, of one place in each source. */
@@ -188,7 +190,7 @@ class PointSeeker {
         await proveStanding(session, barrier, lanes)
         const [row] = await session.query<{ parked: number }>('SELECT count(*)::integer AS parked FROM public.parked_events')
         const at = lanes.map((l) => ({ lane: l.definition.name, position: l.position }))
-        return [barrier.service, { session, lanes: at, parked: row?.parked ?? 0 }]
+        return [barrier.service, { session, lanes: at, parked: row?.parked ?? 0, edited: await editedRows(session) }]
       }),
     )
     return new Map(points)

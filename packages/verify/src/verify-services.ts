@@ -4,7 +4,6 @@ import type { SealedReader } from '@sluice/privacy'
 import { type ServiceDefinition, type SystemDefinition } from '@sluice/system'
 import type { CompareLimits } from './compare-table.ts'
 import type { ComparisonPoint, ServicePoint } from './comparison-point.ts'
-import { editedRows } from './edited-rows.ts'
 import { expectedTables, handlersWithoutExpectation, tableName } from './expected-table.ts'
 import { settled } from './lane-catch-up.ts'
 import { MONOLITH } from './point-scope.ts'
@@ -72,7 +71,7 @@ async function verifyService(
     tables: [...tables, ...unknown.filter((t) => isWanted(t.table))],
     lanes: point.lanes,
     parked: point.parked,
-    edited: await editedRows(point.session),
+    edited: point.edited,
   }
 }
 

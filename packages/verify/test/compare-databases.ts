@@ -29,7 +29,7 @@ export async function compareDatabases(
   const services = new Map<string, ServicePoint>()
   for (const [service, target] of Object.entries(targets.services)) {
     sources.set(service, [await open(target)])
-    services.set(service, { session: await open(target), lanes: [], parked: 0 })
+    services.set(service, { session: await open(target), lanes: [], parked: 0, edited: [] })
   }
   try {
     await between()
