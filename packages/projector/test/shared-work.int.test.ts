@@ -374,6 +374,30 @@ test('a truncate takes effect in each partition in its place, though a member is
   }
 })
 
+test('a truncate closes what is parked in the partitions in which it is met, and not yet what is parked in others', async () => {
+  await using tally = await Tally.open()
+  await tally.shared(tally.member(), tally.member())
+  await tally.turns()
+  const { accounts } = tally.definition
+  for (let id = 1; id <= 12; id++) tally.publisher.lane.write(updated(accounts, { id: String(id), turn: '0' }))
+  await tally.publisher.publish()
+  await tally.applied()
+  const parked = async (): Promise<readonly unknown[]> =>
+    (await tally.service.rows('SELECT DISTINCT partition FROM parked_events ORDER BY 1')).map((row) => row['partition'])
+  expect(await parked()).toEqual([0, 1, 2, 3])
+  const held = await heldUp(tally)
+  tally.publisher.lane.write(truncated(accounts))
+  await tally.publisher.publish()
+  await expect.poll(parked, { timeout: 15_000 }).toEqual([...held.partitions].toSorted((a, b) => a - b))
+  await held.release()
+  await tally.applied()
+  expect(await parked()).toEqual([])
+  expect(await tally.service.rows('SELECT FROM accounts')).toEqual([])
+  expect(await tally.service.rows('SELECT DISTINCT result, closed_by_position AS by FROM parked_event_results')).toEqual([
+    { result: 'closed', by: String(tally.position) },
+  ])
+})
+
 test('a truncate that members have begun is ended by the one projector that comes after them', async () => {
   await using tally = await Tally.open()
   const members = [tally.member(), tally.member()]
