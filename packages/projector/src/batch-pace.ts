@@ -22,7 +22,9 @@ export class BatchPace {
   cut(batch: Batch): { readonly part: Batch; readonly rest: Batch | null } {
     const end = commitEnd(batch.events, this.#eventsMax)
     const last = batch.events[end - 1]
-    return last && end < batch.events.length ? splitBatch(batch, positionNumber(last.event.position)) : { part: batch, rest: null }
+    return last && end < batch.events.length
+      ? splitBatch(batch, positionNumber(last.event.position))
+      : { part: batch, rest: null }
   }
 
   /** @param events that a transaction applied @param ms that it took */
