@@ -1,4 +1,4 @@
-/** A transaction of many rows, in parts: some are undone by a savepoint, now and then all of it. */
+/** A transaction of many rows, in parts: some are undone by a savepoint, now and then all of it. Where there are many, a TRUNCATE. */
 import type { Random } from '@sluice/medcontracthub/sample/random'
 import pg from 'pg'
 
@@ -6,7 +6,8 @@ const ENDPOINT = '/large'
 const PARTS = 4
 const UNDONE_SHARE = 0.3
 const ROLLBACK_SHARE = 0.1
-/** Above it rows are rather deleted, so that the table does not grow for ever. */
+const TRUNCATE_SHARE = 0.3
+/** Above it rows are rather deleted, or the table is truncated, so that it does not grow for ever. */
 const ROWS_KEPT = 20_000
 
 /** A connection that breaks, or a conflict with others, ends it: whatever became of the transaction, the rows tell. */
@@ -17,8 +18,9 @@ export async function writeLargeTransaction(url: string, rows: number, random: R
     await client.connect()
     const { rows: kept } = await client.query<{ count: string }>('SELECT count(*) FROM api_usage WHERE endpoint = $1', [ENDPOINT])
     await client.query('BEGIN')
-    if (Number(kept[0]?.count) > ROWS_KEPT) await deleteRows(client, rows)
-    else await insertInParts(client, rows, random)
+    if (Number(kept[0]?.count) <= ROWS_KEPT) await insertInParts(client, rows, random)
+    else if (random.chance(TRUNCATE_SHARE)) await client.query('TRUNCATE api_usage')
+    else await deleteRows(client, rows)
     await client.query(random.chance(ROLLBACK_SHARE) ? 'ROLLBACK' : 'COMMIT')
   } catch (error) {
     if (isUnexpected(error)) throw error
