@@ -6,7 +6,9 @@ import type { BackfillStatus } from './backfill-run.ts'
 /** The reader takes a requested run up. False if it is not requested any more. */
 export async function beginBackfill(client: ClientBase, id: Uuid): Promise<boolean> {
   const { rowCount } = await client.query(
-    `UPDATE data_migration_state SET status = 'running', started_at = coalesce(started_at, now()) WHERE id = $1 AND status = 'requested'`,
+    `UPDATE data_migration_state m SET status = 'running', started_at = coalesce(m.started_at, now()),
+       metadata = jsonb_build_object('begunAt', l.position::text) || m.metadata
+     FROM lanes l WHERE l.lane = m.lane AND m.id = $1 AND m.status = 'requested'`,
     [id],
   )
   return rowCount === 1

@@ -43,6 +43,8 @@ export interface BackfillRun {
   readonly wanted: 'run' | 'pause' | 'cancel'
   readonly scope: BackfillScope
   readonly throttle: BackfillThrottle
+  /** Position of the lane when a reader took it up first. */
+  readonly begunAt: bigint
   /** Last key that was passed, as the pipeline database may remember it. */
   readonly lastKey: readonly string[] | null
   readonly isRangeRead: boolean
@@ -75,6 +77,7 @@ interface Row {
   readonly lag_events_max: string
   readonly active_sessions_max: number
   readonly rows_per_second_max: number | null
+  readonly begun_at: string
   readonly last_key: string[] | null
   readonly is_range_read: boolean
   readonly estimate: string
@@ -93,7 +96,7 @@ interface Row {
 const SELECT = `
   SELECT m.id::text AS id, m.lane::int AS lane, m.run::text AS run, m.entity_type AS table, m.status, b.wanted, b.from_key, b.to_key,
     b.filter, b.lag_events_max::text AS lag_events_max, b.active_sessions_max, b.rows_per_second_max,
-    m.last_processed_id AS last_key, b.is_range_read, coalesce(m.total_rows_estimate, 0)::text AS estimate,
+    coalesce(m.metadata ->> 'begunAt', '0') AS begun_at, m.last_processed_id AS last_key, b.is_range_read, coalesce(m.total_rows_estimate, 0)::text AS estimate,
     b.rows_read::text AS rows_read, m.total_processed::text AS rows_stored, b.rows_dropped::text AS rows_dropped, b.rows_per_second,
     b.waits_for, m.error_details, b.requested_by, b.requested_at, m.started_at, m.completed_at
   FROM data_migration_state m JOIN backfill_runs b ON b.migration_id = m.id`
@@ -138,6 +141,7 @@ function runOf(row: Row): BackfillRun {
       activeSessionsMax: row.active_sessions_max,
       rowsPerSecondMax: row.rows_per_second_max,
     },
+    begunAt: BigInt(row.begun_at),
     lastKey: row.last_key,
     isRangeRead: row.is_range_read,
     rowsEstimate: BigInt(row.estimate),

@@ -9,7 +9,8 @@
  * F2  A chunk's events, its checkpoint and the lane's position are one transaction, at the place of its mark. Killed anywhere, the
  *     run goes on after its last checkpoint.
  * F3  What a person asked for is looked at before each chunk. One chunk is held at most.
- * F4  A fault that may pass is tried again with growing delays, and the run says what it waits for; any other ends the run as
+ * F4  A row that took a key which was passed already, by an update without all its values, is read again: the store tells which.
+ * F5  A fault that may pass is tried again with growing delays, and the run says what it waits for; any other ends the run as
  *     failed. Neither ends the reader.
  */
 import { randomUUID } from 'node:crypto'
@@ -20,6 +21,7 @@ import {
   type BackfillRun,
   beginBackfill,
   getBackfill,
+  incompleteMoves,
   leaveBackfill,
   nextBackfill,
   noteBackfillWait,
@@ -106,6 +108,8 @@ class BackfillWork {
   #nextChunkAt = 0
   /** Of the chunk that was saved last. */
   #saved = { rowsStored: 0, rowsDropped: 0 }
+  /** Events up to here were looked at for moves; null: from the run's beginning on none was. */
+  #movesUpTo: bigint | null = null
 
   constructor(session: LaneSession, watch: BackfillWatch, store: pg.Client, run: BackfillRun) {
     this.#session = session
@@ -245,6 +249,7 @@ class BackfillWork {
   async #read(client: pg.Client, scope: TableScope): Promise<ChunkPlan | null> {
     const { source, capture, limits } = this.#session
     const { id, run, lastKey, isRangeRead, rowsRead, throttle } = this.#run
+    this.#movesUpTo = await this.#noteMoves(this.#store, scope.table)
     const from = { client, target: source }
     const name = `backfill-${run.slice(0, 8)}-${qualifiedName(scope.table)}`
     if (isRangeRead) {
@@ -269,7 +274,7 @@ class BackfillWork {
     const { chunk, correlationId, range } = plan
     return (unseen, lsn) => {
       const encoder = new LoadedRowEncoder({ epoch: record.epoch, run: this.#run.run, table, snapshotLsn: lsn, capture })
-      const { left, readAgain } = remainsOf(chunk.rows, unseen, (row) => encoder.keyOf(row))
+      const { left, readAgain } = remainsOf(chunk.rows, unseen, (row) => encoder.keyOf(row), plan.again)
       const events = left.map((row, ordinal) => encoder.event(row, ordinal, correlationId))
       const bytes = events.reduce((sum, event) => sum + event.eventData.length + 400, 0)
       const dropped = chunk.rows.length - left.length
@@ -301,11 +306,30 @@ class BackfillWork {
       await settleStragglers(client, { migrationId: id, keys: again.map(seal), snapshotLsn: lsn, rows: stored })
     }
     if (readAgain.length > 0) await noteStragglers(client, { migrationId: id, keys: readAgain.map(seal), snapshotLsn: lsn })
+    // What came since the chunk was begun; after the last chunk nobody looks any more.
+    if (range === null || range.isLast) await this.#noteMoves(client, table)
     const sealed = range && { ...range, from: range.from && seal(range.from), to: range.to && seal(range.to) }
     await saveBackfillChunk(client, { id, lsn, range: sealed, rowsStored: stored, rowsDropped: dropped, rowsPerSecond })
     this.#saved = { rowsStored: stored, rowsDropped: dropped }
     // A chunk that gets no key done is no progress; the run says so after so many.
     this.#fruitlessTries = range === null && readAgain.length >= again.length ? this.#fruitlessTries + 1 : 0
+  }
+
+  /** Notes keys that rows took without all their values; gives the position up to which it looked. */
+  async #noteMoves(client: pg.ClientBase, table: CapturedTable): Promise<bigint> {
+    const { record } = this.#session
+    const after = this.#movesUpTo ?? this.#run.begunAt
+    // Of a private key the store has the captured form only, by which no row is found.
+    if (table.key.some((column) => table.privacy[column] !== undefined)) return after
+    const moved = { lane: record.lane, eventType: table.eventTypes.updated, key: table.key, columns: table.columnNames }
+    for (let upTo = after; ;) {
+      const moves = await incompleteMoves(client, moved, upTo)
+      if (moves.keys.length > 0) {
+        await noteStragglers(client, { migrationId: this.#run.id, keys: moves.keys, snapshotLsn: LSN_ZERO })
+      }
+      upTo = moves.upTo
+      if (moves.isLast) return upTo
+    }
   }
 
   /** A fault that may pass is waited out; any other is the end of the run. */

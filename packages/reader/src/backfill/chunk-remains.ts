@@ -9,23 +9,23 @@ export interface ChunkRemains {
   readonly readAgain: readonly (readonly string[])[]
 }
 
+/** @param asked Keys that were read by themselves. Of one without a row the chunk's query may not see yet that a row took it. */
 export function remainsOf(
   rows: readonly TextRow[],
   { isTruncated, keys }: UnseenChanges,
   keyOf: (row: TextRow) => readonly string[],
+  asked: readonly (readonly string[])[] = [],
 ): ChunkRemains {
   if (isTruncated) return { left: [], readAgain: [] }
   if (keys.size === 0) return { left: rows, readAgain: [] }
   const left: TextRow[] = []
-  const again = new Set<string>()
+  const changed = asked.map((key) => JSON.stringify(key)).filter((key) => keys.has(key))
   for (const row of rows) {
     const key = JSON.stringify(keyOf(row))
-    if (!keys.has(key)) left.push(row)
-    else {
-      const incomplete = lastKeyOf(key, keys)
-      if (incomplete !== null) again.add(incomplete)
-    }
+    if (keys.has(key)) changed.push(key)
+    else left.push(row)
   }
+  const again = new Set(changed.map((key) => lastKeyOf(key, keys)).filter((key) => key !== null))
   return { left, readAgain: [...again].map((text) => JSON.parse(text) as string[]) }
 }
 

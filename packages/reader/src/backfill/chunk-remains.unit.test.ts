@@ -20,3 +20,16 @@ test('a row that was not sent whole is read again under the key that it has at t
   // Two rows changed places.
   expect(remains({ a: 'b', b: 'a' })).toEqual({ left: [['c'], ['d']], readAgain: [['a'], ['b']] })
 })
+
+test('a key that was asked for and has no row yet, since the query does not see that a row took it, is asked for again', () => {
+  const keys = new Map([
+    ['["y"]', '["z"]'],
+    ['["z"]', '["z"]'],
+    ['["gone"]', null],
+  ])
+  const asked = [['a'], ['y'], ['gone'], ['nothing']]
+  expect(remainsOf([['a']], { isTruncated: false, keys }, (row) => [row[0]!], asked)).toEqual({
+    left: [['a']],
+    readAgain: [['z']],
+  })
+})
