@@ -192,7 +192,8 @@ test('a row that moves behind the place that the run has reached, once or twice,
 test('its connection cut, the reader stopped, a column added: the run goes on', async () => {
   await fill(source, 400)
   const first = await streaming({ chunkRowsMax: 20 })
-  const run = await startBackfill(source, visits, { rowsPerSecondMax: 200 })
+  // Slow enough that it is under way at each step, on any machine.
+  const run = await startBackfill(source, visits, { rowsPerSecondMax: 50 })
   await backfillUntil(source, first, run, ({ rowsRead }) => rowsRead >= 40n)
   const { rowCount } = await source.source.query(
     `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'sluice reader%backfill' AND datname = current_database()`,

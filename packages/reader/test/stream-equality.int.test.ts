@@ -197,6 +197,26 @@ test.each([
   expect(twins.whole.reader.progress.filter((p) => p.kind === 'read-again')).toHaveLength(0)
 })
 
+test('a context message holds for the change right after it, though that is of a savepoint: the same either way', async () => {
+  const twins = await readBothWays(async () => {
+    await shop.source.query(`INSERT INTO customers SELECT i, 'n', NULL FROM generate_series(1, 9) AS i`)
+    await shop.source.query(`
+      BEGIN; UPDATE customers SET name = 'before' WHERE id = 1; SAVEPOINT a; UPDATE customers SET name = 'a' WHERE id = 2; RELEASE a;
+      ${context('of the transaction')}; SAVEPOINT b; DELETE FROM customers WHERE id = 3; DELETE FROM customers WHERE id = 4; RELEASE b;
+      SAVEPOINT c; ${context('of a part')}; RELEASE c; SAVEPOINT d; UPDATE customers SET name = 'd' WHERE id = 5; RELEASE d;
+      UPDATE customers SET name = 'after' WHERE id = 6; COMMIT`)
+  })
+  expectEqual(twins)
+  expect(shortly(twins.whole.events.filter((e) => e.eventType !== 'CustomerCreated'))).toEqual([
+    [0, 'CustomerUpdated', '1', 'tx'],
+    [1, 'CustomerUpdated', '2', 'tx'],
+    [3, 'CustomerDeleted', '3', 'of the transaction'],
+    [4, 'CustomerDeleted', '4', 'of the transaction'],
+    [6, 'CustomerUpdated', '5', 'of a part'],
+    [7, 'CustomerUpdated', '6', 'of a part'],
+  ])
+})
+
 test('a table that is altered inside of a streamed transaction, rolled back or kept, is read with the columns that count', async () => {
   const twins = await readBothWays(async () => {
     await shop.source.query(`

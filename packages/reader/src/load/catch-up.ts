@@ -21,6 +21,7 @@ import { type ReplicationStream, openReplicationStream } from '../replication/re
 import { STOP_GRACE_MS, abortOf, settleWithin } from '../settle-within.ts'
 import { WHOLE_TRANSACTIONS } from '../replication/stream-protocol.ts'
 import { TransactionAssembler } from '../assembly/transaction-assembler.ts'
+import { WholeTransactions } from '../assembly/whole-transactions.ts'
 import { hasPrivateColumns, tellParked } from '../lane/unknown-message.ts'
 
 /** Messages that are held at most, beside what is in the socket's buffer. */
@@ -51,7 +52,7 @@ export async function catchUp(options: CatchUpOptions, signal: AbortSignal): Pro
 class CatchUp {
   readonly #options: CatchUpOptions
   readonly #writer: LaneWriter
-  readonly #assembler: TransactionAssembler
+  readonly #transactions: WholeTransactions
   readonly #failure = Promise.withResolvers<never>()
   #held: HeldMessage[] = []
   #heldBytes = 0
@@ -75,7 +76,7 @@ class CatchUp {
       onRoom: () => undefined,
       onProgress: session.onProgress,
     })
-    this.#assembler = new TransactionAssembler({
+    const assembler = new TransactionAssembler({
       epoch: session.record.epoch,
       sourceEpoch: session.record.sourceEpoch,
       bind: options.bind,
@@ -91,6 +92,7 @@ class CatchUp {
       keepsUnknown: !hasPrivateColumns(session.lane),
       onUnknown: tellParked(session),
     })
+    this.#transactions = new WholeTransactions(assembler)
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -172,7 +174,7 @@ class CatchUp {
         session.control,
         held.map(({ message }) => message),
       )
-      for (const { message, walStart } of held) this.#assembler.handle(message, walStart)
+      for (const { message, walStart } of held) this.#transactions.handle(message, walStart)
       await this.#writer.drain()
       if (isLast) break
       if (this.#isStopped) return

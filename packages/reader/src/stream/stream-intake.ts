@@ -4,10 +4,11 @@
  *   flowing ──(a streamed transaction committed)──▶ replaying ──(its end, and what came meanwhile)──▶ flowing
  *      └──────(it has a doubtful message)──▶ halted ◀── stop
  *
- * I1  Flowing, a message is handled before `take` returns. A streamed one is kept undecoded until its transaction commits.
+ * I1  Flowing, a message is handled before `take` returns, or with the next one (I4). A streamed one is kept undecoded until its transaction commits.
  * I2  Replaying, the socket is to be paused (`isBusy`); what was in its buffer already is copied, and handled after the replay.
  * I3  A replay waits while the queue is full, and lets other work of the process run between two blocks.
- * I4  Halted, everything is ignored: what was not handled is not acknowledged, and PostgreSQL sends it again.
+ * I4  Of what has one LSN, logical messages are handled first (`WalOrder`); so the last change waits for what comes after it.
+ * I5  Halted, everything is ignored: what was not handled is not acknowledged, and PostgreSQL sends it again.
  */
 import { setImmediate as otherWork } from 'node:timers/promises'
 import { type Lsn, SluiceError, faultPoint, formatLsn, lsnOf } from '@sluice/core'
@@ -15,6 +16,8 @@ import { type PgoutputMessage, type StreamCommitMessage, type UnknownMessage, cr
 import type { BatchQueue } from '../lane/batch-queue.ts'
 import type { SpooledTransaction } from '../spool/spooled-transaction.ts'
 import type { TransactionAssembler } from '../assembly/transaction-assembler.ts'
+import { WalOrder } from '../assembly/wal-order.ts'
+import { WholeTransactions } from '../assembly/whole-transactions.ts'
 import type { TransactionSpool } from '../spool/transaction-spool.ts'
 
 export interface StreamIntakeOptions {
@@ -29,6 +32,13 @@ export interface StreamIntakeOptions {
   readonly onFailed: (error: unknown) => void
 }
 
+/** A message of a stretch. */
+interface Streamed {
+  readonly bytes: Buffer
+  readonly xid: number | null
+  readonly prefix: string | null
+}
+
 interface Waiting {
   readonly bytes: Buffer
   readonly walStart: string
@@ -37,6 +47,8 @@ interface Waiting {
 export class StreamIntake {
   readonly #options: StreamIntakeOptions
   readonly #decoder = createPgoutputDecoder()
+  readonly #whole: WholeTransactions
+  readonly #streamed: WalOrder<Streamed>
   readonly #waiting: Waiting[] = []
   #isHalted = false
   #replay: Promise<void> | null = null
@@ -44,6 +56,10 @@ export class StreamIntake {
 
   constructor(options: StreamIntakeOptions) {
     this.#options = options
+    this.#whole = new WholeTransactions(options.assembler)
+    this.#streamed = new WalOrder(({ bytes, xid, prefix }) => {
+      options.spool.add(bytes, xid, prefix)
+    })
   }
 
   /** True while a streamed transaction is handed on: then nothing more is to be read. */
@@ -93,17 +109,21 @@ export class StreamIntake {
 
   /** Handles one message; gives the commit of a streamed transaction, which is to be replayed. */
   #handle(bytes: Buffer, walStart: string): StreamCommitMessage | null {
-    const { assembler, spool } = this.#options
+    const { spool } = this.#options
     const message = this.#decoder.decode(bytes)
     switch (message.kind) {
-      case 'streamed':
-        spool.add(bytes, message.xid, message.prefix)
+      case 'streamed': {
+        const { xid, prefix } = message
+        // A copy, since the next message may take the socket's memory.
+        this.#streamed.add({ bytes: Buffer.from(bytes), xid, prefix }, walStart, prefix !== null)
         return null
+      }
       case 'stream-start':
         spool.start(message)
         faultPoint('reader.spool-begun')
         return null
       case 'stream-stop':
+        this.#streamed.flush()
         spool.stop()
         return null
       case 'stream-abort':
@@ -121,16 +141,18 @@ export class StreamIntake {
       case 'rollback-prepared':
         throw twoPhase(message)
       default:
-        assembler.handle(message, walStart)
+        this.#whole.handle(message, walStart)
         return null
     }
   }
 
   /** In a stretch it waits for the commit as all others do. Which sub-transaction it is of is not known. */
   #unknown(message: UnknownMessage, walStart: string): void {
-    const { assembler, spool } = this.#options
-    if (spool.isInStretch) spool.add(message.bytes, null, null)
-    else assembler.handle(message, walStart)
+    const { spool } = this.#options
+    if (spool.isInStretch) {
+      this.#streamed.flush()
+      spool.add(message.bytes, null, null)
+    } else this.#whole.handle(message, walStart)
   }
 
   async #replayAll(first: StreamCommitMessage): Promise<void> {

@@ -71,6 +71,7 @@ function openIntake(limits: Partial<BatchLimits> = {}, keepsUnknown = true): Int
     onDoubtful: (lsn) => doubtful.push(lsn),
     onFailed: (error) => failed.push(error),
   })
+  let walStart = 0x77
   return {
     intake,
     queue,
@@ -80,7 +81,7 @@ function openIntake(limits: Partial<BatchLimits> = {}, keepsUnknown = true): Int
     take: (...messages) => {
       for (const message of messages) {
         const lying = Buffer.from(message)
-        intake.take(lying, '0/77')
+        intake.take(lying, `0/${(walStart++).toString(16)}`)
         // pg uses the bytes again.
         lying.fill(0xff)
       }
