@@ -203,8 +203,9 @@ test('a context message holds for the change right after it, though that is of a
     await shop.source.query(`
       BEGIN; UPDATE customers SET name = 'before' WHERE id = 1; SAVEPOINT a; UPDATE customers SET name = 'a' WHERE id = 2; RELEASE a;
       ${context('of the transaction')}; SAVEPOINT b; DELETE FROM customers WHERE id = 3; DELETE FROM customers WHERE id = 4; RELEASE b;
-      SAVEPOINT c; ${context('of a part')}; RELEASE c; SAVEPOINT d; UPDATE customers SET name = 'd' WHERE id = 5; RELEASE d;
-      UPDATE customers SET name = 'after' WHERE id = 6; COMMIT`)
+      SAVEPOINT c; UPDATE customers SET name = 'c' WHERE id = 5;
+      SAVEPOINT d; ${context('of a part')}; RELEASE d; UPDATE customers SET name = 'c' WHERE id = 6; RELEASE c;
+      UPDATE customers SET name = 'after' WHERE id = 7; COMMIT`)
   })
   expectEqual(twins)
   expect(shortly(twins.whole.events.filter((e) => e.eventType !== 'CustomerCreated'))).toEqual([
@@ -212,8 +213,9 @@ test('a context message holds for the change right after it, though that is of a
     [1, 'CustomerUpdated', '2', 'tx'],
     [3, 'CustomerDeleted', '3', 'of the transaction'],
     [4, 'CustomerDeleted', '4', 'of the transaction'],
-    [6, 'CustomerUpdated', '5', 'of a part'],
+    [5, 'CustomerUpdated', '5', 'of the transaction'],
     [7, 'CustomerUpdated', '6', 'of a part'],
+    [8, 'CustomerUpdated', '7', 'of a part'],
   ])
 })
 
