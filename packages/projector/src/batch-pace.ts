@@ -20,11 +20,11 @@ export class BatchPace {
 
   /** The part of a batch that is to be one transaction. It ends where a source commit ends, so a large commit stays whole. */
   cut(batch: Batch): { readonly part: Batch; readonly rest: Batch | null } {
-    const end = commitEnd(batch.events, this.#eventsMax)
-    const last = batch.events[end - 1]
-    return last && end < batch.events.length
-      ? splitBatch(batch, positionNumber(last.event.position))
-      : { part: batch, rest: null }
+    const { events } = batch
+    const end = commitEnd(events, this.#eventsMax)
+    if (end === events.length) return { part: batch, rest: null }
+    const through = events.slice(0, end).reduce((most, { event }) => (event.position > most ? event.position : most), 0n)
+    return splitBatch(batch, positionNumber(through))
   }
 
   /** @param events that a transaction applied @param ms that it took */
@@ -37,13 +37,33 @@ export class BatchPace {
   }
 }
 
-/** Number of events up to the last end of a source commit within `max`, else up to the first one after it. */
+/**
+ * Number of events up to the last place within `max` where the batch can be cut, else up to the first one after it: a source commit
+ * ends there, and everything before has a lower position than everything after. An event that the relay published late keeps its old
+ * position, behind newer ones: there is no such place in front of it.
+ */
 function commitEnd(events: readonly BatchEvent[], max: number): number {
-  const isEnd = (count: number): boolean => events[count - 1]?.event.commitLsn !== events[count]?.event.commitLsn
-  let end = Math.min(max, events.length)
-  while (end > 0 && !isEnd(end)) end -= 1
-  if (end > 0) return end
-  end = Math.min(max, events.length)
-  while (end < events.length && !isEnd(end)) end += 1
-  return end
+  if (events.length <= max) return events.length
+  const leastAfter = leastPositions(events)
+  let last = 0
+  let highest = -1n
+  for (const [i, { event }] of events.entries()) {
+    const next = events[i + 1]?.event
+    if (event.position > highest) highest = event.position
+    if (next && (next.commitLsn === event.commitLsn || leastAfter[i + 1]! <= highest)) continue
+    if (i + 1 > max) return last > 0 ? last : i + 1
+    last = i + 1
+  }
+  return last
+}
+
+/** For each event the least position from it on. */
+function leastPositions(events: readonly BatchEvent[]): readonly bigint[] {
+  const least: bigint[] = []
+  for (let i = events.length - 1; i >= 0; i -= 1) {
+    const { position } = events[i]!.event
+    const after = least[i + 1]
+    least[i] = after !== undefined && after < position ? after : position
+  }
+  return least
 }

@@ -65,6 +65,19 @@ test('a source commit that is larger than what fits stays whole', () => {
   expect(rest?.events).toHaveLength(3)
 })
 
+test('an event that was published late is not torn from the newer ones before it, wherever it stands', () => {
+  for (const lateAt of [1, 50, 99, 100, 101, 250]) {
+    const batch = batchOf(...Array<number>(300).fill(1))
+    const events = [...batch.events]
+    // Positions go on behind it as they did before.
+    events[lateAt] = event(0, 'late')
+    const { part, rest } = slowPace(100).cut({ ...batch, events })
+    expect(part.events.length).toBeGreaterThan(0)
+    expect([...part.events, ...(rest?.events ?? [])]).toEqual(events)
+    for (const { event: kept } of rest?.events ?? []) expect(kept.position > part.through).toBe(true)
+  }
+})
+
 test('nothing is cut from a batch that is small enough, or is one commit', () => {
   const small = batchOf(40, 50)
   expect(slowPace(100).cut(small)).toEqual({ part: small, rest: null })

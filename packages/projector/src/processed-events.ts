@@ -21,7 +21,11 @@ export async function pruneProcessedEvents(target: PostgresTarget, lane: LaneId,
       [lane, through.toString()],
     )
     const mark = positionNumber(rows[0]?.mark ?? 0)
-    await client.query('DELETE FROM public.processed_truncates WHERE lane = $1 AND position <= $2', [lane, mark.toString()])
+    await client.query(
+      `DELETE FROM public.processed_truncates t WHERE lane = $1 AND position <= $2
+       AND NOT EXISTS (SELECT FROM public.parked_events p WHERE p.event_id = t.event_id)`,
+      [lane, mark.toString()],
+    )
     const first = await client.query<{ position: string | null }>(
       'SELECT min(position)::text AS position FROM public.processed_events WHERE lane = $1 AND position <= $2',
       [lane, mark.toString()],

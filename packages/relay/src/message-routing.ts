@@ -145,7 +145,7 @@ function keptMs(settings: Readonly<Record<string, string>>): number {
 /** What a batch of one message takes beside its value, at least. https://kafka.apache.org/documentation/#recordbatch */
 function overheadBytes(key: Buffer, headers: OutgoingMessage['headers']): number {
   let bytes = BATCH_OVERHEAD_BYTES + key.length
-  for (const [name, text] of Object.entries(headers)) bytes += name.length + text.length + HEADER_OVERHEAD_BYTES
+  for (const [name, text] of Object.entries(headers)) bytes += name.length + Buffer.byteLength(text) + HEADER_OVERHEAD_BYTES
   return bytes
 }
 

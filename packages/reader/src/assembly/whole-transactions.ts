@@ -1,27 +1,26 @@
-/** Hands the messages of transactions that are sent whole to the assembler, in the order of the WAL. */
+/** Puts the messages of transactions that are sent whole into the order of the WAL. */
 import type { TransactionMessage } from '@sluice/pgoutput'
-import type { TransactionAssembler } from './transaction-assembler.ts'
 import { WalOrder } from './wal-order.ts'
 
 export class WholeTransactions {
-  readonly #assembler: TransactionAssembler
+  readonly #give: (message: TransactionMessage, walStart: string) => void
   readonly #order: WalOrder<TransactionMessage>
+  #isInCommit = false
 
-  constructor(assembler: TransactionAssembler) {
-    this.#assembler = assembler
-    this.#order = new WalOrder((message, walStart) => {
-      assembler.handle(message, walStart)
-    })
+  constructor(give: (message: TransactionMessage, walStart: string) => void) {
+    this.#give = give
+    this.#order = new WalOrder(give)
   }
 
-  /** The last change of a transaction is handled with its commit. @throws SluiceError SLU-2013, SLU-2040 */
-  handle(message: TransactionMessage, walStart: string): void {
-    const isOfCommit = this.#assembler.isInCommit && message.kind !== 'commit' && message.kind !== 'unknown'
-    if (isOfCommit) {
+  /** Gives what has another LSN; the last change of a transaction is given with its commit. @throws what the receiver throws */
+  add(message: TransactionMessage, walStart: string): void {
+    if (this.#isInCommit && message.kind !== 'commit' && message.kind !== 'unknown') {
       this.#order.add(message, walStart, message.kind === 'message')
       return
     }
     this.#order.flush()
-    this.#assembler.handle(message, walStart)
+    if (message.kind === 'begin') this.#isInCommit = true
+    if (message.kind === 'commit') this.#isInCommit = false
+    this.#give(message, walStart)
   }
 }

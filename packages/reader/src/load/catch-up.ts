@@ -52,7 +52,11 @@ export async function catchUp(options: CatchUpOptions, signal: AbortSignal): Pro
 class CatchUp {
   readonly #options: CatchUpOptions
   readonly #writer: LaneWriter
-  readonly #transactions: WholeTransactions
+  readonly #assembler: TransactionAssembler
+  /** In the order of the WAL before they are held, so that what is asked for ahead is what is handled. */
+  readonly #transactions = new WholeTransactions((message, walStart) => {
+    this.#hold(message, walStart)
+  })
   readonly #failure = Promise.withResolvers<never>()
   #held: HeldMessage[] = []
   #heldBytes = 0
@@ -76,7 +80,7 @@ class CatchUp {
       onRoom: () => undefined,
       onProgress: session.onProgress,
     })
-    const assembler = new TransactionAssembler({
+    this.#assembler = new TransactionAssembler({
       epoch: session.record.epoch,
       sourceEpoch: session.record.sourceEpoch,
       bind: options.bind,
@@ -92,7 +96,6 @@ class CatchUp {
       keepsUnknown: !hasPrivateColumns(session.lane),
       onUnknown: tellParked(session),
     })
-    this.#transactions = new WholeTransactions(assembler)
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -110,7 +113,8 @@ class CatchUp {
       durableLsn: () => appender.durableLsn,
       protocol: WHOLE_TRANSACTIONS,
       onMessage: (bytes, walStart) => {
-        this.#hold(wholeTransaction(decoder.decode(bytes)), bytes.length, walStart)
+        this.#heldBytes += bytes.length
+        this.#transactions.add(wholeTransaction(decoder.decode(bytes)), walStart)
       },
       onKeepalive: (walEnd) => {
         if (!this.#isInCommit && walEnd >= until) this.#reached()
@@ -137,7 +141,7 @@ class CatchUp {
   }
 
   /** Nothing at or past `until` is kept: the snapshot does not have it, and the stream comes to it again. */
-  #hold(message: TransactionMessage, bytes: number, walStart: string): void {
+  #hold(message: TransactionMessage, walStart: string): void {
     if (this.#isReached || this.#isStopped) return
     if (this.#isPastEnd(message)) {
       this.#reached()
@@ -146,7 +150,6 @@ class CatchUp {
     if (message.kind === 'begin') this.#isInCommit = true
     if (message.kind === 'commit') this.#isInCommit = false
     this.#held.push({ message, walStart })
-    this.#heldBytes += bytes
     if (this.#heldBytes >= HELD_BYTES_MAX || this.#held.length >= HELD_MESSAGES_MAX) this.#stream?.pause()
     this.#wakeUp()
   }
@@ -174,7 +177,7 @@ class CatchUp {
         session.control,
         held.map(({ message }) => message),
       )
-      for (const { message, walStart } of held) this.#transactions.handle(message, walStart)
+      for (const { message, walStart } of held) this.#assembler.handle(message, walStart)
       await this.#writer.drain()
       if (isLast) break
       if (this.#isStopped) return

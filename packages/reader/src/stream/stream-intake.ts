@@ -56,7 +56,9 @@ export class StreamIntake {
 
   constructor(options: StreamIntakeOptions) {
     this.#options = options
-    this.#whole = new WholeTransactions(options.assembler)
+    this.#whole = new WholeTransactions((message, walStart) => {
+      options.assembler.handle(message, walStart)
+    })
     this.#streamed = new WalOrder(({ bytes, xid, prefix }) => {
       options.spool.add(bytes, xid, prefix)
     })
@@ -141,7 +143,7 @@ export class StreamIntake {
       case 'rollback-prepared':
         throw twoPhase(message)
       default:
-        this.#whole.handle(message, walStart)
+        this.#whole.add(message, walStart)
         return null
     }
   }
@@ -152,7 +154,7 @@ export class StreamIntake {
     if (spool.isInStretch) {
       this.#streamed.flush()
       spool.add(message.bytes, null, null)
-    } else this.#whole.handle(message, walStart)
+    } else this.#whole.add(message, walStart)
   }
 
   async #replayAll(first: StreamCommitMessage): Promise<void> {
