@@ -1,5 +1,5 @@
 /** The rules of a lane's tables at work: what a reader needs of this package. */
-import { type AggregateName, type EventDraft, aggregateName } from '@sluice/core'
+import { type AggregateName, type EventDraft, SluiceError, aggregateName } from '@sluice/core'
 import { type PostgresTarget, connect, sqlStateOf, toPostgresError } from '@sluice/postgres'
 import type { CapturedTable, PrivacyRule } from '@sluice/system'
 import type pg from 'pg'
@@ -81,12 +81,15 @@ export class Capture {
    * keys must not seal a row. To be called once the source is known to be the lane's.
    *
    * @param source A connection to the database that the lane reads.
-   * @throws SluiceError SLU-2001 to SLU-2004 of the pipeline database; errors of the source as they are
+   * @throws SluiceError SLU-2001 to SLU-2004 of the pipeline database; SLU-2003 if the source's record may not be read; other errors of
+   *   the source as they are
    */
   async meetErasures(source: ClientBase): Promise<MetErasures> {
     if (!this.#client || !this.#keys) return { destroyed: 0, unrecorded: 0 }
     const { system } = this.#keys
-    const recorded = await erasedInSource(source, system)
+    const recorded = await erasedInSource(source, system).catch((error: unknown) => {
+      throw sqlStateOf(error) === INSUFFICIENT_PRIVILEGE ? recordNotReadable() : error
+    })
     const taken = takeErasures(this.#client, system, recorded, this.#applicationName)
     const { destroyed, unrecorded } = await taken.catch((error: unknown) => {
       throw toPostgresError(error, this.#target)
@@ -150,4 +153,15 @@ export class Capture {
 
 function isKeyPrivate(table: CapturedTable): boolean {
   return table.key.some((column) => table.privacy[column] !== undefined)
+}
+
+/** Nothing is sealed unread: a key that an older copy brought back would seal what is erased. */
+function recordNotReadable(): SluiceError {
+  return new SluiceError('POSTGRES_PRIVILEGE_MISSING', {
+    what: 'the reader may not read which subjects are erased',
+    why: "its role lacks a right on table sluice.erased_subjects of the source, which another role's `sluice erase` made",
+    ways: [
+      "GRANT USAGE ON SCHEMA sluice TO the reader's role; GRANT SELECT, INSERT ON sluice.erased_subjects TO the reader's role",
+    ],
+  })
 }

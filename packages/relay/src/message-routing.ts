@@ -149,12 +149,12 @@ function overheadBytes(key: Buffer, headers: OutgoingMessage['headers']): number
   return bytes
 }
 
-function tooLarge(event: StoredEvent, { topic }: Route, bytes: number): SluiceError {
+function tooLarge(event: StoredEvent, { topic, bounds }: Route, bytes: number): SluiceError {
   return new SluiceError('MESSAGE_TOO_LARGE', {
     what: `event ${event.eventId} (position ${event.lane}:${event.position}) does not fit into topic ${topic.name}`,
-    why: `it takes ${bytes} bytes, more than the topic's max.message.bytes, and is too large without its large values too`,
+    why: `it takes ${bytes} bytes, more than the ${bounds.bytesMax} of the topic's max.message.bytes or of SLUICE_MESSAGE_BYTES_MAX, and is too large without its large values too`,
     ways: [
-      `kafka-configs.sh --alter --topic ${topic.name} --add-config max.message.bytes=${2 ** Math.ceil(Math.log2(bytes + 1))}    then start the relay again and retry`,
+      `kafka-configs.sh --alter --topic ${topic.name} --add-config max.message.bytes=${2 ** Math.ceil(Math.log2(bytes + 1))}    and no lower SLUICE_MESSAGE_BYTES_MAX, then start the relay again and retry`,
     ],
   })
 }

@@ -13,6 +13,7 @@ const PASSES_MAX = 10
 const BATCHES_MAX = 3
 /** Enough for a transaction in progress to be streamed. */
 const STREAMED_ROWS = 3_000
+const STREAMED_EVERY_MS = 1_000
 
 export function killAtRandom(process: 'reader' | 'relay' | 'projector'): Strike {
   return async (stage) => {
@@ -32,12 +33,26 @@ export function killAtPoint(point: FaultPoint): Strike {
     const passesMax = point.startsWith('projector') ? BATCHES_MAX : PASSES_MAX
     const pass = isRare ? 1 : stage.random.between(1, passesMax)
     await stage.processes.killAndRestart(name, armed(point, pass))
-    if (point.includes('spool')) stage.work.large(STREAMED_ROWS)
-    // One that goes on since an earlier fault may bring the process to the point at once.
-    await Promise.all([endAtPoint(stage, name, point), ...(point.includes('backfill') ? [requestBackfill(stage)] : [])])
+    // A backfill that goes on since an earlier fault may bring the process to the point at once.
+    const ended = endAtPoint(stage, name, point)
+    if (point.includes('backfill')) await Promise.all([ended, requestBackfill(stage)])
+    if (point.includes('spool')) await streamUntil(stage, ended)
+    await ended
     const mark = await markProgress(stage)
     stage.processes.restart(name)
     return { mark, place: `${name}, pass ${pass}` }
+  }
+}
+
+/** One transaction after the other: one of them may be rolled back, or be a TRUNCATE, which is too small to be streamed. */
+async function streamUntil(stage: Stage, ended: Promise<void>): Promise<void> {
+  let isOver = false
+  const over = ended.finally(() => {
+    isOver = true
+  })
+  while (!isOver) {
+    await stage.orEnd(stage.work.wholeLarge(STREAMED_ROWS))
+    await Promise.race([over, delay(STREAMED_EVERY_MS)])
   }
 }
 
