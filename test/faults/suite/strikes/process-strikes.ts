@@ -46,13 +46,9 @@ export function killAtPoint(point: FaultPoint): Strike {
 
 /** One transaction after the other: one of them may be rolled back, or be a TRUNCATE, which is too small to be streamed. */
 async function streamUntil(stage: Stage, ended: Promise<void>): Promise<void> {
-  let isOver = false
-  const over = ended.finally(() => {
-    isOver = true
-  })
-  while (!isOver) {
+  for (let isOver = false; !isOver;) {
     await stage.orEnd(stage.work.wholeLarge(STREAMED_ROWS))
-    await Promise.race([over, delay(STREAMED_EVERY_MS)])
+    isOver = await Promise.race([ended.then(() => true), delay(STREAMED_EVERY_MS, false)])
   }
 }
 
