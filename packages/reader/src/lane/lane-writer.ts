@@ -28,6 +28,8 @@ export class LaneWriter {
   #keepaliveLsn: Lsn = LSN_ZERO
   #keepaliveAt = Number.NEGATIVE_INFINITY
   #wake: (() => void) | null = null
+  /** Something came, or the end was asked for, while nobody waited: the next wait must not miss it. */
+  #isWoken = false
 
   constructor(options: LaneWriterOptions) {
     this.#options = options
@@ -44,7 +46,8 @@ export class LaneWriter {
   wake(): void {
     const wake = this.#wake
     this.#wake = null
-    wake?.()
+    if (wake) wake()
+    else this.#isWoken = true
   }
 
   /** Writes until the signal aborts; a batch that is being written is finished first. */
@@ -132,6 +135,10 @@ export class LaneWriter {
 
   /** Waits for `wake`, or for the time at which a keepalive may be recorded. */
   async #idle(): Promise<void> {
+    if (this.#isWoken) {
+      this.#isWoken = false
+      return
+    }
     let timer: NodeJS.Timeout | undefined
     await new Promise<void>((resolve) => {
       this.#wake = resolve
