@@ -17,12 +17,18 @@ export async function markProgress(stage: Stage): Promise<ProgressMark> {
 }
 
 /**
- * Waits until every service has applied an event that was stored after the mark, and with it all that were on their way.
+ * Waits until every service has applied an event that was stored after the mark, and with it all that were on their way. There may be
+ * many of them; what must not be is that the slowest service stands still.
  *
  * @returns milliseconds since the mark
  */
 export async function recovery(stage: Stage, mark: ProgressMark): Promise<number> {
-  await stage.until('progress after the fault', async () => (await leastApplied(stage)) > mark.stored)
+  for (let applied = await leastApplied(stage); applied <= mark.stored;) {
+    applied = await stage.until('the slowest service to go on after the fault', async () => {
+      const now = await leastApplied(stage)
+      return now > applied && now
+    })
+  }
   return Date.now() - mark.at
 }
 
