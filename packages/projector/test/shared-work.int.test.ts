@@ -65,7 +65,7 @@ class Tally implements AsyncDisposable {
           )
           return rows[0]
         },
-        { timeout: 15_000 },
+        { timeout: 60_000 },
       )
       .toEqual({ partitions: PARTITIONS, owners: members.length })
   }
