@@ -88,7 +88,7 @@ class Tally implements AsyncDisposable {
   async applied(through = this.position): Promise<void> {
     const members = this.members.filter((m) => !this.failing.has(m))
     const failed = Promise.race(members.map((m) => m.ended.then(() => new Promise<never>(() => undefined))))
-    const reached = expect.poll(async () => (await this.laneApplied()) >= through, { timeout: 15_000 }).toBe(true)
+    const reached = expect.poll(async () => (await this.laneApplied()) >= through, { timeout: 60_000 }).toBe(true)
     await Promise.race([reached, failed])
   }
 
@@ -100,7 +100,7 @@ class Tally implements AsyncDisposable {
       )
       return rows[0]?.n
     }
-    await expect.poll(waiting, { timeout: 15_000 }).toBeGreaterThanOrEqual(count)
+    await expect.poll(waiting, { timeout: 60_000 }).toBeGreaterThanOrEqual(count)
   }
 
   async laneApplied(): Promise<bigint> {
@@ -237,7 +237,7 @@ test('a barrier holds every member; the lane stands only when all its partitions
   )
   await tally.turns(3)
   const standing = async (): Promise<unknown> => (await readProjectorState(tally.service.target)).barriers[0]?.standingAt
-  await expect.poll(standing, { timeout: 15_000 }).toBe(stopAt)
+  await expect.poll(standing, { timeout: 60_000 }).toBe(stopAt)
   expect(
     await tally.service.rows('SELECT DISTINCT applied_position AS at FROM consumed_offsets WHERE lane_name IS NOT NULL'),
   ).toEqual([{ at: stopAt.toString() }])
@@ -267,7 +267,7 @@ test('a lane does not stand while a transaction of any member runs in it', async
   expect(await standing()).toBeNull()
   await blocker.query('COMMIT')
   await blocker.end()
-  await expect.poll(standing, { timeout: 15_000 }).not.toBeNull()
+  await expect.poll(standing, { timeout: 60_000 }).not.toBeNull()
   const events = await tally.service.rows('SELECT count(*) FROM processed_events')
   await tally.turns()
   await expect.poll(standing).not.toBeNull()
@@ -346,7 +346,7 @@ test('a truncate takes effect in each partition in its place, though a member is
   const held = await heldUp(tally)
   await truncateBetweenTurns(tally)
   // The other member is through: its rows are newer than the truncate that the first has still to meet.
-  await expect.poll(() => turnsIn(tally, held.partitions), { timeout: 15_000 }).toEqual([['1'], ['3']])
+  await expect.poll(() => turnsIn(tally, held.partitions), { timeout: 60_000 }).toEqual([['1'], ['3']])
   await held.release()
   await tally.applied()
   expect(await turnsIn(tally, held.partitions)).toEqual([['3'], ['3']])
@@ -388,7 +388,7 @@ test('a truncate closes what is parked in the partitions in which it is met, and
   const held = await heldUp(tally)
   tally.publisher.lane.write(truncated(accounts))
   await tally.publisher.publish()
-  await expect.poll(parked, { timeout: 15_000 }).toEqual([...held.partitions].toSorted((a, b) => a - b))
+  await expect.poll(parked, { timeout: 60_000 }).toEqual([...held.partitions].toSorted((a, b) => a - b))
   await held.release()
   await tally.applied()
   expect(await parked()).toEqual([])
@@ -406,7 +406,7 @@ test('a truncate that members have begun is ended by the one projector that come
   await tally.applied()
   const held = await heldUp(tally)
   await truncateBetweenTurns(tally)
-  await expect.poll(() => turnsIn(tally, held.partitions), { timeout: 15_000 }).toEqual([['1'], ['3']])
+  await expect.poll(() => turnsIn(tally, held.partitions), { timeout: 60_000 }).toEqual([['1'], ['3']])
   await Promise.all(members.map((member) => member.stop()))
   await held.release()
   const { system } = tally.definition
