@@ -10,11 +10,7 @@ export async function isCaughtUp(system: TestSystem): Promise<boolean> {
     const { rows: wal } = await source.query<{ lsn: string }>('SELECT pg_current_wal_lsn() AS lsn')
     // The WAL goes on by itself (checkpoints, heartbeats), so a source is caught up when a commit of ours would be.
     await source.query(`SELECT pg_logical_emit_message(true, 'sluice.test', '')`)
-    const { rows } = await pipeline.query<{ stored: boolean }>(
-      'SELECT greatest(stored_lsn, keepalive_lsn) >= $2::pg_lsn AS stored FROM lanes WHERE lane_name = $1',
-      [lane.name, wal[0]?.lsn],
-    )
-    if (!rows[0]?.stored) return false
+    if (!(await hasPassed(system, lane.name, wal[0]!.lsn))) return false
   }
   const { rows: lanes } = await pipeline.query<{ lane: string; name: string }>('SELECT lane, lane_name AS name FROM lanes')
   for (const service of system.services) {
@@ -27,4 +23,14 @@ export async function isCaughtUp(system: TestSystem): Promise<boolean> {
     if (rows.length === 0) return false
   }
   return true
+}
+
+/** Everything of a lane's source up to this LSN is stored, or holds nothing for it. */
+export async function hasPassed(system: TestSystem, laneName: string, lsn: string): Promise<boolean> {
+  const pipeline = await system.client('pipeline')
+  const { rowCount } = await pipeline.query(
+    'SELECT FROM lanes WHERE lane_name = $1 AND greatest(stored_lsn, keepalive_lsn) >= $2::pg_lsn',
+    [laneName, lsn],
+  )
+  return rowCount === 1
 }

@@ -5,6 +5,9 @@
 import { hash } from 'node:crypto'
 import { type Uuid, namespaceBytes, uuidV5 } from './change-identity.ts'
 
+/** The role that may read claims, and nothing else of the pipeline database; made by the store's migrations. */
+export const CLAIM_READER_ROLE = 'sluice_claims'
+
 /** Which image of the row a value belongs to. */
 export const CLAIMED_ROWS = ['before', 'after'] as const
 export type ClaimedRow = (typeof CLAIMED_ROWS)[number]

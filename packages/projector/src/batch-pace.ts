@@ -20,11 +20,8 @@ export class BatchPace {
 
   /** The part of a batch that is to be one transaction. It ends where a source commit ends, so a large commit stays whole. */
   cut(batch: Batch): { readonly part: Batch; readonly rest: Batch | null } {
-    const { events } = batch
-    const end = commitEnd(events, this.#eventsMax)
-    if (end === events.length) return { part: batch, rest: null }
-    const through = events.slice(0, end).reduce((most, { event }) => (event.position > most ? event.position : most), 0n)
-    return splitBatch(batch, positionNumber(through))
+    const through = lastPosition(batch.events, this.#eventsMax)
+    return through === null ? { part: batch, rest: null } : splitBatch(batch, positionNumber(through))
   }
 
   /** @param events that a transaction applied @param ms that it took */
@@ -38,21 +35,20 @@ export class BatchPace {
 }
 
 /**
- * Number of events up to the last place within `max` where the batch can be cut, else up to the first one after it: a source commit
- * ends there, and everything before has a lower position than everything after. An event that the relay published late keeps its old
- * position, behind newer ones: there is no such place in front of it.
+ * The highest position up to the last place within `max` events where a batch can be cut, else up to the first one after it; null if
+ * there is none before its end. At such a place a source commit ends, and everything before has a lower position than everything
+ * after. An event that the relay published late keeps its old position, behind newer ones: there is no such place in front of it.
  */
-function commitEnd(events: readonly BatchEvent[], max: number): number {
-  if (events.length <= max) return events.length
+function lastPosition(events: readonly BatchEvent[], max: number): bigint | null {
+  if (events.length <= max) return null
   const leastAfter = leastPositions(events)
-  let last = 0
+  let last: bigint | null = null
   let highest = -1n
   for (const [i, { event }] of events.entries()) {
+    if (i >= max && last !== null) return last
     const next = events[i + 1]?.event
     if (event.position > highest) highest = event.position
-    if (next && (next.commitLsn === event.commitLsn || leastAfter[i + 1]! <= highest)) continue
-    if (i + 1 > max) return last > 0 ? last : i + 1
-    last = i + 1
+    if (next && next.commitLsn !== event.commitLsn && leastAfter[i + 1]! > highest) last = highest
   }
   return last
 }

@@ -6,7 +6,7 @@
  *     refused for good; where the pipeline database can not be asked, the whole transaction is tried again later.
  * V3  Read is what a projection of the service reads, nothing else.
  */
-import { type Claim, SluiceError, isClaimed } from '@sluice/core'
+import { CLAIM_READER_ROLE, type Claim, SluiceError, isClaimed } from '@sluice/core'
 import { type PostgresTarget, RoleConnection } from '@sluice/postgres'
 import type { ClientBase } from 'pg'
 import type { BatchEvent } from './batch.ts'
@@ -23,8 +23,6 @@ export type OpenedEvents =
 /** Gives events their values, in order. */
 export type EventOpener = (items: readonly BatchEvent[]) => AsyncIterable<OpenedEvents>
 
-/** May read claims, and nothing else of the pipeline database; made by the store's migrations. */
-const CLAIM_READER_ROLE = 'sluice_claims'
 const HELD_BYTES_MAX = 16 * 1024 * 1024
 /** The service's transaction waits meanwhile. */
 const STATEMENT_TIMEOUT_MS = 60_000
@@ -107,14 +105,7 @@ async function opened(
   texts: ReadonlyMap<string, string>,
 ): Promise<readonly BatchEvent[]> {
   const filled = items.map((item) => (item.event.claims === undefined ? item : filledIn(item, texts)))
-  const revealed = [
-    ...(await revealRows(
-      client,
-      plan,
-      filled.filter((item) => item.unopened !== undefined),
-    )),
-  ]
-  return filled.map((item) => (item.unopened === undefined ? item : revealed.shift()!))
+  return revealRows(client, plan, filled, (item) => item.unopened !== undefined)
 }
 
 function filledIn(item: BatchEvent, texts: ReadonlyMap<string, string>): BatchEvent {

@@ -13,19 +13,22 @@ export function grantedColumnsOf(system: SystemDefinition, service: string, keys
   return keys && new GrantedColumns(system.name, service, definition, { ...keys, master })
 }
 
-/** @param client The transaction in which the events take effect; what was parked keeps the captured form. */
+/**
+ * @param client The transaction in which the events take effect; what was parked keeps the captured form.
+ * @param isDue The others are returned as they are. By default all but those that claim values, which are opened when these are there.
+ */
 export async function revealRows(
   client: ClientBase,
   { granted }: ProjectionPlan,
   items: readonly BatchEvent[],
+  isDue: (item: BatchEvent) => boolean = ({ event }) => event.claims === undefined,
 ): Promise<readonly BatchEvent[]> {
   if (granted === null) return items
-  // One that claims values is opened when these are there.
-  const whole = items.filter(({ event }) => event.claims === undefined)
+  const due = items.filter(isDue)
   const events = await granted.reveal(
     client,
-    whole.map((item) => item.event),
+    due.map((item) => item.event),
   )
-  const revealed = new Map(whole.map((item, i) => [item, { ...item, event: events[i]! }]))
+  const revealed = new Map(due.map((item, i) => [item, { ...item, event: events[i]! }]))
   return items.map((item) => revealed.get(item) ?? item)
 }

@@ -1,6 +1,6 @@
 /** Pruning of `processed_events`: what lies below a mark is not remembered event by event any more. */
 import { type LaneId, type PositionNumber, positionNumber } from '@sluice/core'
-import { type PostgresTarget, connect, toPostgresError } from '@sluice/postgres'
+import { type PostgresTarget, withConnection } from '@sluice/postgres'
 
 /** Positions of one DELETE, so that no transaction is long. */
 const POSITIONS_AT_ONCE = 50_000n
@@ -13,8 +13,7 @@ const POSITIONS_AT_ONCE = 50_000n
  * @returns how many of its rows were deleted
  */
 export async function pruneProcessedEvents(target: PostgresTarget, lane: LaneId, through: PositionNumber): Promise<number> {
-  const client = await connect(target, { applicationName: 'sluice prune' })
-  try {
+  return withConnection(target, { applicationName: 'sluice prune' }, async (client) => {
     const { rows } = await client.query<{ mark: string }>(
       `UPDATE public.projector_positions SET pruned_through = greatest(pruned_through, least($2::bigint, applied_position))
        WHERE lane = $1 RETURNING pruned_through::text AS mark`,
@@ -43,9 +42,5 @@ export async function pruneProcessedEvents(target: PostgresTarget, lane: LaneId,
       deleted += rowCount ?? 0
     }
     return deleted
-  } catch (error) {
-    throw toPostgresError(error, target)
-  } finally {
-    await client.end()
-  }
+  })
 }

@@ -5,9 +5,6 @@
 import { type Claim, SluiceError, type StoredEvent } from '@sluice/core'
 import type { ClientBase } from 'pg'
 
-/** May read claims, and nothing else of the pipeline database; made by the store's migrations. */
-export const CLAIM_READER_ROLE = 'sluice_claims'
-
 export interface ClaimedValue {
   readonly claim: Claim
   /** PostgreSQL's text, in captured form. */

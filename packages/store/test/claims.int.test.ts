@@ -1,6 +1,6 @@
 /** Values that are too large for a topic: stored once, read by a role that sees nothing else, dropped when nobody can ask for them. */
-import { claimOf, positionNumber } from '@sluice/core'
-import { CLAIM_READER_ROLE, dropEventsBelow, restoreRelayProgress, storeClaims } from '@sluice/store'
+import { CLAIM_READER_ROLE, claimOf, positionNumber } from '@sluice/core'
+import { dropEventsBelow, restoreRelayProgress, storeClaims } from '@sluice/store'
 import { RoleConnection } from '@sluice/postgres'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type StoreFixture, commit, openStoreFixture } from './store-fixture.ts'

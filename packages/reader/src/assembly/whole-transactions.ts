@@ -12,6 +12,11 @@ export class WholeTransactions {
     this.#order = new WalOrder(give)
   }
 
+  /** True from a transaction's beginning until its commit was given. */
+  get isInCommit(): boolean {
+    return this.#isInCommit
+  }
+
   /** Gives what has another LSN; the last change of a transaction is given with its commit. @throws what the receiver throws */
   add(message: TransactionMessage, walStart: string): void {
     if (this.#isInCommit && message.kind !== 'commit' && message.kind !== 'unknown') {

@@ -60,7 +60,6 @@ class CatchUp {
   readonly #failure = Promise.withResolvers<never>()
   #held: HeldMessage[] = []
   #heldBytes = 0
-  #isInCommit = false
   #isReached = false
   #isStopped = false
   #stream: ReplicationStream | null = null
@@ -117,7 +116,7 @@ class CatchUp {
         this.#transactions.add(wholeTransaction(decoder.decode(bytes)), walStart)
       },
       onKeepalive: (walEnd) => {
-        if (!this.#isInCommit && walEnd >= until) this.#reached()
+        if (!this.#transactions.isInCommit && walEnd >= until) this.#reached()
       },
       onFeedback: (lsn) => {
         session.onProgress({ kind: 'feedback', lsn })
@@ -147,8 +146,6 @@ class CatchUp {
       this.#reached()
       return
     }
-    if (message.kind === 'begin') this.#isInCommit = true
-    if (message.kind === 'commit') this.#isInCommit = false
     this.#held.push({ message, walStart })
     if (this.#heldBytes >= HELD_BYTES_MAX || this.#held.length >= HELD_MESSAGES_MAX) this.#stream?.pause()
     this.#wakeUp()

@@ -3,6 +3,7 @@
  * or the spool's own bound is reached. The reader says so, keeps trying, and goes on when there is room.
  */
 import { execFileSync } from 'node:child_process'
+import { hasPassed } from '../../../harness/caught-up.ts'
 import { markProgress } from '../progress-mark.ts'
 import { LANE, type Stage } from '../stage.ts'
 import type { Strike } from '../strike.ts'
@@ -39,7 +40,10 @@ async function refused(stage: Stage): ReturnType<typeof markProgress> {
   do {
     await stage.orEnd(stage.work.wholeLarge(SPOOLED_ROWS))
     const end = await walEnd(stage)
-    await stage.until('the reader to refuse the transaction, or to pass it', async () => isRefused() || isPassed(stage, end))
+    await stage.until(
+      'the reader to refuse the transaction, or to pass it',
+      async () => isRefused() || hasPassed(stage.system, LANE, end),
+    )
   } while (!isRefused())
   return markProgress(stage)
 }
@@ -48,13 +52,4 @@ async function walEnd(stage: Stage): Promise<string> {
   const monolith = await stage.system.client('monolith')
   const { rows } = await monolith.query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn')
   return rows[0]!.lsn
-}
-
-async function isPassed(stage: Stage, lsn: string): Promise<boolean> {
-  const pipeline = await stage.system.client('pipeline')
-  const { rowCount } = await pipeline.query(
-    'SELECT FROM lanes WHERE lane_name = $1 AND greatest(stored_lsn, keepalive_lsn) >= $2::pg_lsn',
-    [LANE, lsn],
-  )
-  return rowCount === 1
 }
