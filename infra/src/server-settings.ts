@@ -62,6 +62,9 @@ export const POSTGRES_SETTINGS: Readonly<Record<string, string>> = {
  */
 export const INITDB_LOCALE = ['--encoding=UTF8', '--locale=C', '--locale-provider=icu', '--icu-locale=en-US'] as const
 
+/** The same of a build without ICU: text sorts by its bytes. */
+export const INITDB_LOCALE_WITHOUT_ICU = ['--encoding=UTF8', '--locale=C'] as const
+
 /**
  * Kafka settings apart from listeners and folders. One node: internal topics have one replica, and few partitions so
  * that a start is fast. https://kafka.apache.org/41/configuration/broker-configs/

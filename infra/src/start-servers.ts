@@ -11,6 +11,7 @@ import { findContainerEngine } from './container-engine.ts'
 import { stopDetachedServers } from './detached-servers.ts'
 import { isRunKept, projectLockFile, readDetachedState, writeDetachedState } from './detached-state.ts'
 import { withFileLock } from './file-lock.ts'
+import { buildFor } from './postgres-build.ts'
 import { ProcessLauncher } from './process-launcher.ts'
 import type { OnServerProgress } from './progress.ts'
 import { createRunFolder, removeStaleRuns } from './run-folder.ts'
@@ -31,6 +32,11 @@ export interface StartServersOptions {
   readonly project?: string
   /** Major version of PostgreSQL; another one than the default is always a local process. @default '17' */
   readonly postgres?: PostgresMajor
+  /**
+   * Extensions that the PostgreSQL servers must have to offer. With `vector` they are local processes of the one build that has it,
+   * PostgreSQL 16 without contrib. @default those of PostgreSQL's contrib
+   */
+  readonly extensions?: readonly string[]
   /** Whether a container engine is used where one answers. @default true */
   readonly useContainers?: boolean
   readonly onProgress?: OnServerProgress
@@ -54,8 +60,8 @@ export async function startServers(options: StartServersOptions): Promise<Runnin
 }
 
 async function startAttached(options: StartServersOptions, onProgress: OnServerProgress): Promise<RunningServers> {
-  const postgres = options.postgres ?? VERSIONS.postgres
-  const isForContainers = options.useContainers !== false && postgres === VERSIONS.postgres
+  const postgres = buildFor(options.postgres, options.extensions)
+  const isForContainers = options.useContainers !== false && !postgres.hasVector && postgres.major === VERSIONS.postgres
   const engine = isForContainers ? await findContainerEngine() : undefined
   const runFolder = createRunFolder()
   const launcher = new ProcessLauncher(runFolder, false)
@@ -76,7 +82,7 @@ async function startDetached(
   const runFolder = isKept ? earlier.runFolder : createRunFolder()
   const launcher = new ProcessLauncher(runFolder, isKept)
   const known = isKept ? earlier.servers : []
-  const postgres = options.postgres ?? VERSIONS.postgres
+  const postgres = buildFor(options.postgres, options.extensions)
   const started = await startAll(options, { runFolder, launcher, onProgress, postgres, engine: undefined, earlier: known })
   const servers = started.flatMap((server) => server.detached?.() ?? [])
   const others = known.filter((server) => !servers.some((newer) => newer.name === server.name))
