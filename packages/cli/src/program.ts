@@ -80,7 +80,7 @@ function addStart(program: Command, leaf: AddLeaf): void {
   const demo = program
     .command('demo')
     .description('Splits a sample monolith on real servers while a workload runs, and proves both sides equal.')
-    .option('--rows <n>', 'opportunities to begin with', wholeNumber, 20_000)
+    .option('--rows <n>', 'rows that the monolith begins with, in all', wholeNumber, 60_000)
     .option('--seed <n>', 'seed of the data and the workload', wholeNumber, 1)
     .option('--rate <n>', 'rows that the workload changes a second', wholeNumber, 300)
     .option('--keep', 'leave everything running', false)
@@ -121,6 +121,8 @@ function addRun(program: Command, leaf: AddLeaf): void {
   leaf(provision, { load: async () => (await import('./commands/provision.ts')).provisionCommand })
   addHelp(provision, { examples: ['sluice provision --dry-run', 'sluice provision'], exits: DATA_EXITS })
 
+  addMigrate(program, leaf)
+
   const run = program.command('run').description('Runs a part of the pipeline until it is told to stop.')
   addHelp(run, { examples: ['sluice run all', 'sluice run projector analytics'], exits: DATA_EXITS })
   const parts = [
@@ -151,6 +153,36 @@ function addRun(program: Command, leaf: AddLeaf): void {
   }
 
   addBackfill(program, leaf)
+}
+
+function addMigrate(program: Command, leaf: AddLeaf): void {
+  const migrate = program.command('migrate').description('The migrations of the services: what is applied, up, down.')
+  addHelp(migrate, { examples: ['sluice migrate status', 'sluice migrate up'], exits: DATA_EXITS })
+
+  const status = migrate
+    .command('status [service]')
+    .description('Shows what is applied and what is pending, of every service or the one named. Changes nothing.')
+    .option('--check', 'exit code 4 if anything is pending', false)
+  leaf(status, { load: async () => (await import('./commands/migrate.ts')).migrateStatus })
+  addHelp(status, { examples: ['sluice migrate status', 'sluice migrate status analytics --check'], exits: VERDICT_EXITS })
+
+  const up = migrate
+    .command('up [service]')
+    .description('Applies what is pending, one service after the other, and stops at the first that fails.')
+    .option('--dry-run', 'say what would be applied and change nothing', false)
+  leaf(up, { load: async () => (await import('./commands/migrate.ts')).migrateUp })
+  addHelp(up, { examples: ['sluice migrate up --dry-run', 'sluice migrate up analytics'], exits: DATA_EXITS })
+
+  const down = migrate
+    .command('down <service>')
+    .description('Undoes the migration of one service that was applied last. What that drops is gone.')
+    .option('--dry-run', 'show the SQL and change nothing', false)
+    .option('--yes', 'do it', false)
+  leaf(down, { load: async () => (await import('./commands/migrate.ts')).migrateDown })
+  addHelp(down, {
+    examples: ['sluice migrate down analytics --dry-run', 'sluice migrate down analytics --yes'],
+    exits: [0, 1, 2, 3, 5, 130],
+  })
 }
 
 function addBackfill(program: Command, leaf: AddLeaf): void {

@@ -1,6 +1,7 @@
 export * from './binary-copy-encoder.ts'
 export * from './connection.ts'
 export * from './identifier.ts'
+export * from './migration-file.ts'
 export * from './migrations.ts'
 export * from './postgres-error.ts'
 export * from './role-connection.ts'

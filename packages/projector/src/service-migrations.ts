@@ -1,11 +1,20 @@
 /** The migrations of a service database: Sluice's own tables, then the service's. */
-import { type PostgresTarget, migrate, pendingMigrations } from '@sluice/postgres'
+import { type MigrationSet, type PostgresTarget, migrate, pendingMigrations } from '@sluice/postgres'
 import type { ServiceDefinition } from '@sluice/system'
 
-const OWN = { folder: new URL('../migrations/', import.meta.url), table: 'sluice_migrations' }
+/** Sluice's own tables in a service database. */
+export const PROJECTOR_MIGRATIONS: MigrationSet = {
+  folder: new URL('../migrations/', import.meta.url),
+  table: 'sluice_migrations',
+}
 
-function setsOf(service: Pick<ServiceDefinition, 'migrations'>): readonly { readonly folder: URL; readonly table: string }[] {
-  return [OWN, { folder: service.migrations, table: 'service_migrations' }]
+/** The service's own tables. */
+export function ownMigrations(service: Pick<ServiceDefinition, 'migrations'>): MigrationSet {
+  return { folder: service.migrations, table: 'service_migrations' }
+}
+
+function setsOf(service: Pick<ServiceDefinition, 'migrations'>): readonly MigrationSet[] {
+  return [PROJECTOR_MIGRATIONS, ownMigrations(service)]
 }
 
 /** Applies what is pending. @throws SluiceError SLU-5030, SLU-2001 to SLU-2003 */

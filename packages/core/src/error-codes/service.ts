@@ -65,4 +65,40 @@ export const serviceErrors = {
     meaning: 'An event claims a value, and the projector was not told where the pipeline database is.',
   },
   MIGRATION_FAILED: { number: 'SLU-5030', exit: 3, retry: 'never', meaning: 'A migration failed and was rolled back.' },
+  MIGRATION_FILE_INVALID: {
+    number: 'SLU-5031',
+    exit: 2,
+    retry: 'never',
+    meaning: 'A migration file can not be used: it is gone, has no number or no down section, or ends its own transaction.',
+  },
+  MIGRATIONS_PENDING: {
+    number: 'SLU-5032',
+    exit: 4,
+    retry: 'never',
+    meaning: 'Migrations of a service are pending, or applied ones have no file any more.',
+  },
+  STRUCTURE_DIFFERS: {
+    number: 'SLU-5033',
+    exit: 4,
+    retry: 'never',
+    meaning: 'The structure of a service database is not what its migrations make.',
+  },
+  MIGRATION_DRAFT_PARTIAL: {
+    number: 'SLU-5034',
+    exit: 4,
+    retry: 'never',
+    meaning: 'A drafted migration does not make all of the structure that it was drafted for; the rest is to be written by hand.',
+  },
+  SERVICE_IN_USE: {
+    number: 'SLU-5035',
+    exit: 3,
+    retry: 'never',
+    meaning: 'A service database is in use by sessions that what was asked for would break.',
+  },
+  SERVICE_NOT_REBUILDABLE: {
+    number: 'SLU-5036',
+    exit: 4,
+    retry: 'never',
+    meaning: 'A service database that was made anew could not be filled again from its topics.',
+  },
 } as const satisfies Record<string, ErrorCode>
