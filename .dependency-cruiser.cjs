@@ -7,6 +7,7 @@ const arrows = {
   kafka: ['core'],
   telemetry: ['core'],
   outbox: ['core'],
+  'database-manager': ['core', 'postgres', 'telemetry'],
   workload: ['core', 'system', 'outbox'],
   store: ['core', 'postgres'],
   avro: ['core', 'system'],
@@ -45,7 +46,7 @@ module.exports = {
       name: 'schemas-only-words',
       severity: 'error',
       from: { path: '^schemas/', pathNot: ['\\.test\\.ts$', '/test/'] },
-      to: { path: '^packages/', pathNot: '^packages/(core|system|outbox|workload)/' },
+      to: { path: '^packages/', pathNot: '^packages/(core|system|outbox|workload|database-manager)/' },
     },
     {
       name: 'infra-below',

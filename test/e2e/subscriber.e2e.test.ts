@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { createTestDatabase } from '@sluice/infra'
-import { generateSampleData } from '@sluice/medcontracthub/sample-data'
+import demo from '@sluice/medcontracthub/demo'
 import pg from 'pg'
 import { expect, test } from 'vitest'
 import { startTestServers } from '../harness/test-servers.ts'
@@ -13,12 +13,14 @@ import { waitUntil } from '../harness/wait-until.ts'
 const SYSTEM = new URL('../../schemas/medcontracthub/system.ts', import.meta.url)
 const SAMPLE = fileURLToPath(new URL('../../docs/samples/subscriber.ts', import.meta.url))
 const OPPORTUNITIES = 3_000
+/** Of all tables together in the sample data. */
+const ROWS_PER_OPPORTUNITY = 3.3
 const LIMIT_MS = 90_000
 
 test('a subscriber with plain clients has every opportunity once, though it was killed', async () => {
   await using servers = await startTestServers()
   await using system = await startTestSystem(servers, SYSTEM)
-  await generateSampleData({ database: system.url('monolith'), rows: OPPORTUNITIES })
+  await demo.fill({ database: system.url('monolith'), rows: OPPORTUNITIES * ROWS_PER_OPPORTUNITY })
   system.start('reader', ['run', 'reader', 'monolith'])
   system.start('relay', ['run', 'relay', 'monolith'])
 

@@ -6,9 +6,8 @@
  *
  * The seed is printed; SLUICE_TEST_SEED=N replays the choice of faults and moments.
  */
-import { Random } from '@sluice/medcontracthub/sample/random'
-import { generateSampleData } from '@sluice/medcontracthub/sample-data'
-import { runWorkload } from '@sluice/medcontracthub/workload'
+import { Random } from '@sluice/workload'
+import demo from '@sluice/medcontracthub/demo'
 import { expect, test } from 'vitest'
 import { isCaughtUp } from '../harness/caught-up.ts'
 import { PipelineProcesses } from '../harness/pipeline-processes.ts'
@@ -36,12 +35,17 @@ test(`${FAULTS} faults at random: no event lost, none doubled, none applied twic
   const random = new Random(seed)
   await using servers = await startTestServers()
   await using system = await startTestSystem(servers, SYSTEM)
-  await generateSampleData({ database: system.url('monolith'), rows: 1_000, seed })
+  await demo.fill({ database: system.url('monolith'), rows: 3_300, seed })
   await using processes = new PipelineProcesses(system)
   await waitUntil('the initial load to arrive', LIMIT_MS, () => isCaughtUp(system))
 
   const stopWorkload = new AbortController()
-  const workload = runWorkload({ url: system.url('monolith'), seed, ratePerSecond: 'unlimited', signal: stopWorkload.signal })
+  const workload = demo.runWorkload({
+    url: system.url('monolith'),
+    seed,
+    ratePerSecond: 'unlimited',
+    signal: stopWorkload.signal,
+  })
   // A workload that fails must fail the test at once, not at its end.
   workload.catch(() => undefined)
   const faults = shuffled(random)

@@ -1,9 +1,9 @@
-/** Rows of the monolith's tables, with every value in PostgreSQL's text form: for COPY and for parameters alike. */
-import type { Random } from './random.ts'
+/** Rows of the monolith's tables. */
 import {
-  AGENCIES,
-  NAICS_CODES,
   PEOPLE,
+  type Random,
+  type SampleRow,
+  type SampleValue,
   anyNumeric,
   arrayText,
   day,
@@ -13,9 +13,22 @@ import {
   longTextOrNull,
   maybe,
   sentence,
-} from './sample-text.ts'
+} from '@sluice/workload'
 
-export type SampleRow = Readonly<Record<string, string | null>>
+export const AGENCIES = [
+  'Department of Veterans Affairs',
+  'Department of Health and Human Services',
+  'Defense Health Agency',
+  'Centers for Disease Control and Prevention',
+  'National Institutes of Health',
+  'Indian Health Service',
+  'Federal Emergency Management Agency',
+  'Universitätsspital Zürich',
+  '国立感染症研究所',
+  'Υπουργείο Υγείας',
+] as const
+
+export const NAICS_CODES = ['339112', '339113', '423450', '541380', '541715', '561320', '621111', '622110'] as const
 
 const SCOPES = ['read:opportunities', 'write:proposals', 'read:documents', 'admin', 'größe:"alles"', 'back\\slash'] as const
 
@@ -47,7 +60,7 @@ export function companyRow(random: Random, id: string): SampleRow {
   }
 }
 
-export function userRow(random: Random, id: string, companyId: string | null): SampleRow {
+export function userRow(random: Random, id: string, companyId: SampleValue): SampleRow {
   return {
     id,
     company_id: companyId,
@@ -71,8 +84,8 @@ export function userRow(random: Random, id: string, companyId: string | null): S
 }
 
 export interface OpportunityReferences {
-  readonly createdBy: string | null
-  readonly awardedCompanyId: string | null
+  readonly createdBy: SampleValue
+  readonly awardedCompanyId: SampleValue
 }
 
 export function opportunityRow(random: Random, id: string, references: OpportunityReferences): SampleRow {
@@ -108,9 +121,9 @@ export function opportunityRow(random: Random, id: string, references: Opportuni
 }
 
 export interface ProposalReferences {
-  readonly opportunityId: string
-  readonly companyId: string
-  readonly submittedBy: string | null
+  readonly opportunityId: SampleValue
+  readonly companyId: SampleValue
+  readonly submittedBy: SampleValue
 }
 
 export function proposalRow(random: Random, id: string, references: ProposalReferences): SampleRow {
@@ -146,8 +159,8 @@ export function proposalRow(random: Random, id: string, references: ProposalRefe
 }
 
 export interface DocumentReferences {
-  readonly opportunityId: string
-  readonly proposalId: string | null
+  readonly opportunityId: SampleValue
+  readonly proposalId: SampleValue
 }
 
 export function documentRow(random: Random, id: string, references: DocumentReferences): SampleRow {
@@ -174,8 +187,8 @@ export function documentRow(random: Random, id: string, references: DocumentRefe
 }
 
 export interface ApiUsageReferences {
-  readonly userId: string | null
-  readonly companyId: string | null
+  readonly userId: SampleValue
+  readonly companyId: SampleValue
 }
 
 /** Without its id, which the table's sequence gives. */

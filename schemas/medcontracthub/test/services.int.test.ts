@@ -9,14 +9,13 @@ import {
 } from '@sluice/system'
 import type pg from 'pg'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { generateSampleData } from '../sample-data.ts'
+import demo from '../demo.ts'
 import { agencyStatistics } from '../services/analytics/agency-statistics.ts'
 import { textEvents } from '../services/ocr/text-events.ts'
 import { documentNotices } from '../services/realtime/document-notices.ts'
 import { PROPOSAL_REVIEW_REQUESTED, proposalReviews } from '../services/realtime/proposal-reviews.ts'
 import system from '../system.ts'
 import { contractDocuments, opportunities, proposals } from '../tables.ts'
-import { runWorkload } from '../workload.ts'
 import { type OpenDatabase, type ServiceName, openMonolith, openService } from './databases.ts'
 import {
   type TableContents,
@@ -34,7 +33,7 @@ let monolith: OpenDatabase
 
 beforeAll(async () => {
   monolith = await openMonolith()
-  await generateSampleData({ database: monolith.client, rows: 600, seed: 21 })
+  await demo.fill({ database: monolith.client, rows: 2_000, seed: 21 })
   for (const name of ['ocr', 'analytics', 'ai', 'realtime', 'worker'] as const) services[name] = await openService(name)
 })
 afterAll(async () => {
@@ -96,7 +95,7 @@ async function compare(handler: EventHandler, target: pg.Client, source: pg.Clie
 }
 
 async function changeMonolith(seed: number): Promise<void> {
-  await runWorkload({ url: monolith.url, seed, signal: new AbortController().signal, transactions: 60, transactionSize: 10 })
+  await demo.runWorkload({ url: monolith.url, seed, signal: new AbortController().signal, transactions: 60, transactionSize: 10 })
 }
 
 function someRow(contents: TableContents, has: (row: Readonly<Record<string, string | null>>) => boolean = () => true) {

@@ -1,8 +1,8 @@
 import { qualifiedName } from '@sluice/system'
+import type { WorkloadReport } from '@sluice/workload'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { generateSampleData } from '../sample-data.ts'
+import demo from '../demo.ts'
 import system from '../system.ts'
-import { type WorkloadReport, runWorkload } from '../workload.ts'
 import { type OpenDatabase, openMonolith } from './databases.ts'
 
 const never = new AbortController().signal
@@ -10,7 +10,7 @@ let monolith: OpenDatabase
 
 beforeEach(async () => {
   monolith = await openMonolith()
-  await generateSampleData({ database: monolith.client, rows: 400, seed: 3 })
+  await demo.fill({ database: monolith.client, rows: 1_300, seed: 3 })
 })
 afterEach(() => monolith.close())
 
@@ -30,7 +30,7 @@ async function decodedChanges(): Promise<readonly string[]> {
 
 test('W1: the report counts what the WAL has: rows, context messages and events', async () => {
   await monolith.client.query("SELECT pg_create_logical_replication_slot('decoded', 'test_decoding')")
-  const report = await runWorkload({ url: monolith.url, seed: 5, signal: never, transactions: 150 })
+  const report = await demo.runWorkload({ url: monolith.url, seed: 5, signal: never, transactions: 150 })
   const changes = await decodedChanges()
   const count = (pattern: RegExp): number => changes.filter((c) => pattern.test(c)).length
   expect(report.committed + report.rolledBack).toBe(150)
@@ -46,7 +46,7 @@ test('W1: the report counts what the WAL has: rows, context messages and events'
 
 test('every table meets inserts, updates and deletes; keys change; large values stay untouched', async () => {
   await monolith.client.query("SELECT pg_create_logical_replication_slot('decoded', 'test_decoding')")
-  await runWorkload({ url: monolith.url, seed: 6, signal: never, transactions: 150, transactionSize: 10 })
+  await demo.runWorkload({ url: monolith.url, seed: 6, signal: never, transactions: 150, transactionSize: 10 })
   const changes = await decodedChanges()
   for (const table of system.monolith.tables) {
     for (const operation of table.name === 'companies' ? ['INSERT', 'UPDATE'] : ['INSERT', 'UPDATE', 'DELETE']) {
@@ -61,8 +61,8 @@ test('every table meets inserts, updates and deletes; keys change; large values 
 test('the same seed on the same rows makes the same changes', async () => {
   const twin = await openMonolith()
   try {
-    await generateSampleData({ database: twin.client, rows: 400, seed: 3 })
-    const run = (url: string): Promise<WorkloadReport> => runWorkload({ url, seed: 9, signal: never, transactions: 60 })
+    await demo.fill({ database: twin.client, rows: 1_300, seed: 3 })
+    const run = (url: string): Promise<WorkloadReport> => demo.runWorkload({ url, seed: 9, signal: never, transactions: 60 })
     expect(await run(twin.url)).toEqual(await run(monolith.url))
     const digest =
       'SELECT sum(hashtextextended(id::text || title || status || notice_id || description, 0))::text FROM opportunities'
@@ -75,7 +75,7 @@ test('the same seed on the same rows makes the same changes', async () => {
 test('W1: a connection that is cut again and again loses no count and doubles none', async () => {
   const before = await rowCount()
   let transactions = 0
-  const report = await runWorkload({
+  const report = await demo.runWorkload({
     url: monolith.url,
     seed: 8,
     signal: never,
@@ -86,7 +86,7 @@ test('W1: a connection that is cut again and again loses no count and doubles no
         // Not awaited: it hits the workload in the middle of a later transaction. Queries of one client keep their order.
         cuts.push(
           monolith.client.query(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'medcontracthub workload' AND datname = current_database()",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sluice workload' AND datname = current_database()",
           ),
         )
       }
@@ -102,7 +102,7 @@ const cuts: Promise<unknown>[] = []
 test('W2: it stops when the signal aborts, and its report is exact', async () => {
   const before = await rowCount()
   const stop = new AbortController()
-  const report = await runWorkload({
+  const report = await demo.runWorkload({
     url: monolith.url,
     signal: stop.signal,
     onProgress: ({ committed }) => {
@@ -115,7 +115,7 @@ test('W2: it stops when the signal aborts, and its report is exact', async () =>
 
 test('a rate is kept', async () => {
   const startedAt = performance.now()
-  const report = await runWorkload({ url: monolith.url, signal: never, ratePerSecond: 100, transactions: 20 })
+  const report = await demo.runWorkload({ url: monolith.url, signal: never, ratePerSecond: 100, transactions: 20 })
   const rows = report.inserted + report.updated + report.deleted
   expect(performance.now() - startedAt).toBeGreaterThan((rows / 100) * 1000 * 0.9)
 })
@@ -123,5 +123,5 @@ test('a rate is kept', async () => {
 test('a server that is away for too long ends it with the reason', async () => {
   const away = new URL(monolith.url)
   away.port = '1'
-  await expect(runWorkload({ url: away.toString(), signal: never, reconnectTimeoutMs: 1 })).rejects.toThrow(/ECONNREFUSED/)
+  await expect(demo.runWorkload({ url: away.toString(), signal: never, reconnectTimeoutMs: 1 })).rejects.toThrow(/ECONNREFUSED/)
 })

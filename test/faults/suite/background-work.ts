@@ -2,8 +2,8 @@
  * What the application does while faults are struck: a steady workload of small transactions (with savepoints, rollbacks, changed
  * keys and outbox events), and beside it transactions of any size up to 100,000 rows.
  */
-import { type WorkloadReport, runWorkload } from '@sluice/medcontracthub/workload'
-import type { Random } from '@sluice/medcontracthub/sample/random'
+import demo from '@sluice/medcontracthub/demo'
+import type { Random, WorkloadReport } from '@sluice/workload'
 import type { TestSystem } from '../../harness/test-system.ts'
 import { writeLargeTransaction } from './large-transaction.ts'
 
@@ -38,7 +38,7 @@ export class BackgroundWork {
 
   start(): void {
     this.#stop = new AbortController()
-    this.#running = runWorkload({
+    this.#running = demo.runWorkload({
       url: this.#system.url('monolith'),
       seed: this.#random.uint32(),
       ratePerSecond: ROWS_PER_SECOND,

@@ -1,5 +1,5 @@
 /** Which faults strike, and in which round: decided by the seed alone, before anything is started. */
-import type { Random } from '@sluice/medcontracthub/sample/random'
+import type { Random } from '@sluice/workload'
 import type { FaultKind } from './fault-kinds.ts'
 
 /** After so many faults the oracle compares everything. */

@@ -1,5 +1,5 @@
 import { FAULT_POINTS } from '@sluice/core'
-import { Random } from '@sluice/medcontracthub/sample/random'
+import { Random } from '@sluice/workload'
 import { expect, test } from 'vitest'
 import { FAULT_KINDS, kindsNamed } from './fault-kinds.ts'
 import { planRounds } from './fault-plan.ts'

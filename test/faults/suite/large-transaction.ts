@@ -1,5 +1,5 @@
 /** A transaction of many rows, in parts: some are undone by a savepoint, now and then all of it. Where there are many, a TRUNCATE. */
-import type { Random } from '@sluice/medcontracthub/sample/random'
+import type { Random } from '@sluice/workload'
 import pg from 'pg'
 
 const ENDPOINT = '/large'

@@ -9,7 +9,7 @@
  */
 import { parseArgs } from 'node:util'
 import { POSTGRES_MAJORS, VERSIONS, type PostgresMajor } from '@sluice/infra'
-import { Random } from '@sluice/medcontracthub/sample/random'
+import { Random } from '@sluice/workload'
 import { startTestServers } from '../../harness/test-servers.ts'
 import { FAULT_KINDS, kindsNamed } from './fault-kinds.ts'
 import { planRounds } from './fault-plan.ts'

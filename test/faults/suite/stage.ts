@@ -7,8 +7,8 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { SERVER_NAMES, type ServerName } from '@sluice/infra'
-import type { Random } from '@sluice/medcontracthub/sample/random'
-import { generateSampleData } from '@sluice/medcontracthub/sample-data'
+import type { Random } from '@sluice/workload'
+import demo from '@sluice/medcontracthub/demo'
 import { PipelineProcesses } from '../../harness/pipeline-processes.ts'
 import type { Exit } from '../../harness/sluice-process.ts'
 import { TcpProxy } from '../../harness/tcp-proxy.ts'
@@ -20,7 +20,7 @@ import { deleteTopics } from './empty-pipeline.ts'
 
 const SYSTEM = new URL('../../../schemas/medcontracthub/system.ts', import.meta.url)
 const PRELOAD = new URL('process-preload.ts', import.meta.url)
-const SAMPLE_ROWS = 2_000
+const SAMPLE_ROWS = 6_600
 const LIMIT_MS = 120_000
 
 /** The lane that faults are measured by. */
@@ -70,7 +70,7 @@ export class Stage implements AsyncDisposable {
       SLUICE_TEST_CLOCK_FILE: clockFile,
     }
     const system = await startTestSystem(servers, SYSTEM, { env })
-    await generateSampleData({ database: system.url('monolith'), rows: SAMPLE_ROWS, seed: random.uint32() })
+    await demo.fill({ database: system.url('monolith'), rows: SAMPLE_ROWS, seed: random.uint32() })
     const others = Object.fromEntries(Object.entries(system.commands()).filter(([name]) => name !== 'reader'))
     return new Stage(options, system, new PipelineProcesses(system, others), clockFile)
   }

@@ -1,13 +1,13 @@
 /** The steps of the demo between the start of its servers and their end. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { SluiceError, silentLogger } from '@sluice/core'
-import { generateSampleData } from '@sluice/medcontracthub/sample-data'
-import { type WorkloadReport, runWorkload } from '@sluice/medcontracthub/workload'
 import type { KafkaPort } from '@sluice/kafka'
+import demo from '@sluice/medcontracthub/demo'
 import { migrate } from '@sluice/postgres'
 import { type ProvisionStep, provision } from '@sluice/provision'
 import { type SystemDefinition, lanesOf, topicsOf } from '@sluice/system'
 import { type VerifyReport, verifySystem } from '@sluice/verify'
+import type { WorkloadReport } from '@sluice/workload'
 import type { CommandContext } from '../command.ts'
 import { type Deployment, readDeployment, urlVariable } from '../deployment.ts'
 import { kafkaOf, registryOf } from '../servers.ts'
@@ -28,7 +28,7 @@ const PATIENCE_MS = 60_000
 const MONOLITH_MIGRATIONS_TABLE = 'sluice_monolith_migrations'
 
 export interface DemoOptions {
-  /** Opportunities; the other tables follow in proportion. */
+  /** Rows of the monolith in all, about. */
   readonly rows: number
   readonly seed: number
   /** Rows that the workload changes a second. */
@@ -77,7 +77,7 @@ export class DemoCourse {
     const loading = progress.phase('filling the monolith')
     const folder = this.#system.monolith.migrations!
     await migrate(monolith, { folder, table: MONOLITH_MIGRATIONS_TABLE })
-    const { rows } = await generateSampleData({
+    const { rows } = await demo.fill({
       database: this.#monolithUrl,
       rows: this.#options.rows,
       seed: this.#options.seed,
@@ -125,7 +125,7 @@ export class DemoCourse {
 
   #startWorkload(signal: AbortSignal): Promise<WorkloadReport> {
     const { seed, ratePerSecond } = this.#options
-    return runWorkload({ url: this.#monolithUrl, seed, ratePerSecond, signal })
+    return demo.runWorkload({ url: this.#monolithUrl, seed, ratePerSecond, signal })
   }
 
   /** Lets the workload run on alone. */

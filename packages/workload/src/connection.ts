@@ -29,7 +29,7 @@ export async function connectUntil(url: string, timeoutMs: number, signal: Abort
   while (!signal.aborted) {
     const client = new pg.Client({
       connectionString: url,
-      application_name: 'medcontracthub workload',
+      application_name: 'sluice workload',
       connectionTimeoutMillis: 10_000,
     })
     // The query that meets the broken connection rejects and says so.

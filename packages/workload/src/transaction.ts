@@ -5,14 +5,16 @@
  * the state of its transaction id, which was taken before anything was changed.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { qualifiedName } from '@sluice/system'
 import type pg from 'pg'
 import { DatabaseError, escapeIdentifier } from 'pg'
-import type { Random } from '../sample/random.ts'
-import type { SampleRow } from '../sample/sample-rows.ts'
 import { isConnectionLost } from './connection.ts'
+import { type TableName, quotedTable } from './quoted-table.ts'
+import type { Random } from './random.ts'
+import { type SampleRow, textOf } from './sample-row.ts'
 
 const STATUS_POLL_MS = 50
+/** Leaves every value as PostgreSQL's text. */
+const AS_TEXT: pg.CustomTypesConfig = { getTypeParser: () => (value: string) => value }
 
 export interface WorkloadCounts {
   readonly inserted: number
@@ -35,11 +37,6 @@ export function addCounts(a: WorkloadCounts, b: WorkloadCounts): WorkloadCounts 
 }
 
 export type Outcome = 'committed' | 'rolled back'
-
-export interface TableName {
-  readonly schema: string
-  readonly name: string
-}
 
 export class WorkloadTransaction {
   readonly client: pg.Client
@@ -94,14 +91,17 @@ export class WorkloadTransaction {
     }
   }
 
-  async insert(table: TableName, row: SampleRow): Promise<void> {
+  /** @returns the row as it is then, each value in PostgreSQL's text form */
+  async insert(table: TableName, row: SampleRow): Promise<Readonly<Record<string, string | null>>> {
     const columns = Object.keys(row)
     const places = columns.map((_, i) => `$${i + 1}`).join(', ')
-    await this.client.query(
-      `INSERT INTO ${quoted(table)} (${columns.map(escapeIdentifier).join(', ')}) VALUES (${places})`,
-      Object.values(row),
-    )
+    const result = await this.client.query<Readonly<Record<string, string | null>>>({
+      text: `INSERT INTO ${quotedTable(table)} (${columns.map(escapeIdentifier).join(', ')}) VALUES (${places}) RETURNING *`,
+      values: columns.map((column) => textOf(row[column] ?? null)),
+      types: AS_TEXT,
+    })
     this.add({ inserted: 1 })
+    return result.rows[0]!
   }
 
   /** @returns the rows that the statement gives back */
@@ -138,8 +138,4 @@ export class WorkloadTransaction {
 /** Somebody else changed the same rows: a constraint (23) or a serialization fault or deadlock (40). */
 function isConflict(error: unknown): boolean {
   return error instanceof DatabaseError && /^(23|40)/.test(error.code ?? '')
-}
-
-function quoted(table: TableName): string {
-  return qualifiedName({ schema: escapeIdentifier(table.schema), name: escapeIdentifier(table.name) })
 }

@@ -60,6 +60,11 @@ export function sampleId(seed: number, table: string, n: number): string {
   return uuidOf(mix32(n ^ salt), mix32(n + salt), mix32(salt - n), mix32(Math.imul(n, 0x9e3779b1) ^ salt))
 }
 
+/** A seed for the n-th row of a table: no two rows of a table share one. */
+export function rowSeed(seed: number, table: string, n: number): number {
+  return mix32(n ^ mix32(seed ^ hash32(table)))
+}
+
 /** A seed for one purpose, made of the run's seed and a name. */
 export function derivedSeed(seed: number, name: string): number {
   return mix32(seed ^ hash32(name))

@@ -7,16 +7,16 @@
  * W1  The report counts exactly the rows of the transactions that committed, but for one that `unresolved` names.
  * W2  After the signal aborts no transaction begins; the open one is finished.
  */
-import { Random, derivedSeed } from './sample/random.ts'
-import { connectUntil } from './workload/connection.ts'
-import { Pace } from './workload/pace.ts'
-import { fillTransaction } from './workload/steps.ts'
-import { NO_COUNTS, type WorkloadCounts, WorkloadTransaction, addCounts } from './workload/transaction.ts'
+import { connectUntil } from './connection.ts'
+import { Pace } from './pace.ts'
+import { Random, derivedSeed } from './random.ts'
+import { type WeightedStep, fillTransaction } from './steps.ts'
+import { NO_COUNTS, type WorkloadCounts, WorkloadTransaction, addCounts } from './transaction.ts'
 
 const ROLLBACK_SHARE = 0.04
 
 export interface WorkloadOptions {
-  /** A monolith with sample data and the outbox. */
+  /** A monolith with its sample data, and the outbox where the system has one. */
   readonly url: string
   /** @default 1 */
   readonly seed?: number
@@ -58,7 +58,7 @@ export interface WorkloadReport extends WorkloadCounts {
  * @throws what the server refuses for another reason than a conflict, as `pg` throws it; its last error if it stays away
  *   longer than `reconnectTimeoutMs`
  */
-export async function runWorkload(options: WorkloadOptions): Promise<WorkloadReport> {
+export async function runSteps(steps: readonly WeightedStep[], options: WorkloadOptions): Promise<WorkloadReport> {
   const random = new Random(derivedSeed(options.seed ?? 1, 'workload'))
   const pace = new Pace(options.ratePerSecond ?? 'unlimited')
   const limit = options.transactions ?? Infinity
@@ -69,7 +69,8 @@ export async function runWorkload(options: WorkloadOptions): Promise<WorkloadRep
   try {
     for (let begun = 0; client !== null && begun < limit && !options.signal.aborted; begun += 1) {
       const transaction = new WorkloadTransaction(client, random)
-      let outcome = await transaction.run(() => fillTransaction(transaction, options.transactionSize ?? 5), ROLLBACK_SHARE)
+      const work = (): Promise<void> => fillTransaction(steps, transaction, options.transactionSize ?? 5)
+      let outcome = await transaction.run(work, ROLLBACK_SHARE)
       if (outcome === 'unknown') {
         await client.end()
         client = await connect()

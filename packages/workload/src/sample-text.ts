@@ -14,20 +14,7 @@ const WORDS = (
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+ä'
 
-export const AGENCIES = [
-  'Department of Veterans Affairs',
-  'Department of Health and Human Services',
-  'Defense Health Agency',
-  'Centers for Disease Control and Prevention',
-  'National Institutes of Health',
-  'Indian Health Service',
-  'Federal Emergency Management Agency',
-  'Universitätsspital Zürich',
-  '国立感染症研究所',
-  'Υπουργείο Υγείας',
-] as const
-
-export const NAICS_CODES = ['339112', '339113', '423450', '541380', '541715', '561320', '621111', '622110'] as const
+/** Names of people, in several scripts. */
 export const PEOPLE = [
   'Ann Müller',
   'José Núñez',
