@@ -25,6 +25,7 @@ const GROUPS: Readonly<Record<string, string>> = {
   'SLU-6': 'Verification',
   'SLU-7': 'The machine: servers that Sluice starts, preflight, health of processes',
   'SLU-8': 'Privacy: keys of private columns, and erased subjects',
+  'SLU-9': 'An application and its service databases',
 }
 
 /** Markdown text of `docs/reference/errors.md`. */

@@ -5,6 +5,7 @@
  * No message ever holds row contents: PostgreSQL's DETAIL carries values, so `why` is built from SQLSTATE, table,
  * column and constraint only.
  */
+import { applicationErrors } from './error-codes/application.ts'
 import type { ErrorCode } from './error-codes/error-code.ts'
 import { environmentErrors } from './error-codes/environment.ts'
 import { kafkaErrors } from './error-codes/kafka.ts'
@@ -24,6 +25,7 @@ export const ERROR_CODES = {
   ...verifyErrors,
   ...environmentErrors,
   ...privacyErrors,
+  ...applicationErrors,
 } as const satisfies Record<string, ErrorCode>
 
 export type ErrorName = keyof typeof ERROR_CODES

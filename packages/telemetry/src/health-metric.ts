@@ -3,12 +3,12 @@
  * the check recovers. A check that is gone takes its samples with it.
  */
 import type { CheckStatus, HealthCheck } from '@sluice/core'
-import type { Metrics } from './metrics.ts'
+import type { ServedMetrics } from './metrics.ts'
 
 const STATUSES: readonly CheckStatus[] = ['ok', 'warning', 'failed', 'skipped']
 
 /** @returns shows the checks in place of those shown before */
-export function healthMetric({ healthStatus }: Pick<Metrics, 'healthStatus'>): (checks: readonly HealthCheck[]) => void {
+export function healthMetric({ healthStatus }: Pick<ServedMetrics, 'healthStatus'>): (checks: readonly HealthCheck[]) => void {
   let shown: readonly string[] = []
   return (checks) => {
     for (const name of shown) for (const status of STATUSES) healthStatus.clear({ ...placeOf(name), status })

@@ -12,7 +12,7 @@
 import { type HealthCheck, SluiceError, worstStatus } from '@sluice/core'
 import { type FastifyInstance, fastify } from 'fastify'
 import { healthMetric } from './health-metric.ts'
-import type { Metrics } from './metrics.ts'
+import type { ServedMetrics } from './metrics.ts'
 
 /** How far a process is: it works, works in part, stands by for another that does, or can't work (yet, or any more). */
 export interface Readiness {
@@ -36,7 +36,7 @@ export interface HealthServerOptions {
   readonly role: string
   readonly readiness: () => Readiness
   readonly checks: () => Promise<readonly HealthCheck[]>
-  readonly metrics: Metrics
+  readonly metrics: ServedMetrics
   /** Longest time that `checks` may take, in milliseconds. @default 5000 */
   readonly checksTimeoutMs?: number
 }

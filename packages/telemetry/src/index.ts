@@ -1,3 +1,5 @@
+export * from './database-metrics.ts'
 export * from './health-server.ts'
 export * from './logger.ts'
+export type * from './metric-maker.ts'
 export * from './metrics.ts'

@@ -4,29 +4,18 @@
  *
  * Values are pushed by the running engines and by a sampler; rendering never asks a server.
  */
-import { Counter, Gauge, Histogram, Registry } from '@prometheus-io/client'
+import { Registry } from '@prometheus-io/client'
+import { type CounterMetric, type GaugeMetric, type HistogramMetric, metricMaker } from './metric-maker.ts'
 
-type Labels<Name extends string> = Readonly<Record<Name, string>>
-
-export interface GaugeMetric<Label extends string> {
-  set(labels: Labels<Label>, value: number): void
-  /** Takes the sample away: the value is not known any more. */
-  clear(labels: Labels<Label>): void
-}
-
-export interface CounterMetric<Label extends string> {
-  add(labels: Labels<Label>, count: number): void
-}
-
-export interface HistogramMetric<Label extends string> {
-  observe(labels: Labels<Label>, value: number): void
-}
-
-export interface Metrics {
+/** What the health endpoints ask of a process's metrics. */
+export interface ServedMetrics {
   readonly contentType: string
   /** The text that `/metrics` answers. */
   render(): Promise<string>
   readonly healthStatus: GaugeMetric<'component' | 'check' | 'status'>
+}
+
+export interface Metrics extends ServedMetrics {
   readonly slotActive: GaugeMetric<'slot'>
   readonly slotRetainedWalBytes: GaugeMetric<'slot'>
   readonly slotUnconfirmedWalBytes: GaugeMetric<'slot'>
@@ -64,8 +53,6 @@ export interface MetricsOptions {
   readonly revision: string
 }
 
-const LATENCY_BUCKETS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
-
 export function createMetrics(options: MetricsOptions): Metrics {
   const registry = new Registry()
   const make = metricMaker(registry)
@@ -75,11 +62,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   return {
     contentType: registry.contentType,
     render: () => registry.metrics(),
-    healthStatus: make.gauge('health_status', '1 for the status that a check has, 0 for the others', [
-      'component',
-      'check',
-      'status',
-    ]),
+    healthStatus: healthStatusGauge(make),
     slotActive: make.gauge('slot_active', '1 while a reader is connected to the slot', ['slot']),
     slotRetainedWalBytes: make.gauge('slot_retained_wal_bytes', 'WAL that the slot keeps, from its restart LSN', ['slot']),
     slotUnconfirmedWalBytes: make.gauge('slot_unconfirmed_wal_bytes', 'WAL after the confirmed LSN of the slot', ['slot']),
@@ -119,25 +102,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   }
 }
 
-function metricMaker(registry: Registry) {
-  const named = (name: string, help: string, labelNames: readonly string[]) => ({
-    name: `sluice_${name}`,
-    help,
-    labelNames: [...labelNames],
-    registers: [registry],
-  })
-  return {
-    gauge<L extends string>(name: string, help: string, labels: readonly L[]): GaugeMetric<L> {
-      const gauge = new Gauge<string>(named(name, help, labels))
-      return { set: (at, value) => gauge.set({ ...at }, value), clear: (at) => gauge.remove({ ...at }) }
-    },
-    counter<L extends string>(name: string, help: string, labels: readonly L[]): CounterMetric<L> {
-      const counter = new Counter<string>(named(name, help, labels))
-      return { add: (at, count) => counter.inc({ ...at }, count) }
-    },
-    histogram<L extends string>(name: string, help: string, labels: readonly L[]): HistogramMetric<L> {
-      const histogram = new Histogram<string>({ ...named(name, help, labels), buckets: LATENCY_BUCKETS_SECONDS })
-      return { observe: (at, value) => histogram.observe({ ...at }, value) }
-    },
-  }
+/** The gauge that `healthMetric` fills. */
+export function healthStatusGauge(make: ReturnType<typeof metricMaker>): ServedMetrics['healthStatus'] {
+  return make.gauge('health_status', '1 for the status that a check has, 0 for the others', ['component', 'check', 'status'])
 }

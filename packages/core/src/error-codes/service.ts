@@ -15,6 +15,24 @@ export const serviceErrors = {
     retry: 'never',
     meaning: 'A service is declared independent, and its tables have constraints that reach over keys.',
   },
+  ROW_SECURITY_HIDES_ROWS: {
+    number: 'SLU-5004',
+    exit: 3,
+    retry: 'never',
+    meaning: 'Row level security keeps rows of a table from a role that has to get at every row.',
+  },
+  EXTENSION_MISSING: {
+    number: 'SLU-5005',
+    exit: 3,
+    retry: 'never',
+    meaning: 'A service needs an extension that its server does not have, or that the role may not make.',
+  },
+  ROLE_MISSING: {
+    number: 'SLU-5006',
+    exit: 3,
+    retry: 'never',
+    meaning: 'A service needs a role that does not exist and could not be made, or could not be given its rights.',
+  },
   OFFSETS_MOVED: {
     number: 'SLU-5010',
     exit: 1,

@@ -1,0 +1,8 @@
+export type { PoolState } from './connection-pool.ts'
+export type { AccessLog, DataAccess, RecordAccess } from './data-access.ts'
+export type { ServiceDatabase, UnitOptions } from './service-database.ts'
+export * from './service-databases.ts'
+export type { ServiceSettings } from './service-settings.ts'
+export * from './service-urls.ts'
+export { runAsTenant } from './tenant-context.ts'
+export type { Transaction } from './transaction.ts'
