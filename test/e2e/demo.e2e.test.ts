@@ -55,6 +55,9 @@ interface DemoReport {
     readonly redelivered: number
     readonly parked: number
   }
+  readonly problems: readonly string[]
+  readonly rows: Readonly<Record<string, Readonly<Record<string, number>>>>
+  readonly workload: { readonly changes: Readonly<Record<string, Readonly<Record<string, number>>>> }
   readonly lagMs: { readonly p50: number; readonly p99: number }
   readonly services: readonly {
     readonly service: string
@@ -70,17 +73,29 @@ interface DemoReport {
 }
 
 test('the demo splits the monolith under a workload and ends equal', async () => {
-  const { code, stdout, stderr } = await runSluice(['demo', '--rows', '1000', '--json'], { NO_COLOR: '1' })
+  const { code, stdout, stderr } = await runSluice(['demo', '--rows', '3000', '--seconds', '10', '--json'], { NO_COLOR: '1' })
   expect(code, stderr).toBe(0)
   const envelope = JSON.parse(stdout) as { readonly v: number; readonly ok: boolean; readonly result: DemoReport }
   expect(envelope).toMatchObject({ v: 1, ok: true })
   const { result } = envelope
-  expect(result).toMatchObject({ system: 'medcontracthub', equal: true, events: { duplicates: 0, parked: 0 } })
+  expect(result).toMatchObject({ system: 'medcontracthub', equal: true, problems: [], events: { duplicates: 0, parked: 0 } })
   expect(result.events.stored).toBeGreaterThan(3_000)
   expect(result.events.published).toBe(result.events.stored)
   expect(result.lagMs.p50).toBeGreaterThan(0)
   expect(result.lagMs.p99).toBeGreaterThanOrEqual(result.lagMs.p50)
   expect(result.services.map((s) => s.service)).toEqual(['ocr', 'analytics', 'ai', 'realtime', 'worker'])
+  expect(Object.keys(result.rows)).toEqual(['monolith', 'ocr', 'analytics', 'ai', 'realtime', 'worker'])
+  expect(Object.keys(result.rows['monolith']!)).toHaveLength(6)
+  expect(
+    Object.values(result.rows)
+      .flatMap((tables) => Object.values(tables))
+      .filter((n) => n === 0),
+  ).toEqual([])
+  const { 'public.companies': companies, ...others } = result.workload.changes
+  expect(companies).toMatchObject({ insert: expect.any(Number) as number, delete: 0 })
+  for (const [table, changes] of Object.entries(others)) {
+    for (const [change, n] of Object.entries(changes)) expect(n, `${change} in ${table}`).toBeGreaterThan(0)
+  }
   for (const { service, tables } of result.services) {
     expect(result.events.applied[service], `${service} applied`).toBeGreaterThan(0)
     for (const table of tables) {
@@ -92,7 +107,7 @@ test('the demo splits the monolith under a workload and ends equal', async () =>
 
 test('a kept demo shows its report, can be looked at, and ends with its verdict on Ctrl-C, leaving nothing', async () => {
   const temporary = temporaryFolder()
-  const demo = startDemo(['--keep', '--rows', '300', '--json'], temporary)
+  const demo = startDemo(['--keep', '--rows', '1000', '--seconds', '10', '--json'], temporary)
   const [, settings = ''] = await said(demo, /^ {2}set -a; \. (\S+); set \+a$/m)
   await said(demo, /^Ctrl-C ends it/m)
   const envelope = JSON.parse(demo.stdout) as { readonly ok: boolean; readonly result: DemoReport }
@@ -120,7 +135,7 @@ test('a kept demo shows its report, can be looked at, and ends with its verdict 
 
 test('kill -9 of the demo: its servers end, and logs and settings go with them', async () => {
   const temporary = temporaryFolder()
-  const demo = startDemo(['--keep', '--rows', '100'], temporary)
+  const demo = startDemo(['--keep', '--rows', '300'], temporary)
   await said(demo, /^\. migrating/m)
   expect(runsIn(temporary)).toHaveLength(1)
   demo.kill('SIGKILL')

@@ -5,6 +5,7 @@
 import { Command, Help, InvalidArgumentError, Option } from 'commander'
 import type { CommandImplementation, CommandInput, GlobalOptions } from './command.ts'
 import { addHelp } from './help-text.ts'
+import { builtInDemos } from './system-file.ts'
 
 /** Runs what was called; `main.ts` gives the real one, tests record. */
 export type Dispatch = (call: {
@@ -83,9 +84,14 @@ function addStart(program: Command, leaf: AddLeaf): void {
     .option('--rows <n>', 'rows that the monolith begins with, in all', wholeNumber, 60_000)
     .option('--seed <n>', 'seed of the data and the workload', wholeNumber, 1)
     .option('--rate <n>', 'rows that the workload changes a second', wholeNumber, 300)
+    .option('--seconds <n>', 'how long the workload goes on after the load has arrived', wholeNumber, 30)
     .option('--keep', 'leave everything running', false)
   leaf(demo, { load: async () => (await import('./commands/demo.ts')).demo })
-  addHelp(demo, { examples: ['sluice demo', 'sluice demo --rows 100000 --json', 'sluice demo --keep'], exits: VERDICT_EXITS })
+  addHelp(demo, {
+    examples: ['sluice demo', 'sluice demo --system medcontracthub --rows 100000 --json', 'sluice demo --keep'],
+    exits: VERDICT_EXITS,
+  })
+  demo.addHelpText('after', () => `\nSystems:\n  ${builtInDemos().join(', ')}; medcontracthub unless --system names another`)
 
   const dev = program.command('dev').description('Real servers for development: three PostgreSQL, Kafka, a schema registry.')
   addHelp(dev, { examples: ['sluice dev up', 'eval "$(sluice dev env)"'], exits: DATA_EXITS })
@@ -118,8 +124,21 @@ function addRun(program: Command, leaf: AddLeaf): void {
     .option('--dry-run', 'print the plan and change nothing', false)
     .option('--service <name>', 'one service only')
     .option('--create-databases', 'create databases that do not exist', false)
+    .option('--recreate <service>', 'instead: make the database of a service anew, empty; its projector fills it from the topics')
+    .option('--yes', 'with --recreate: do it', false)
   leaf(provision, { load: async () => (await import('./commands/provision.ts')).provisionCommand })
-  addHelp(provision, { examples: ['sluice provision --dry-run', 'sluice provision'], exits: DATA_EXITS })
+  addHelp(provision, {
+    examples: ['sluice provision --dry-run', 'sluice provision', 'sluice provision --recreate analytics --dry-run'],
+    exits: [0, 1, 2, 3, 4, 5, 130],
+  })
+
+  const env = program
+    .command('env <service>')
+    .description('Prints the settings that a service needs, as export lines. Passwords are named by their variables.')
+    .option('--scheme <scheme>', 'of the URL of its database: postgresql+asyncpg', 'postgresql')
+    .option('--show-secrets', 'print passwords too', false)
+  leaf(env, { load: async () => (await import('./commands/env.ts')).env })
+  addHelp(env, { examples: ['eval "$(sluice env analytics)"', 'sluice env analytics --json'], exits: DATA_EXITS })
 
   addMigrate(program, leaf)
 
@@ -156,7 +175,9 @@ function addRun(program: Command, leaf: AddLeaf): void {
 }
 
 function addMigrate(program: Command, leaf: AddLeaf): void {
-  const migrate = program.command('migrate').description('The migrations of the services: what is applied, up, down.')
+  const migrate = program
+    .command('migrate')
+    .description('The migrations of the services: what is applied, up, down, new ones, drift.')
   addHelp(migrate, { examples: ['sluice migrate status', 'sluice migrate up'], exits: DATA_EXITS })
 
   const status = migrate
@@ -183,6 +204,31 @@ function addMigrate(program: Command, leaf: AddLeaf): void {
     examples: ['sluice migrate down analytics --dry-run', 'sluice migrate down analytics --yes'],
     exits: [0, 1, 2, 3, 5, 130],
   })
+
+  const fresh = migrate
+    .command('new <service> <name>')
+    .description('Writes the next migration file of a service, empty or drafted.')
+    .option('--diff', 'draft what turns the structure that the migrations make into that of the database', false)
+    .option(
+      '--to <file|VARIABLE>',
+      'with --diff: into that of a file of SQL, or of the database that a variable SLUICE_…_URL names',
+    )
+    .option('--dry-run', 'print it and write nothing', false)
+  leaf(fresh, { load: async () => (await import('./commands/migrate-new.ts')).migrateNew })
+  addHelp(fresh, {
+    examples: [
+      'sluice migrate new analytics add_category',
+      'sluice migrate new analytics as_in_production --diff --dry-run',
+      'sluice migrate new analytics next_release --diff --to ./schema.sql',
+    ],
+    exits: VERDICT_EXITS,
+  })
+
+  const drift = migrate
+    .command('drift [service]')
+    .description('Compares the structure of a database with what its migrations make in a scratch database beside it.')
+  leaf(drift, { load: async () => (await import('./commands/migrate-drift.ts')).migrateDrift })
+  addHelp(drift, { examples: ['sluice migrate drift', 'sluice migrate drift analytics --json'], exits: VERDICT_EXITS })
 }
 
 function addBackfill(program: Command, leaf: AddLeaf): void {

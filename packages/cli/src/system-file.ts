@@ -13,6 +13,11 @@ export function builtInSystems(): readonly string[] {
   return readdirSync(SCHEMAS).filter((name) => existsSync(new URL(`${name}/system.ts`, SCHEMAS)))
 }
 
+/** Names that `sluice demo --system` takes without a path. */
+export function builtInDemos(): readonly string[] {
+  return builtInSystems().filter((name) => existsSync(new URL(`${name}/demo.ts`, SCHEMAS)))
+}
+
 /** @throws SluiceError SLU-1002 if none is named, SLU-1004 if it is not there, SLU-1005 if it has errors. */
 export async function loadNamedSystem(specifier: string | undefined): Promise<SystemDefinition> {
   if (specifier === undefined || specifier === '') {
@@ -26,7 +31,8 @@ export async function loadNamedSystem(specifier: string | undefined): Promise<Sy
   return loadSystem(systemModule(specifier), pathToFileURL(`${process.cwd()}${path.sep}`))
 }
 
-function systemModule(specifier: string): string {
+/** Path of the module that a name or path means. @throws SluiceError SLU-1004 if there is no system of that name */
+export function systemModule(specifier: string): string {
   if (/[/\\]|\.[cm]?[jt]s$/.test(specifier)) return specifier
   const file = new URL(`${specifier}/system.ts`, SCHEMAS)
   if (existsSync(file)) return fileURLToPath(file)

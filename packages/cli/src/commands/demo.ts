@@ -7,11 +7,17 @@ import { demoVerdict } from '../demo/demo-verdict.ts'
 import { formatCount, formatSeconds } from '../table.ts'
 import { verifyNotes } from '../verify-output.ts'
 
-const Options = z.object({ rows: z.number().min(1), seed: z.number(), rate: z.number().min(1), keep: z.boolean() })
+const Options = z.object({
+  rows: z.number().min(1),
+  seed: z.number(),
+  rate: z.number().min(1),
+  seconds: z.number().min(1),
+  keep: z.boolean(),
+})
 
 export const demo: CommandImplementation = async (context, { options }) => {
-  const { rows, seed, rate, keep } = Options.parse(options)
-  const { report, verification, stay } = await runDemo(context, { rows, seed, ratePerSecond: rate, isKept: keep })
+  const { rows, seed, rate, seconds, keep } = Options.parse(options)
+  const { report, verification, stay } = await runDemo(context, { rows, seed, ratePerSecond: rate, seconds, isKept: keep })
   const verdict = demoVerdict(report, verification)
   const compared = report.services.flatMap((s) => s.tables).reduce((sum, t) => sum + t.sourceRows, 0)
   const { lagMs } = report

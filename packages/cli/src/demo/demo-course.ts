@@ -2,12 +2,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { SluiceError, silentLogger } from '@sluice/core'
 import type { KafkaPort } from '@sluice/kafka'
-import demo from '@sluice/medcontracthub/demo'
 import { migrate } from '@sluice/postgres'
 import { type ProvisionStep, provision } from '@sluice/provision'
 import { type SystemDefinition, lanesOf, topicsOf } from '@sluice/system'
 import { type VerifyReport, verifySystem } from '@sluice/verify'
-import type { WorkloadReport } from '@sluice/workload'
+import type { SystemDemo, WorkloadReport } from '@sluice/workload'
 import type { CommandContext } from '../command.ts'
 import { type Deployment, readDeployment, urlVariable } from '../deployment.ts'
 import { kafkaOf, registryOf } from '../servers.ts'
@@ -16,12 +15,13 @@ import { verifyProgress, verifyVerdict } from '../verify-output.ts'
 import { measureLatency } from './commit-latency.ts'
 import { countEvents } from './counted-events.ts'
 import type { DemoPlace } from './demo-place.ts'
-import { type DemoReport, countProblems } from './demo-report.ts'
+import { type DemoReport, countProblems, emptyTables } from './demo-report.ts'
+import type { LoadedDemo } from './load-demo.ts'
+import { countRowChanges, missingChanges } from './row-changes.ts'
 import { StageWatcher } from './stage-watcher.ts'
+import { type TableRows, countTableRows } from './table-rows.ts'
 import { waitForStages } from './wait-for-stages.ts'
 
-/** How long the workload runs after the load has arrived: what the latency is measured over. */
-const MEASURED_MS = 15_000
 /** How long verify waits for a stage that works through a large transaction. */
 const PATIENCE_MS = 60_000
 /** Table of the sample monolith that remembers which migrations were applied. */
@@ -33,6 +33,8 @@ export interface DemoOptions {
   readonly seed: number
   /** Rows that the workload changes a second. */
   readonly ratePerSecond: number
+  /** How long the workload goes on after the load has arrived; latency is measured over that time. */
+  readonly seconds: number
 }
 
 export interface DemoOutcome {
@@ -44,14 +46,16 @@ export class DemoCourse {
   readonly #context: CommandContext
   readonly #options: DemoOptions
   readonly #system: SystemDefinition
+  readonly #demo: SystemDemo
   readonly #monolithUrl: string
   readonly #deployment: Deployment
   readonly #kafka: KafkaPort
 
-  constructor(context: CommandContext, options: DemoOptions, system: SystemDefinition, place: DemoPlace) {
+  constructor(context: CommandContext, options: DemoOptions, { system, demo }: LoadedDemo, place: DemoPlace) {
     this.#context = context
     this.#options = options
     this.#system = system
+    this.#demo = demo
     this.#monolithUrl = place.environment[urlVariable('monolith')]!
     const services = Object.keys(system.services)
     const needs = {
@@ -75,9 +79,10 @@ export class DemoCourse {
     const { progress, signal } = this.#context
     const { monolith } = this.#deployment
     const loading = progress.phase('filling the monolith')
-    const folder = this.#system.monolith.migrations!
+    const { migrations: folder } = this.#system.monolith
+    if (folder === undefined) throw noMonolith(this.#system)
     await migrate(monolith, { folder, table: MONOLITH_MIGRATIONS_TABLE })
-    const { rows } = await demo.fill({
+    const { rows } = await this.#demo.fill({
       database: this.#monolithUrl,
       rows: this.#options.rows,
       seed: this.#options.seed,
@@ -125,13 +130,13 @@ export class DemoCourse {
 
   #startWorkload(signal: AbortSignal): Promise<WorkloadReport> {
     const { seed, ratePerSecond } = this.#options
-    return demo.runWorkload({ url: this.#monolithUrl, seed, ratePerSecond, signal })
+    return this.#demo.runWorkload({ url: this.#monolithUrl, seed, ratePerSecond, signal })
   }
 
   /** Lets the workload run on alone. */
   async #measure(watcher: StageWatcher, workload: Promise<unknown>): Promise<void> {
     const phase = this.#context.progress.phase('following the workload')
-    const end = performance.now() + MEASURED_MS
+    const end = performance.now() + this.#options.seconds * 1000
     while (performance.now() < end) {
       const tick = delay(500, undefined, { signal: this.#context.signal })
       await Promise.race([tick, workload.then(() => tick)])
@@ -163,23 +168,36 @@ export class DemoCourse {
     verification: VerifyReport,
     { committed, rolledBack }: WorkloadReport,
   ): Promise<DemoReport> {
-    const { pipeline, services } = this.#deployment
+    const { monolith, pipeline, services } = this.#deployment
     const counting = this.#context.progress.phase('counting events in the store, the topics and the services')
     const topics = lanesOf(this.#system).flatMap((lane) => topicsOf(lane).map((t) => t.name))
     const events = await countEvents(pipeline, services, this.#kafka, [...new Set(topics)])
+    const changes = await countRowChanges(pipeline, this.#demo)
+    const rows: Record<string, TableRows> = { monolith: await countTableRows(monolith) }
+    for (const [service, target] of Object.entries(services)) rows[service] = await countTableRows(target)
     const lagMs = await measureLatency(pipeline, services, since)
     counting.done(`${formatCount(events.stored)} events`)
     return {
       system: this.#system.name,
       equal: verifyVerdict(verification) === null && countProblems(events).length === 0,
+      problems: [...countProblems(events), ...emptyTables(rows), ...missingChanges(this.#demo, changes)],
       durationMs: Math.round(performance.now() - startedAt),
       events,
       lagMs,
       services: verification.services,
       chain: verification.chain,
-      workload: { committed, rolledBack },
+      workload: { committed, rolledBack, changes },
+      rows,
     }
   }
+}
+
+function noMonolith({ name }: SystemDefinition): SluiceError {
+  return new SluiceError('SYSTEM_INVALID', {
+    what: `the demo of ${name} has no monolith`,
+    why: 'monolith.migrations is not in the definition',
+    ways: [`monolith: { migrations: new URL('./monolith/', import.meta.url), … }    in schemas/${name}/system.ts`],
+  })
 }
 
 /** Topics of an earlier run hold events of another store: a relay refuses them, and counts would be wrong. */

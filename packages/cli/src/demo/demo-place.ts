@@ -5,6 +5,7 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { type TestDatabase, createTestDatabase, describeProgress, startServers, testServerRequests } from '@sluice/infra'
+import type { SystemDefinition } from '@sluice/system'
 import { urlVariable } from '../deployment.ts'
 import type { Phase } from '../progress.ts'
 
@@ -19,11 +20,12 @@ export interface DemoPlace {
 /** @throws SluiceError SLU-7001 to SLU-7005 */
 export async function openDemoPlace(
   environment: Readonly<Record<string, string | undefined>>,
-  services: readonly string[],
+  system: SystemDefinition,
   phase: Phase,
 ): Promise<DemoPlace> {
   const servers = await startServers({
     ...testServerRequests(environment),
+    extensions: Object.values(system.services).flatMap((service) => service.extensions ?? []),
     onProgress: (progress) => phase.update(describeProgress(progress)),
   })
   const databases: TestDatabase[] = []
@@ -46,7 +48,7 @@ export async function openDemoPlace(
       KAFKA_BROKERS: servers.kafka.url,
       SCHEMA_REGISTRY_URL: servers.registry.url,
     }
-    for (const service of services) urls[urlVariable(service)] = await make(servers.services.url, service)
+    for (const service of Object.keys(system.services)) urls[urlVariable(service)] = await make(servers.services.url, service)
     return { environment: urls, folder, close }
   } catch (error) {
     await close()

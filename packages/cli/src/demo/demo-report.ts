@@ -3,19 +3,25 @@ import type { LaneChain, ServiceReport } from '@sluice/verify'
 import { renderTable } from '../table.ts'
 import type { Latency } from './commit-latency.ts'
 import type { EventCounts } from './counted-events.ts'
+import type { RowChanges } from './row-changes.ts'
+import type { TableRows } from './table-rows.ts'
 
 export interface DemoReport {
   readonly system: string
   /** Every row of every service table is as the monolith says, and every event was counted once in each store. */
   readonly equal: boolean
+  /** Why it is not good although the rows are equal: counts that do not fit, tables without rows, changes that never came. */
+  readonly problems: readonly string[]
   readonly durationMs: number
   readonly events: EventCounts
   /** Commit in the monolith to commit in a service, milliseconds, by the servers' commit timestamps. */
   readonly lagMs: Latency
   readonly services: readonly ServiceReport[]
   readonly chain: readonly LaneChain[]
-  /** Rows of the workload that committed while the migration ran. */
-  readonly workload: { readonly committed: number; readonly rolledBack: number }
+  /** Transactions while the migration ran, and the rows that they changed. */
+  readonly workload: { readonly committed: number; readonly rolledBack: number; readonly changes: RowChanges }
+  /** Rows at the end, by `monolith` and service, in every table that is not Sluice's own. */
+  readonly rows: Readonly<Record<string, TableRows>>
 }
 
 /** Why the counts do not fit together; empty if they do. */
@@ -25,6 +31,13 @@ export function countProblems(events: EventCounts): readonly string[] {
     ...(events.duplicates === 0 ? [] : [`${events.duplicates} messages in the topics are doubled`]),
     ...(events.parked === 0 ? [] : [`${events.parked} events are parked`]),
   ]
+}
+
+/** Tables without a row; empty if all have some. */
+export function emptyTables(rows: DemoReport['rows']): readonly string[] {
+  return Object.entries(rows).flatMap(([place, tables]) =>
+    Object.entries(tables).flatMap(([table, n]) => (n > 0 ? [] : [`${place}: ${table} has no rows`])),
+  )
 }
 
 export function demoTable({ services, events }: Pick<DemoReport, 'services' | 'events'>): string {

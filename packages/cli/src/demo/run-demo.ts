@@ -10,15 +10,15 @@
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { SluiceError, isSluiceError } from '@sluice/core'
-import medcontracthub from '@sluice/medcontracthub'
 import type { SystemDefinition } from '@sluice/system'
 import type { CommandContext } from '../command.ts'
 import { ChildCommand } from './child-command.ts'
 import { DemoCourse, type DemoOptions, type DemoOutcome } from './demo-course.ts'
 import { type DemoPlace, openDemoPlace } from './demo-place.ts'
+import { loadDemo } from './load-demo.ts'
 
-/** The system of the demo, by the name that `--system` takes. */
-const SYSTEM_NAME = 'medcontracthub'
+/** The system that is shown where none is named. */
+const DEFAULT_SYSTEM = 'medcontracthub'
 
 export interface DemoRun extends DemoOptions {
   /** Leaves everything running until a signal comes. */
@@ -32,9 +32,11 @@ export interface DemoEnd extends DemoOutcome {
 
 export async function runDemo(context: CommandContext, options: DemoRun): Promise<DemoEnd> {
   const startedAt = performance.now()
-  const system: SystemDefinition = medcontracthub
+  const name = context.globals.system ?? DEFAULT_SYSTEM
+  const loaded = await loadDemo(name)
+  const { system } = loaded
   const starting = context.progress.phase('starting servers')
-  const place = await openDemoPlace(context.environment, Object.keys(system.services), starting)
+  const place = await openDemoPlace(context.environment, system, starting)
   starting.done()
   const children: ChildCommand[] = []
   const cleanUp = async (): Promise<void> => {
@@ -45,14 +47,14 @@ export async function runDemo(context: CommandContext, options: DemoRun): Promis
   }
   let isStaying = false
   try {
-    const demo = new DemoCourse(context, options, system, place)
+    const demo = new DemoCourse(context, options, loaded, place)
     await demo.prepare()
-    children.push(...startChildren(system, place))
+    children.push(...startChildren(name, system, place))
     const failures = children.map(async (child) => Promise.reject(await child.failure()))
     const outcome = await Promise.race([demo.run(startedAt), ...failures])
     if (!options.isKept) return outcome
     isStaying = true
-    return { ...outcome, stay: () => Promise.race([stayUntilSignal(context, place), ...failures]).finally(cleanUp) }
+    return { ...outcome, stay: () => Promise.race([stayUntilSignal(context, name, place), ...failures]).finally(cleanUp) }
   } catch (error) {
     throw withErrorsOf(children, error)
   } finally {
@@ -68,22 +70,22 @@ function withErrorsOf(children: readonly ChildCommand[], error: unknown): unknow
 }
 
 /** Every stage as a process of its own. */
-function startChildren(system: SystemDefinition, place: DemoPlace): readonly ChildCommand[] {
+function startChildren(name: string, system: SystemDefinition, place: DemoPlace): readonly ChildCommand[] {
   const commands = [
     ['run', 'reader'],
     ['run', 'relay'],
     ...Object.keys(system.services).map((service) => ['run', 'projector', service]),
   ]
-  const environment = { ...place.environment, SLUICE_SYSTEM: SYSTEM_NAME }
+  const environment = { ...place.environment, SLUICE_SYSTEM: name }
   return commands.map((args) => new ChildCommand(args, environment, place.folder))
 }
 
-async function stayUntilSignal(context: CommandContext, place: DemoPlace): Promise<void> {
+async function stayUntilSignal(context: CommandContext, name: string, place: DemoPlace): Promise<void> {
   const { signal } = context
   if (signal.aborted) return
   const file = path.join(place.folder, 'demo.env')
   // Quoted, so that a shell reads it as Node does.
-  const lines = Object.entries({ ...place.environment, SLUICE_SYSTEM: SYSTEM_NAME }).map(([name, value]) => `${name}='${value}'`)
+  const lines = Object.entries({ ...place.environment, SLUICE_SYSTEM: name }).map(([variable, value]) => `${variable}='${value}'`)
   writeFileSync(file, `${lines.join('\n')}\n`, { mode: 0o600 })
   context.say(`everything goes on running; look at it from another terminal:
   set -a; . ${file}; set +a

@@ -1,0 +1,38 @@
+/**
+ * RM Brain: what relationship managers know of their clients. It has no monolith of its own: the tables of its nine databases, in
+ * one, are it, with the references between them that nine databases can not have.
+ */
+import { type CapturedTable, type ServiceDefinition, defineSystem, mapTable } from '@sluice/system'
+import * as tables from './tables.ts'
+
+/** A service that has these tables as they are. */
+function service(name: string, ...owned: readonly CapturedTable[]): ServiceDefinition {
+  return {
+    migrations: new URL(`./services/${name}/`, import.meta.url),
+    projections: owned.map((table) => mapTable(table, { into: table.name })),
+  }
+}
+
+export default defineSystem({
+  name: 'rmbrain',
+  title: 'RM Brain',
+  avroSchemas: new URL('./avro/', import.meta.url),
+  monolith: { migrations: new URL('./monolith/', import.meta.url), tables: Object.values(tables) },
+  services: {
+    cas_audit: service('cas_audit', tables.auditEvents),
+    cds_client: service('cds_client', tables.clients, tables.clientLinks),
+    cds_document: service('cds_document', tables.documents),
+    cds_interaction: service('cds_interaction', tables.interactions),
+    cds_product: service('cds_product', tables.products),
+    cds_relationship: service('cds_relationship', tables.relationships),
+    cds_riskprofile: service('cds_riskprofile', tables.riskProfiles, tables.suitabilityAssessments),
+    rmbrain_mainapp: service(
+      'rmbrain_mainapp',
+      tables.plugins,
+      tables.tenantPlugins,
+      tables.pluginEventRegistry,
+      tables.eventMappings,
+    ),
+    cds_task: service('cds_task', tables.tasks),
+  },
+})
