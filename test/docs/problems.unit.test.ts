@@ -1,6 +1,7 @@
 /** The page of known problems: every proof that it names is there, and no problem is without one. */
 import { readFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
+import { proofsIn, titlesOf } from './test-titles.ts'
 
 /** Problems that the issue counts; more may follow them. */
 const PROBLEMS = 25
@@ -9,18 +10,8 @@ const PAGE = new URL('../../docs/problems.md', import.meta.url)
 const page = await readFile(PAGE, 'utf8')
 const rows = [...page.matchAll(/^\| (\d+) \|.*\| (.*) \|$/gm)].map(([, number, proof]) => ({ number: number!, proof: proof! }))
 const proofs = rows.flatMap(({ number, proof }) =>
-  [...proof.matchAll(/\[[^\]]+\]\(([^)]+)\) “([^”]*)”/g)].map(([, path, name]): [string, string, string] => [
-    number,
-    path!,
-    name!,
-  ]),
+  proofsIn(proof).map(({ path, title }): [string, string, string] => [number, path, title]),
 )
-
-/** Titles of the tests of a file; what is put into a template is "…". */
-function titlesOf(source: string): readonly string[] {
-  const calls = source.matchAll(/\b(?:test|it)(?:\.\w+(?:\([^()]*\))?)?\(\s*(['"`])((?:(?!\1).)*)\1/gs)
-  return [...calls].map(([, , title]) => title!.replaceAll(/\$\{[^}]*\}/g, '…'))
-}
 
 test('the problems are numbered without gaps, and each has a proof', () => {
   expect(rows.length).toBeGreaterThanOrEqual(PROBLEMS)
