@@ -7,6 +7,12 @@ import { NODE_FLAGS } from '@sluice/cli'
 const MAIN = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url))
 const OUTPUT_BYTES_MAX = 64 * 1024
 
+/** A run that ends early, by a signal for example, takes its processes with it. */
+const running = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
 export interface Exit {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
@@ -33,9 +39,13 @@ export class SluiceProcess {
       // Asked now, since the line does not stay in the tail for ever.
       this.#healthPort ??= healthPortIn(this.#stderr)
     })
+    running.add(this.#child)
     this.exit = new Promise((resolve, reject) => {
       this.#child.once('error', reject)
-      this.#child.once('close', (code, signal) => resolve({ code, signal }))
+      this.#child.once('close', (code, signal) => {
+        running.delete(this.#child)
+        resolve({ code, signal })
+      })
     })
   }
 

@@ -26,6 +26,8 @@ export interface ConnectOptions {
   readonly applicationName: string
   /** @default none: the caller bounds what it runs */
   readonly statementTimeoutMs?: number
+  /** How long an answer is awaited: where a network drops packets, no server says that it was too late. @default for ever */
+  readonly answerTimeoutMs?: number
 }
 
 /**
@@ -88,6 +90,7 @@ export function sessionConfig(target: PostgresTarget, options: ConnectOptions): 
     keepAlive: true,
     options: [target.config.options, SESSION_OPTIONS].filter(Boolean).join(' '),
     ...(options.statementTimeoutMs === undefined ? {} : { statement_timeout: options.statementTimeoutMs }),
+    ...(options.answerTimeoutMs === undefined ? {} : { query_timeout: options.answerTimeoutMs }),
   }
 }
 

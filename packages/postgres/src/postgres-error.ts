@@ -56,7 +56,7 @@ export function isConnectionFault(error: unknown): boolean {
   if (error instanceof pg.DatabaseError) return /^(08|57P0)/.test(error.code ?? '')
   if (error instanceof AggregateError) return error.errors.some(isConnectionFault)
   if ('code' in error && typeof error.code === 'string' && SOCKET_FAULTS.has(error.code)) return true
-  return /^(Connection terminated|Client has encountered a connection error|timeout expired|Client was closed|timeout exceeded when trying to connect)/.test(
+  return /^(Connection terminated|Client has encountered a connection error|timeout expired|Client was closed|timeout exceeded when trying to connect|Query read timeout)/.test(
     error.message,
   )
 }
@@ -109,7 +109,7 @@ function describe(error: unknown, state: string | undefined, target: PostgresTar
   if (isConnectionFault(error)) {
     const isLost =
       error instanceof Error &&
-      /terminated|terminating|ECONNRESET|EPIPE|connection error|closed/.test(
+      /terminated|terminating|ECONNRESET|EPIPE|connection error|closed|read timeout/.test(
         `${error.message} ${String('code' in error ? error.code : '')}`,
       )
     return [

@@ -26,6 +26,8 @@ export type EventOpener = (items: readonly BatchEvent[]) => AsyncIterable<Opened
 const HELD_BYTES_MAX = 16 * 1024 * 1024
 /** The service's transaction waits meanwhile. */
 const STATEMENT_TIMEOUT_MS = 60_000
+/** How much longer a statement's end is awaited: what says nothing then is a broken connection. */
+const SILENCE_MS = 10_000
 
 export class ClaimedValues {
   readonly #service: string
@@ -34,7 +36,11 @@ export class ClaimedValues {
   /** @param target The pipeline database; null where it was not named, which matters only once there is a claim. */
   constructor(target: PostgresTarget | null, service: string) {
     this.#service = service
-    const options = { applicationName: `sluice projector ${service}`, statementTimeoutMs: STATEMENT_TIMEOUT_MS }
+    const options = {
+      applicationName: `sluice projector ${service}`,
+      statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+      answerTimeoutMs: STATEMENT_TIMEOUT_MS + SILENCE_MS,
+    }
     this.#connection = target && new RoleConnection(target, CLAIM_READER_ROLE, options)
   }
 

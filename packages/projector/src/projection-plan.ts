@@ -8,6 +8,7 @@ import {
   type ServiceDefinition,
   type SystemDefinition,
   type TableMapping,
+  columnsOf,
   grantedMapping,
   lanesOf,
 } from '@sluice/system'
@@ -25,6 +26,7 @@ import {
   upsertStatement,
 } from './mapping-statements.ts'
 import { type TargetCatalog, targetName } from './target-catalog.ts'
+import { reachesOverKeys } from './unique-indexes.ts'
 
 export interface MappingPlan {
   readonly mapping: TableMapping
@@ -57,6 +59,8 @@ export interface TableRoute {
    */
   readonly isOrderedByKeyOnly: boolean
   readonly targets: readonly TargetPlan[]
+  /** Columns of the source whose values a unique index of a target keeps apart between keys. */
+  readonly uniqueColumns: readonly string[]
   readonly handlers: readonly EventHandler[]
 }
 
@@ -95,7 +99,9 @@ export function planProjections(
     const targets = targetsOf(system.services[service]!, source, mappings, catalog)
     const called = handlers.filter((h) => h.tables.includes(source))
     const isOrderedByKeyOnly = isIndependent && source.topic.partitions > 1
-    return targets.length + called.length === 0 ? [] : [{ source, isOrderedByKeyOnly, targets, handlers: called }]
+    return targets.length + called.length === 0
+      ? []
+      : [{ source, isOrderedByKeyOnly, targets, uniqueColumns: uniqueColumns(targets, catalog), handlers: called }]
   })
   const byAggregate = new Map(tables.map((table) => [table.source.aggregateType, { kind: 'table', table } as const]))
   const ownTypes = new Set(handlers.flatMap((h) => h.eventTypes))
@@ -144,6 +150,23 @@ function targetsOf(
       keys: keysStatement(first, columns),
     }
   })
+}
+
+function uniqueColumns(targets: readonly TargetPlan[], catalog: TargetCatalog): readonly string[] {
+  const read = targets.flatMap(({ name, mappings }) => {
+    const indexes = catalog.uniqueIndexes.filter(({ table }) => table === name)
+    return mappings.flatMap(({ mapping }) =>
+      indexes
+        .filter((index) => reachesOverKeys(index, mapping.targetKey))
+        .flatMap(({ columns }) => columns.flatMap((column) => columnsOfTarget(mapping, column))),
+    )
+  })
+  return [...new Set(read)]
+}
+
+function columnsOfTarget(mapping: TableMapping, column: string): readonly string[] {
+  const source = mapping.columns[column]
+  return source === undefined ? [] : columnsOf(source)
 }
 
 function planMapping(mapping: TableMapping, columns: TargetColumns): MappingPlan {

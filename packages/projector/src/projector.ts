@@ -147,7 +147,7 @@ async function readPlan(
     )
     const catalog = await readTargetCatalog(client, service, mappings)
     await assertHeldColumns(client, service, system.services[service]!)
-    if (system.services[service]?.independent === true) await assertIndependent(client, service, mappings, catalog)
+    if (system.services[service]?.independent === true) assertIndependent(service, mappings, catalog)
     return planProjections(system, service, catalog, granted)
   } catch (error) {
     if (sqlStateOf(error) !== '42P01') throw toPostgresError(error, target)

@@ -1,7 +1,8 @@
-/** What the service database says about the tables that projections write: column types and references between them. */
+/** What the service database says about the tables that projections write: column types, unique indexes and references between them. */
 import { SluiceError } from '@sluice/core'
 import type { TableMapping } from '@sluice/system'
 import type { ClientBase } from 'pg'
+import { type UniqueIndex, readUniqueIndexes } from './unique-indexes.ts'
 
 export interface TargetColumn {
   readonly name: string
@@ -25,6 +26,7 @@ export interface TargetCatalog {
   /** By `schema.table`, then column. */
   readonly columns: ReadonlyMap<string, ReadonlyMap<string, TargetColumn>>
   readonly foreignKeys: readonly ForeignKey[]
+  readonly uniqueIndexes: readonly UniqueIndex[]
   /** `schema.table`, parents before children; tables of a cycle stand in any order. */
   readonly order: readonly string[]
 }
@@ -45,7 +47,8 @@ export async function readTargetCatalog(
   const columns = await readColumns(client, schemas, tables)
   assertComplete(service, mappings, columns)
   const foreignKeys = await readForeignKeys(client, schemas, tables)
-  return { columns, foreignKeys, order: parentsFirst([...columns.keys()], foreignKeys) }
+  const uniqueIndexes = await readUniqueIndexes(client, names)
+  return { columns, foreignKeys, uniqueIndexes, order: parentsFirst([...columns.keys()], foreignKeys) }
 }
 
 async function readColumns(

@@ -2,7 +2,8 @@
  * Groups events in position order into waves, each of which a few statements apply (decision 0008).
  *
  * W1  In a set wave each key of a table is written (its changes merged, newer available columns over older), then deleted,
- *     or one of both. What follows a delete of its key opens the next wave.
+ *     or one of both. What follows a delete of its key opens the next wave, and so does another value of a unique column: merged over
+ *     it, two rows that exchange their values by a third would be written in no order that the index allows.
  * W2  A change of key and truncates stand in waves of their own: nothing is moved over them. Handlers come after the waves.
  * W3  The waves in order hold every event once, in order.
  */
@@ -73,7 +74,11 @@ class OpenSet {
   readonly changes = new Map<TableRoute, TableChanges>()
 
   accepts(event: ProjectedEvent, table: TableRoute): boolean {
-    return !this.changes.get(table)?.deletes.has(event.aggregateId)
+    const changes = this.changes.get(table)
+    if (!changes) return true
+    if (changes.deletes.has(event.aggregateId)) return false
+    const older = changes.writes.get(event.aggregateId)
+    return older === undefined || event.op === 'd' || !table.uniqueColumns.some((c) => isOther(event.after?.[c], older[c]))
   }
 
   add(item: BatchEvent, table: TableRoute): void {
@@ -113,6 +118,10 @@ function isSetChange(event: ProjectedEvent, table: TableRoute): boolean {
 function availableRow(event: ProjectedEvent): RowText {
   const after = event.after ?? {}
   return event.op === 'u' && event.before !== null ? { ...event.before, ...after } : after
+}
+
+function isOther(value: string | null | undefined, older: string | null | undefined): boolean {
+  return value !== undefined && older !== undefined && value !== older
 }
 
 function isSameCommit(a: BatchEvent, b: BatchEvent): boolean {

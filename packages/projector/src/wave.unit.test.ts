@@ -12,6 +12,7 @@ const route = (handlers: readonly EventHandler[] = []): TableRoute => ({
   source,
   isOrderedByKeyOnly: false,
   targets: [target],
+  uniqueColumns: ['w'],
   handlers,
 })
 const plain = route()
@@ -54,6 +55,14 @@ test('W1: changes of one key merge, newer available columns over older', () => {
 test('W1: a delete ends its key, not the others', () => {
   expect(kinds([event('c', 'a'), event('d', 'a'), event('u', 'b')])).toEqual(['set 3'])
   expect(kinds([event('d', 'a'), event('c', 'a'), event('u', 'b')])).toEqual(['set 1', 'set 2'])
+})
+
+test('W1: another value of a unique column opens the next wave, so that rows may exchange theirs', () => {
+  const set = (key: string, w: string): BatchEvent => event('u', key, { after: { k: key, v: '2', w } })
+  expect(kinds([set('a', 'aside'), set('b', 'a'), set('a', 'b'), set('c', 'c')])).toEqual(['set 2', 'set 2'])
+  expect(kinds([set('a', 'a'), set('a', 'a'), event('u', 'a', { after: { k: 'a', v: '3' } }), event('d', 'a')])).toEqual([
+    'set 4',
+  ])
 })
 
 test('W2: a changed key, a handler and a truncate stand alone', () => {

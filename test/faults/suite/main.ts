@@ -56,7 +56,7 @@ async function run(seed: number, postgres: PostgresMajor): Promise<FaultReport> 
   await using servers = await startTestServers({ postgres, monolithSettings: MONOLITH_SETTINGS })
   const proxies = await startProxies(servers)
   try {
-    for (const round of rounds) await runRound({ servers, proxies, random }, round, report)
+    for (const [i, round] of rounds.entries()) await runRound({ servers, proxies, random }, i, round, report)
   } finally {
     await Promise.all(Object.values(proxies).map((proxy) => proxy[Symbol.asyncDispose]()))
   }

@@ -22,31 +22,33 @@ import { dropSlot } from './strikes/slot-dropped.ts'
 /** A fault that strikes while nothing is in flight is struck again so often. */
 const ATTEMPTS = 4
 const REST_LIMIT_MS = 300_000
-/** Once in a round, unless it is a short one. */
+/** Once in a round of so many faults, in every fourth round: the slowest service is busy with it for most of a minute. */
 const LARGEST_TRANSACTION_ROWS = 100_000
-const SHORT_ROUND_FAULTS = 10
+const LONG_ROUND_FAULTS = 11
+const LARGEST_EACH_ROUNDS = 4
 
 type KindOf<When extends FaultKind['when']> = Extract<FaultKind, { readonly when: When }>
 
-/** @throws Error with what does not hold */
-export async function runRound(options: StageOptions, round: Round, report: FaultReport): Promise<void> {
+/** @param number Of the round, from 0 on. @throws Error with what does not hold */
+export async function runRound(options: StageOptions, number: number, round: Round, report: FaultReport): Promise<void> {
   await using stage = await Stage.open(options)
   try {
-    await strikeRound(stage, round, report)
+    await strikeRound(stage, number, round, report)
   } catch (error) {
     const said = error instanceof Error ? error.message : String(error)
     throw new Error(`${said}\n${await standing(stage)}\n${await sessions(stage)}\n${lastWords(stage)}`, { cause: error })
   }
 }
 
-async function strikeRound(stage: Stage, round: Round, report: FaultReport): Promise<void> {
+async function strikeRound(stage: Stage, number: number, round: Round, report: FaultReport): Promise<void> {
   stage.work.start()
   await strikeBeginning(stage, ofWhen(round, 'load'), report)
   const checks = new StandingChecks(stage)
   const streaming = ofWhen(round, 'streaming')
-  const largestAt = stage.random.between(0, Math.max(0, streaming.length - 1))
+  const hasLargest = number % LARGEST_EACH_ROUNDS === 0 && streaming.length >= LONG_ROUND_FAULTS
+  const largestAt = hasLargest ? stage.random.between(0, streaming.length - 1) : null
   for (const [i, kind] of streaming.entries()) {
-    if (i === largestAt && streaming.length > SHORT_ROUND_FAULTS) stage.work.large(LARGEST_TRANSACTION_ROWS)
+    if (i === largestAt) stage.work.large(LARGEST_TRANSACTION_ROWS)
     await strikeUntilCounted(stage, kind, report)
     holds(kind.name, await checks.problems())
   }
@@ -73,7 +75,9 @@ async function strikeUntilCounted(stage: Stage, { name, strike }: KindOf<'stream
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
     stage.work.anySize()
     const { mark, place = '', putBack } = await stage.orEnd(strike(stage))
-    const recoveryMs = await recovery(stage, mark)
+    const recoveryMs = await recovery(stage, mark).catch((error: unknown) => {
+      throw new Error(`${name} (${place}): ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+    })
     const inFlight = await eventsInFlight(stage, mark)
     await putBack?.()
     if (report.add({ kind: name, place, inFlight, recoveryMs })) return
