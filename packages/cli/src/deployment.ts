@@ -145,6 +145,25 @@ export function readDeployment<const Needs extends DeploymentNeeds>(
   return deployment as PartialDeployment & { readonly [K in keyof Needs & keyof Deployment]: Deployment[K] }
 }
 
+/** A database that is no part of the system, by the name in its variable. @throws SluiceError SLU-1002, SLU-1003 */
+export function readDatabase(environment: Environment, name: string): PostgresTarget {
+  const reader = new SettingReader(environment)
+  const target = reader.database(name)
+  reader.assertComplete()
+  return target
+}
+
+/** A setting that is set, and the file that it stands in, if it does. Null if it is not set. */
+export function findSetting(
+  environment: Environment,
+  name: string,
+): { readonly text: string; readonly file: string | null } | null {
+  const direct = environment[name]
+  if (direct !== undefined && direct !== '') return { text: direct, file: null }
+  const file = environment[`${name}_FILE`]
+  return file === undefined || file === '' ? null : { text: readFileSync(file, 'utf8').trim(), file }
+}
+
 /** @throws SluiceError SLU-5002 if the system has no such service. */
 export function requireService(system: SystemDefinition, service: string): string {
   if (Object.hasOwn(system.services, service)) return service

@@ -71,6 +71,43 @@ test('up, status and down over all services', async () => {
   expect((await json('migrate', 'status', 'sales', '--check')).code).toBe(0)
 })
 
+test('what was changed by hand is drift: exit code 4, and each difference is named', async () => {
+  await sluice('migrate', 'up')
+  expect((await json('migrate', 'drift')).code).toBe(0)
+  const client = await connect(postgresTarget('catalog', catalog.url), { applicationName: 'test' })
+  await client.query('ALTER TABLE titles ADD COLUMN shelf text, ALTER COLUMN title DROP NOT NULL')
+  await client.end()
+  const { code, stdout, stderr } = await sluice('migrate', 'drift')
+  expect(code).toBe(4)
+  expect(stdout).toContain('catalog  column public.titles.shelf is there, and no migration makes it')
+  expect(stdout).toContain('catalog  column public.titles.title, null: yes, and the migrations make no')
+  expect(stderr).toContain('SLU-5033')
+  expect((await json('migrate', 'drift', 'sales')).code).toBe(0)
+})
+
+test('a new migration is drafted from what the database has, or from what another one has', async () => {
+  const empty = await sluice('migrate', 'new', 'catalog', 'add_shelf', '--dry-run')
+  expect(empty).toMatchObject({ code: 0, stdout: '-- Up Migration\n\n\n\n-- Down Migration\n\n\n' })
+  expect(empty.stderr).toContain('0002_add_shelf would be written')
+  expect((await sluice('migrate', 'new', 'catalog', 'add shelf', '--dry-run')).code).toBe(2)
+  expect((await sluice('migrate', 'new', 'catalog', 'shelf', '--to', './schema.sql')).code).toBe(2)
+
+  await sluice('migrate', 'up')
+  expect((await json('migrate', 'new', 'catalog', 'nothing', '--diff')).result).toMatchObject({ path: null, draft: null })
+  const client = await connect(postgresTarget('catalog', catalog.url), { applicationName: 'test' })
+  await client.query('ALTER TABLE titles ADD COLUMN shelf text')
+  const live = await sluice('migrate', 'new', 'catalog', 'add_shelf', '--diff', '--dry-run')
+  expect(live).toMatchObject({ code: 0, stdout: expect.stringContaining('ADD COLUMN shelf text;') as string })
+  // Any variable of this form may name the database: here it is that of the other service, which has none of the tables of this one.
+  await client.query(
+    'CREATE SCHEMA other; ALTER TABLE titles SET SCHEMA other; ALTER TABLE other.titles REPLICA IDENTITY USING INDEX titles_pkey',
+  )
+  await client.end()
+  const partial = await sluice('migrate', 'new', 'sales', 'as_catalog', '--diff', '--dry-run', '--to', 'SLUICE_CATALOG_URL')
+  expect(partial).toMatchObject({ code: 4, stdout: expect.stringContaining('-- By hand: replica identity') as string })
+  expect(partial.stderr).toContain('SLU-5034')
+})
+
 test('the first error ends it with exit code 3 and a report of every service', async () => {
   const client = await connect(postgresTarget('catalog', catalog.url), { applicationName: 'test' })
   await client.query('CREATE TABLE titles (id int)')

@@ -1,4 +1,8 @@
+export * from './drift.ts'
 export * from './migrate-services.ts'
+export * from './migration-draft.ts'
 export * from './migration-status.ts'
+export * from './new-migration.ts'
 export type * from './service-database.ts'
+export type * from './structure/compare-structures.ts'
 export * from './undo-migration.ts'

@@ -3,9 +3,8 @@
  * while a projector works on the tables; afterwards the projector of the definition as it is would lack what was undone, and says so itself.
  */
 import { SluiceError } from '@sluice/core'
-import { readDown, readMigrations, undoMigration, withConnection } from '@sluice/postgres'
+import { readDown, readMigrations, sessionsOf, undoMigration, withConnection } from '@sluice/postgres'
 import { type ServiceDatabase, serviceSet } from './service-database.ts'
-import { assertNoProjector } from './service-sessions.ts'
 
 export interface UndoPlan {
   /** The migration that was applied last. */
@@ -32,8 +31,15 @@ export async function planUndo(database: ServiceDatabase): Promise<UndoPlan> {
 /** @throws SluiceError SLU-5035 while a projector is connected; SLU-5030 if it failed, which leaves everything as it was; SLU-5031 */
 export async function undoLast(database: ServiceDatabase, plan: UndoPlan): Promise<void> {
   const { target } = database
-  await withConnection(target, { applicationName: 'sluice migrate' }, (client) =>
-    assertNoProjector(client, target, `migration ${plan.name} is not undone`),
+  const projectors = await withConnection(target, { applicationName: 'sluice migrate' }, (client) =>
+    sessionsOf(client, target.database, 'sluice projector%'),
   )
+  if (projectors.length > 0) {
+    throw new SluiceError('SERVICE_IN_USE', {
+      what: `migration ${plan.name} is not undone`,
+      why: `projectors are connected to ${target.display}: ${projectors.join(', ')}`,
+      ways: [`stop "sluice run projector ${target.name}" (and "sluice run all"), then call it again`],
+    })
+  }
   await undoMigration(target, serviceSet(database), plan.name)
 }

@@ -1,5 +1,6 @@
 export * from './binary-copy-encoder.ts'
 export * from './connection.ts'
+export * from './database-sessions.ts'
 export * from './identifier.ts'
 export * from './migration-file.ts'
 export * from './migrations.ts'

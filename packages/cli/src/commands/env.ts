@@ -1,0 +1,112 @@
+/**
+ * `sluice env <service>`: what a service needs once it works on its own database. A value with a password in it is not printed: the line
+ * refers to the variable, or the file, in which it stands here.
+ */
+import { type SystemDefinition, subscriptionsOf } from '@sluice/system'
+import { z } from 'zod'
+import type { CommandImplementation } from '../command.ts'
+import { type Environment, findSetting, readDeployment, requireService, urlVariable } from '../deployment.ts'
+
+const Options = z.object({
+  scheme: z.string().regex(/^[a-z][a-z0-9+.-]*$/, 'must be a scheme such as postgresql+asyncpg'),
+  showSecrets: z.boolean(),
+})
+
+/** A line of the service's environment. */
+interface ServiceSetting {
+  readonly name: string
+  /** Null where it holds a password and those are not shown. */
+  readonly value: string | null
+  /** The variable, or the file, that has it here; null where it follows from the definition. */
+  readonly from: string | null
+  /** As a shell takes it. */
+  readonly shell: string
+}
+
+const SECRETS: ReadonlySet<string> = new Set(['KAFKA_SASL_PASSWORD', 'SCHEMA_REGISTRY_PASSWORD'])
+
+const SERVERS = [
+  'KAFKA_BROKERS',
+  'KAFKA_SSL',
+  'KAFKA_SSL_CA_FILE',
+  'KAFKA_SASL_MECHANISM',
+  'KAFKA_SASL_USERNAME',
+  'KAFKA_SASL_PASSWORD',
+  'SCHEMA_REGISTRY_URL',
+  'SCHEMA_REGISTRY_USERNAME',
+  'SCHEMA_REGISTRY_PASSWORD',
+] as const
+
+export const env: CommandImplementation = async ({ environment, system: load }, { args, options }) => {
+  const { scheme, showSecrets } = Options.parse(options)
+  const system = await load()
+  const service = requireService(system, args[0] ?? '')
+  // What can not be used is refused before any of it is handed on.
+  const { services } = readDeployment(environment, system, { services: [service], kafka: true, registry: true })
+  const from = urlVariable(service)
+  const hasPassword = services[service]?.config.password !== undefined
+  const url = setting(environment, { name: 'DATABASE_URL', from, isSecret: hasPassword, showSecrets, scheme })
+  const settings = [
+    ...(url ? [url] : []),
+    ...SERVERS.flatMap((name) => {
+      const isSecret =
+        SECRETS.has(name) || (name === 'SCHEMA_REGISTRY_URL' && holdsPassword(findSetting(environment, name)?.text))
+      return setting(environment, { name, from: name, isSecret, showSecrets, scheme: null }) ?? []
+    }),
+    ...topicSettings(system, service),
+  ]
+  return {
+    summary: '',
+    result: { service, settings: settings.map(({ name, value, from: origin }) => ({ name, value, from: origin })) },
+    text: settings.map(({ name, shell }) => `export ${name}=${shell}`).join('\n'),
+  }
+}
+
+interface Wanted {
+  readonly name: string
+  readonly from: string
+  readonly isSecret: boolean
+  readonly showSecrets: boolean
+  /** Of a URL that gets another scheme; null: it stays as it is. */
+  readonly scheme: string | null
+}
+
+function setting(environment: Environment, { name, from, isSecret, showSecrets, scheme }: Wanted): ServiceSetting | null {
+  const found = findSetting(environment, from)
+  if (!found) return null
+  const value = scheme === null ? found.text : `${scheme}${found.text.slice(found.text.indexOf(':'))}`
+  if (!isSecret || showSecrets) return { name, value, from: found.file ?? from, shell: quoted(value) }
+  return { name, value: null, from: found.file ?? from, shell: reference(from, found.file, scheme) }
+}
+
+/** Fails where the variable is not set, so that nothing is started with half a URL. */
+function reference(variable: string, file: string | null, scheme: string | null): string {
+  if (file !== null) {
+    const read = scheme === null ? `cat ${quoted(file)}` : `cut -d: -f2- ${quoted(file)}`
+    return `"${scheme === null ? '' : `${scheme}:`}$(${read})"`
+  }
+  const whole = `\${${variable}:?is not set}`
+  return scheme === null ? `"${whole}"` : `"${scheme}:$(printf %s "${whole}" | cut -d: -f2-)"`
+}
+
+/** What the service's own code subscribes to, and where its outbox is published. */
+function topicSettings(system: SystemDefinition, service: string): readonly ServiceSetting[] {
+  const topics = subscriptionsOf(system, service).flatMap((subscription) => subscription.topics)
+  const outbox = system.services[service]?.outbox?.topic.name
+  return [
+    ...(topics.length === 0 ? [] : [defined('SLUICE_TOPICS', topics.join(','))]),
+    ...(outbox === undefined ? [] : [defined('SLUICE_OUTBOX_TOPIC', outbox)]),
+  ]
+}
+
+function defined(name: string, value: string): ServiceSetting {
+  return { name, value, from: null, shell: quoted(value) }
+}
+
+function holdsPassword(url: string | undefined): boolean {
+  return url !== undefined && URL.canParse(url) && new URL(url).password !== ''
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`
+}
