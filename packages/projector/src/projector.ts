@@ -21,6 +21,7 @@ import { ClaimedValues } from './claimed-values.ts'
 import { ConsumerSession, type ConsumerSessionOptions } from './consumer-session.ts'
 import type { EventDecoder } from '@sluice/avro'
 import { assertHeldColumns } from './held-columns-check.ts'
+import { assertRowsVisible } from './row-security-check.ts'
 import { assertIndependent } from './independence-check.ts'
 import type { LaneSubscription } from './frame-assembler.ts'
 import { grantedColumnsOf } from './granted-rows.ts'
@@ -147,6 +148,7 @@ async function readPlan(
     )
     const catalog = await readTargetCatalog(client, service, mappings)
     await assertHeldColumns(client, service, system.services[service]!)
+    await assertRowsVisible(client, service, system.services[service]!)
     if (system.services[service]?.independent === true) assertIndependent(service, mappings, catalog)
     return planProjections(system, service, catalog, granted)
   } catch (error) {

@@ -12,6 +12,8 @@ import { STORE_MIGRATIONS } from '@sluice/store'
 import { type LaneDefinition, type SystemDefinition, lanesOf, topicsWanted } from '@sluice/system'
 import { aggregateTopicsStep, databaseStep, migrateStep, setOf } from './databases.ts'
 import { erasureSteps } from './erasures.ts'
+import { extensionSteps } from './extensions.ts'
+import { rightsSteps, roleSteps } from './roles.ts'
 import { schemaSteps } from './schemas.ts'
 import type { OnStep, ProvisionStep } from './step.ts'
 import { topicSteps } from './topics.ts'
@@ -39,7 +41,7 @@ export interface ProvisionOptions {
   readonly onStep?: OnStep
 }
 
-/** @throws SluiceError SLU-5030, SLU-4202 and those of an unreachable server; steps before it stay done. */
+/** @throws SluiceError SLU-5005, SLU-5006, SLU-5030, SLU-4202 and those of an unreachable server; steps before it stay done. */
 export async function provision(options: ProvisionOptions): Promise<readonly ProvisionStep[]> {
   const steps: ProvisionStep[] = []
   const take = (found: readonly ProvisionStep[]): void => {
@@ -76,11 +78,14 @@ async function* serviceSteps(service: string, target: PostgresTarget, options: P
   const place = `service.${service}`
   const definition = system.services[service]!
   if (createDatabases) yield await databaseStep(place, target, isDryRun)
+  yield* await extensionSteps(place, target, definition.extensions ?? [], isDryRun)
+  yield* await roleSteps(place, target, definition.roles, isDryRun)
   yield await migrateStep(
     { place, what: 'migrations of Sluice and of the service' },
     { pending: () => pendingServiceMigrations(target, definition), apply: () => migrateService(target, definition) },
     isDryRun,
   )
+  yield* await rightsSteps(place, target, definition.roles, isDryRun)
   const lane = lanesOf(system).find((l) => l.source !== 'monolith' && l.source.service === service)
   yield* outboxSteps(place, target, lane, options)
 }

@@ -25,6 +25,26 @@ export interface ServiceDefinition {
    * @default false
    */
   readonly independent?: boolean
+  /** Extensions that the migrations need, such as `vector`; `sluice provision` makes them where the server has them. @default none */
+  readonly extensions?: readonly string[]
+  /** Roles that get at the service's database. @default none: rights are given by hand */
+  readonly roles?: ServiceRoles
+  /**
+   * Tables that the service fills by itself, `access_audit` or `schema.access_audit`: nothing of the monolith says what they hold, so
+   * `verify` neither compares them nor calls them unverifiable. @default none
+   */
+  readonly ownTables?: readonly string[]
+}
+
+/**
+ * Roles without login, made by `sluice provision` where they are missing; whoever logs in is made a member of one. The service's
+ * migrations give them rights on its tables, `sluice provision` those on Sluice's own.
+ */
+export interface ServiceRoles {
+  readonly projector: string
+  readonly verifier: string
+  /** Others that the migrations name: the application's, that of retention. @default none */
+  readonly others?: readonly string[]
 }
 
 export interface SystemDefinition {

@@ -4,7 +4,8 @@ import type { SealedReader } from '@sluice/privacy'
 import { type ServiceDefinition, type SystemDefinition } from '@sluice/system'
 import type { CompareLimits } from './compare-table.ts'
 import type { ComparisonPoint, ServicePoint } from './comparison-point.ts'
-import { expectedTables, handlersWithoutExpectation, tableName } from './expected-table.ts'
+import { type ExpectedTable, expectedTables, handlersWithoutExpectation, tableName } from './expected-table.ts'
+import { sourceTables, whyHidden } from './hidden-rows.ts'
 import { settled } from './lane-catch-up.ts'
 import { MONOLITH } from './point-scope.ts'
 import { readRowFilters } from './row-filters.ts'
@@ -59,9 +60,15 @@ async function verifyService(
     if (!isWanted(name)) continue
     options.onProgress({ phase: 'comparing', service, table: name })
     const source = sources.get(expected.source)
-    const report = source
-      ? await verifyTable(source, point.session, expected, options.limits, options.reader)
-      : unverifiableTable(name, `service "${expected.source}" has no outbox that this service consumes, so no LSN to compare at`)
+    const hidden = source && (await hiddenFrom(source, point.session, expected, options.system))
+    const report = hidden
+      ? unverifiableTable(name, hidden)
+      : source
+        ? await verifyTable(source, point.session, expected, options.limits, options.reader)
+        : unverifiableTable(
+            name,
+            `service "${expected.source}" has no outbox that this service consumes, so no LSN to compare at`,
+          )
     options.onProgress({ phase: 'compared', service, table: report })
     tables.push(report)
   }
@@ -75,6 +82,19 @@ async function verifyService(
   }
 }
 
+/** Why one of the two sides is not seen whole, or null. */
+async function hiddenFrom(
+  source: SnapshotSession,
+  target: SnapshotSession,
+  expected: ExpectedTable,
+  system: SystemDefinition,
+): Promise<string | null> {
+  return (
+    (await whyHidden(source, sourceTables(system, expected.source))) ??
+    (await whyHidden(target, [{ schema: expected.schema, name: expected.table }]))
+  )
+}
+
 /**
  * What handlers may have written that nothing is expected of: a handler that names no expectation, and, beside any
  * handler, a table with rows that no projection names. Empty tables say nothing.
@@ -86,6 +106,7 @@ async function withoutExpectation(definition: ServiceDefinition, session: Snapsh
   const known = new Set(expectedTables(definition).map((e) => tableName(e.schema, e.table)))
   // What the service itself says; readers take it from there.
   if (outbox) known.add(tableName(outbox.schema ?? 'public', outbox.table ?? 'outbox'))
+  for (const own of definition.ownTables ?? []) known.add(own.replace(/^public\./, ''))
   const reports = handlers.map((name) => unverifiableTable(`handler ${name}`, 'the handler has no expectation'))
   for (const { schema, name, hasRows } of await serviceTables(session)) {
     const table = tableName(schema, name)

@@ -100,6 +100,9 @@ const service = z.looseObject({
   decrypt: z.array(grant).optional(),
   outbox: outbox.optional(),
   independent: z.boolean().optional(),
+  extensions: names.optional(),
+  roles: z.looseObject({ projector: z.string(), verifier: z.string(), others: names.optional() }).optional(),
+  ownTables: names.optional(),
 })
 const system = z.looseObject({
   name: z.string(),

@@ -6,6 +6,7 @@ import type { SystemDefinition } from '../system-definition.ts'
 import { IDENTIFIER_BYTES_MAX, type Mistake, identifierMistakes } from './mistake.ts'
 import { grantMistakes, privacyMistakes } from './privacy-mistakes.ts'
 import { projectionMistakes } from './projection-mistakes.ts'
+import { serviceNeedMistakes } from './service-need-mistakes.ts'
 import { tableMistakes } from './table-mistakes.ts'
 import { topicMistakes } from './topic-mistakes.ts'
 
@@ -45,6 +46,7 @@ export function systemMistakes(system: SystemDefinition): readonly Mistake[] {
       ...outboxMistakes(system, system.services[name]?.outbox, `services.${name}.outbox`),
       ...projectionMistakes(system, name),
       ...grantMistakes(system, name),
+      ...serviceNeedMistakes(system, name),
     ]),
     ...topicMistakes(system),
   ]
