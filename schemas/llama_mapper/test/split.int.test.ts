@@ -1,0 +1,536 @@
+/** The monolith is split into three services while it is in use, as the document on this system says. */
+import { connect } from '@sluice/postgres'
+import { writtenTables } from '@sluice/system'
+import { Random, type SampleRow } from '@sluice/workload'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { plantedInDatabase, plantedInTopics } from '../../../test/privacy/planted-values.ts'
+import demo from '../demo.ts'
+import { storageRecordRow } from '../sample/sample-rows.ts'
+import system from '../system.ts'
+import { LlamaPipeline, SERVICES, type ServiceName } from './llama-pipeline.ts'
+
+/** The document's tables, by service. */
+const TABLES: Readonly<Record<ServiceName, readonly string[]>> = {
+  orchestration: [
+    'detectors',
+    'detector_executions',
+    'orchestration_requests',
+    'policies',
+    'policy_enforcements',
+    'rate_limits',
+    'service_registry',
+    'async_jobs',
+    'orchestration_audit',
+  ],
+  analysis: [
+    'analysis_requests',
+    'canonical_results',
+    'pattern_analysis',
+    'risk_scores',
+    'compliance_mappings',
+    'knowledge_base',
+    'rag_insights',
+    'quality_metrics',
+    'quality_alerts',
+    'weekly_evaluations',
+    'ml_models',
+    'analysis_pipelines',
+    'tenant_analytics',
+  ],
+  mapper: [
+    'mapping_requests',
+    'mapping_results',
+    'model_inferences',
+    'cost_metrics',
+    'training_jobs',
+    'model_versions',
+    'deployment_experiments',
+    'taxonomies',
+    'framework_configs',
+    'validation_schemas',
+    'feature_flags',
+    'storage_artifacts',
+  ],
+}
+const ROWS = 3_000
+const PLANTED = 'PLANTED-what-somebody-typed-größe'
+const tables = SERVICES.flatMap((service) => TABLES[service].map((table): [ServiceName, string] => [service, table]))
+
+let llama: LlamaPipeline
+
+beforeAll(async () => {
+  llama = await LlamaPipeline.open()
+  await demo.fill({ database: llama.clients.monolith, rows: ROWS, seed: 5 })
+  await insertTenant('acme')
+  await insertTenant('globex')
+  for (const tenant of ['acme', 'globex']) await insertRecord(tenant, { raw_content: `${PLANTED} of ${tenant}` })
+  await llama.provision()
+  llama.start()
+  await llama.caughtUp()
+})
+afterAll(() => llama[Symbol.asyncDispose]())
+
+async function insertTenant(id: string, columns: SampleRow = {}): Promise<void> {
+  const row = { id, name: id, plan: 'team', requests_per_minute: 60, burst: 5, retention_days: 30, ...columns }
+  await insert('tenants', row)
+}
+
+async function insertRecord(tenant: string, columns: SampleRow = {}): Promise<void> {
+  await insert('storage_records', { ...storageRecordRow(new Random(7), 1, tenant), ...columns })
+}
+
+async function insert(table: string, row: SampleRow): Promise<void> {
+  const names = Object.keys(row)
+  await llama.clients.monolith.query(
+    `INSERT INTO ${table} (${names.join(', ')}) VALUES (${names.map((_, i) => `$${i + 1}`).join(', ')})`,
+    Object.values(row),
+  )
+}
+
+/** Runs as the application does: for one tenant, in one transaction that is rolled back. */
+async function asTenant<Result>(
+  service: ServiceName,
+  tenant: string | null,
+  work: (query: (text: string, values?: readonly unknown[]) => Promise<readonly Record<string, unknown>[]>) => Promise<Result>,
+): Promise<Result> {
+  return llama.as(service, 'app', async (client) => {
+    await client.query('BEGIN')
+    try {
+      if (tenant !== null) await client.query(`SELECT set_config('app.current_tenant_id', $1, true)`, [tenant])
+      return await work(async (text, values) => (await client.query<Record<string, unknown>>(text, [...(values ?? [])])).rows)
+    } finally {
+      await client.query('ROLLBACK')
+    }
+  })
+}
+
+async function one(service: 'monolith' | 'pipeline' | ServiceName, text: string): Promise<Record<string, unknown>> {
+  return (await llama.clients[service].query<Record<string, unknown>>(text)).rows[0]!
+}
+
+async function expectVerified(): Promise<void> {
+  const report = await llama.verify()
+  const problems = report.services.flatMap(({ service, tables }) =>
+    tables.filter((t) => t.status !== 'equal').map((t) => ({ service, table: t.table, status: t.status, reason: t.reason, t })),
+  )
+  expect(problems).toEqual([])
+  expect(report.verdict).toBe('equal')
+}
+
+describe('the split', () => {
+  test('the services have the tables of the document, 34 in all, and the projections fill each of them', () => {
+    expect(tables).toHaveLength(34)
+    for (const service of SERVICES) {
+      const written = writtenTables(system.services[service]).map((t) => t.name)
+      expect(TABLES[service].filter((name) => !written.includes(name))).toEqual([])
+      expect(written.filter((name) => !TABLES[service].includes(name) && !name.startsWith('grouped_'))).toEqual([])
+    }
+  })
+
+  test.each(tables)('%s.%s is not empty after the load', async (service, table) => {
+    expect(Number((await one(service, `SELECT count(*) FROM ${table}`))['count'])).toBeGreaterThan(0)
+  })
+
+  test('everything is equal to what the monolith says, after the load and after changes', async () => {
+    await expectVerified()
+    const report = await demo.runWorkload({
+      url: llama.monolithUrl,
+      seed: 3,
+      transactions: 120,
+      signal: new AbortController().signal,
+    })
+    expect(report.committed).toBeGreaterThan(60)
+    await llama.caughtUp()
+    await expectVerified()
+  })
+
+  test('a second provision finds everything there', async () => {
+    expect(new Set((await llama.provision()).map((step) => step.outcome))).toEqual(new Set(['present']))
+  })
+})
+
+describe('derivations', () => {
+  const derived: readonly (readonly [what: string, service: ServiceName, target: string, source: string])[] = [
+    [
+      'detectors from the detector types that ran',
+      'orchestration',
+      'SELECT count(*) FROM detectors',
+      'SELECT count(*) FROM (SELECT DISTINCT tenant_id, detector_type FROM storage_records)',
+    ],
+    [
+      'requests from runs with the same request',
+      'orchestration',
+      'SELECT count(*), sum(executions) FROM orchestration_requests',
+      'SELECT count(DISTINCT (tenant_id, request_id)), count(*) FROM storage_records',
+    ],
+    [
+      'canonical results from what was mapped',
+      'analysis',
+      'SELECT count(*) FROM canonical_results',
+      `SELECT count(*) FROM storage_records WHERE status = 'mapped'`,
+    ],
+    [
+      'risk scores from confidence: unsure is risky',
+      'analysis',
+      `SELECT count(*) FILTER (WHERE level = 'high'), min(score), max(score) <= 100 FROM risk_scores`,
+      `SELECT count(*) FILTER (WHERE confidence < 0.6), round(min(least(100, 100 * (1 - confidence + coalesce((confidence_metrics ->> 'variance')::numeric, 0)))), 2), true FROM storage_records WHERE confidence IS NOT NULL`,
+    ],
+    [
+      'quality alerts where a measurement is below its threshold',
+      'analysis',
+      'SELECT count(*) FROM quality_alerts',
+      'SELECT count(*) FROM quality_measurements WHERE value < threshold',
+    ],
+    [
+      'weekly evaluations, a week beginning on Monday',
+      'analysis',
+      `SELECT count(*), bool_and(extract(isodow FROM week) = 1) FROM weekly_evaluations`,
+      `SELECT count(DISTINCT (tenant_id, metric, to_char(measured_at AT TIME ZONE 'UTC', 'IYYY-IW'))), true FROM quality_measurements`,
+    ],
+    [
+      'the knowledge base from the documents of frameworks',
+      'analysis',
+      'SELECT count(*), count(embedding) FROM knowledge_base',
+      'SELECT count(*), count(embedding) FROM framework_documents',
+    ],
+    [
+      'model versions from the inferences',
+      'mapper',
+      'SELECT count(*), sum(inferences) FROM model_versions',
+      'SELECT count(DISTINCT (tenant_id, model_name, model_version)), count(*) FROM storage_records WHERE model_name IS NOT NULL',
+    ],
+    [
+      'taxonomies from the labels in use',
+      'mapper',
+      'SELECT count(*), sum(mappings) FROM taxonomies',
+      `SELECT count(DISTINCT (tenant_id, taxonomy, canonical_label)), count(*) FROM storage_records WHERE status = 'mapped'`,
+    ],
+    [
+      'flags from settings',
+      'mapper',
+      'SELECT count(*) FILTER (WHERE is_enabled), sum(rollout_percent) FROM feature_flags',
+      `SELECT count(*) FILTER (WHERE is_enabled), sum((value ->> 'rollout_percent')::integer) FROM settings WHERE kind = 'feature_flag'`,
+    ],
+    [
+      'the cost of a day and model',
+      'mapper',
+      'SELECT sum(cost_usd), sum(inferences) FROM cost_metrics',
+      'SELECT sum(cost_usd), count(*) FROM storage_records WHERE model_name IS NOT NULL',
+    ],
+  ]
+  test.each(derived)('%s', async (_what, service, target, source) => {
+    const values = async (place: 'monolith' | ServiceName, text: string): Promise<readonly string[]> => {
+      const { rows } = await llama.clients[place].query<unknown[]>({ text, rowMode: 'array' })
+      return rows[0]!.map(String)
+    }
+    expect(await values(service, target)).toEqual(await values('monolith', source))
+  })
+
+  test('a request that has failed runs and others is partial; one with a run to come is running', async () => {
+    const requestId = '11111111-1111-4111-8111-111111111111'
+    const bare = { request_id: requestId, mapped_data: null, taxonomy: null, canonical_label: null, framework: null }
+    const status = async (): Promise<unknown> => {
+      await llama.caughtUp()
+      return (await one('orchestration', `SELECT status FROM orchestration_requests WHERE request_id = '${requestId}'`))['status']
+    }
+    await insertRecord('acme', { ...bare, status: 'failed' })
+    expect(await status()).toBe('failed')
+    await insertRecord('acme', { ...bare, status: 'received', detector_type: 'bias' })
+    expect(await status()).toBe('running')
+    await llama.clients.monolith.query(
+      `UPDATE storage_records SET status = 'mapped', mapped_data = '{}', taxonomy = 'pii', canonical_label = 'PII.Health'
+       WHERE request_id = $1 AND status = 'received'`,
+      [requestId],
+    )
+    expect(await status()).toBe('partial')
+  })
+
+  test('vectors arrive equal, and a similarity query finds the nearest documents of the tenant alone', async () => {
+    const { rows: documents } = await llama.clients.monolith.query<{ id: string; tenant: string; embedding: number[] }>(
+      'SELECT id, tenant_id AS tenant, embedding FROM framework_documents WHERE embedding IS NOT NULL ORDER BY id',
+    )
+    const [first] = documents
+    const own = documents.filter((d) => d.tenant === first!.tenant)
+    const nearest = own
+      .map((d) => ({ id: d.id, distance: cosineDistance(d.embedding, first!.embedding) }))
+      .sort((a, b) => a.distance - b.distance)
+      .slice(0, 5)
+    const found = await asTenant('analysis', first!.tenant, (query) =>
+      query(
+        'SELECT id, embedding <=> $1::vector AS distance FROM knowledge_base WHERE embedding IS NOT NULL ORDER BY 2, 1 LIMIT 5',
+        [JSON.stringify(first!.embedding)],
+      ),
+    )
+    expect(found.map((f) => f['id'])).toEqual(nearest.map((n) => n.id))
+    expect(Number(found[0]!['distance'])).toBeCloseTo(0, 5)
+  })
+})
+
+function cosineDistance(a: readonly number[], b: readonly number[]): number {
+  const dot = (x: readonly number[], y: readonly number[]): number => x.reduce((sum, value, i) => sum + value * y[i]!, 0)
+  return 1 - dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b))
+}
+
+describe('tenants do not see each other', () => {
+  test.each(SERVICES)(
+    'every table of %s with rows of tenants is under row level security, for its owner too',
+    async (service) => {
+      const { rows } = await llama.clients[service].query<{ name: string; guarded: boolean; policy: string | null }>(
+        `SELECT c.relname AS name, c.relrowsecurity AND c.relforcerowsecurity AS guarded,
+         (SELECT pg_get_expr(polqual, polrelid) FROM pg_policy WHERE polrelid = c.oid AND polname = 'tenant_isolation_policy') AS policy
+       FROM pg_class c WHERE c.relname = ANY ($1)`,
+        [[...writtenTables(system.services[service]).map((t) => t.name), 'access_audit']],
+      )
+      expect(rows).toHaveLength(writtenTables(system.services[service]).length + 1)
+      for (const row of rows) {
+        expect(row).toEqual({
+          name: row.name,
+          guarded: true,
+          policy: "(tenant_id = current_setting('app.current_tenant_id'::text, true))",
+        })
+      }
+    },
+  )
+
+  test.each(tables)('%s.%s shows a tenant its own rows, and nobody any without one', async (service, table) => {
+    const tenantsIn = (tenant: string | null): Promise<readonly unknown[]> =>
+      asTenant(service, tenant, async (query) =>
+        (await query(`SELECT DISTINCT tenant_id FROM ${table}`)).map((row) => row['tenant_id']),
+      )
+    expect(await tenantsIn(null)).toEqual([])
+    expect(await tenantsIn('')).toEqual([])
+    const { tenant } = await one(service, `SELECT min(tenant_id) AS tenant FROM ${table}`)
+    expect(await tenantsIn(String(tenant))).toEqual([tenant])
+  })
+
+  test('a tenant can not insert, move, change or delete rows of another', async () => {
+    const limits = `INSERT INTO rate_limits VALUES ($1, 1, 1, 1440)`
+    const refused = /row-level security policy/
+    await expect(asTenant('orchestration', 'acme', (query) => query(limits, ['initech']))).rejects.toThrow(refused)
+    await expect(asTenant('orchestration', null, (query) => query(limits, ['initech']))).rejects.toThrow(refused)
+    const move = `UPDATE rate_limits SET tenant_id = 'initech' RETURNING tenant_id`
+    await expect(asTenant('orchestration', 'acme', (query) => query(move))).rejects.toThrow(refused)
+    expect(
+      await asTenant('orchestration', 'acme', (query) => query('UPDATE rate_limits SET burst = 0 RETURNING tenant_id')),
+    ).toEqual([{ tenant_id: 'acme' }])
+    const other = `DELETE FROM rate_limits WHERE tenant_id = 'globex' RETURNING tenant_id`
+    expect(await asTenant('orchestration', 'acme', (query) => query(other))).toEqual([])
+    expect(await asTenant('orchestration', 'globex', (query) => query(other))).toEqual([{ tenant_id: 'globex' }])
+  })
+
+  test('row security can not be switched off by whom it holds for', async () => {
+    await expect(
+      asTenant('analysis', 'acme', async (query) => {
+        await query('SET LOCAL row_security = off')
+        return query('SELECT FROM canonical_results')
+      }),
+    ).rejects.toThrow(/row-level security/)
+  })
+})
+
+describe('roles have the least rights', () => {
+  const DENIED = /permission denied|must be owner|must be able to/
+
+  test.each(SERVICES)(
+    'no role of %s is a superuser, passes row security by attribute, or makes roles and databases',
+    async (service) => {
+      const { rows } = await llama.clients[service].query(
+        `SELECT rolname FROM pg_roles WHERE rolname LIKE $1 AND (rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication)`,
+        [`${service}\\_%`],
+      )
+      expect(rows).toEqual([])
+    },
+  )
+
+  test.each<[login: 'app' | 'projector' | 'verifier', statement: string]>([
+    ['app', 'SELECT FROM processed_events'],
+    ['app', 'SELECT FROM parked_events'],
+    ['app', 'SELECT FROM service_migrations'],
+    ['app', "INSERT INTO grouped_records (id, tenant_id) VALUES (gen_random_uuid(), 'acme')"],
+    [
+      'app',
+      `INSERT INTO access_audit (tenant_id, login, role, application, operation, table_name, rows) VALUES ('acme', '', '', '', 'DELETE', '', 1)`,
+    ],
+    ['app', 'DELETE FROM access_audit'],
+    ['app', 'TRUNCATE taxonomies'],
+    ['app', 'CREATE TABLE mine (id integer)'],
+    ['app', 'ALTER TABLE taxonomies DISABLE ROW LEVEL SECURITY'],
+    ['app', 'DROP POLICY tenant_isolation_policy ON taxonomies'],
+    ['app', 'ALTER TABLE taxonomies DISABLE TRIGGER ALL'],
+    ['app', 'SELECT remove_old_access_audit(now())'],
+    ['app', 'SET ROLE mapper_projector'],
+    ['projector', 'TRUNCATE taxonomies'],
+    ['projector', 'CREATE TABLE mine (id integer)'],
+    ['projector', 'DROP TABLE taxonomies'],
+    ['projector', 'ALTER TABLE taxonomies DISABLE ROW LEVEL SECURITY'],
+    ['projector', 'DELETE FROM access_audit'],
+    ['projector', 'DELETE FROM service_migrations'],
+    ['projector', 'CREATE ROLE friend'],
+    ['verifier', "INSERT INTO taxonomies VALUES ('acme', 'a', 'b', 1)"],
+    ['verifier', 'UPDATE taxonomies SET mappings = 0'],
+    ['verifier', 'DELETE FROM taxonomies'],
+    ['verifier', 'DELETE FROM processed_events'],
+    ['verifier', 'UPDATE projector_positions SET applied_position = 0'],
+    ['verifier', 'CREATE TABLE mine (id integer)'],
+  ])('%s may not: %s', async (login, statement) => {
+    await expect(llama.as('mapper', login, (client) => client.query(statement))).rejects.toThrow(DENIED)
+  })
+
+  test.each(SERVICES)('the credentials of %s open its own database and no other', async (service) => {
+    for (const login of ['app', 'projector', 'verifier'] as const) {
+      await llama.as(service, login, (client) => client.query('SELECT'))
+      const other = SERVICES.find((name) => name !== service)!
+      await expect(connect(llama.target(service, login, other), { applicationName: 'test' })).rejects.toMatchObject({
+        code: 'POSTGRES_PRIVILEGE_MISSING',
+      })
+    }
+  })
+
+  test('a projector that passes row security nowhere is refused at its start, with the policy that it needs', async () => {
+    await llama.clients.mapper.query('ALTER POLICY projector_policy ON taxonomies TO mapper_app')
+    try {
+      await expect(llama.projectorEnds('mapper')).rejects.toMatchObject({
+        number: 'SLU-5004',
+        why: expect.stringContaining('public.taxonomies (SELECT, INSERT, UPDATE, DELETE)') as string,
+      })
+    } finally {
+      await llama.clients.mapper.query('ALTER POLICY projector_policy ON taxonomies TO mapper_projector')
+    }
+  })
+})
+
+describe('data privacy', () => {
+  test('raw content is in no service, store or topic; its hash is, the same in every service', async () => {
+    for (const name of ['pipeline', ...SERVICES] as const)
+      expect(await plantedInDatabase(llama.clients[name], [PLANTED])).toEqual([])
+    expect(await plantedInTopics(llama.brokers, llama.topics, [PLANTED])).toEqual([])
+    const { id } = await one(
+      'monolith',
+      `SELECT id FROM storage_records WHERE raw_content LIKE '${PLANTED}%' AND tenant_id = 'acme'`,
+    )
+    const hashes = await Promise.all([
+      one('orchestration', `SELECT content_hash FROM detector_executions WHERE id = '${String(id)}'`),
+      one('analysis', `SELECT content_hash FROM analysis_requests WHERE id = '${String(id)}'`),
+      one('mapper', `SELECT content_hash FROM mapping_requests WHERE id = '${String(id)}'`),
+    ])
+    expect(hashes[0]['content_hash']).toMatch(/^[0-9a-f]{64}$/)
+    expect(new Set(hashes.map((h) => h['content_hash'])).size).toBe(1)
+  })
+
+  test('a sensitive field is encrypted for its person, and a service without a grant holds what it can not read', async () => {
+    const { email } = await one('monolith', 'SELECT min(actor_email) AS email FROM audit_log')
+    for (const name of ['pipeline', ...SERVICES] as const)
+      expect(await plantedInDatabase(llama.clients[name], [String(email)])).toEqual([])
+    const { sealed } = await one(
+      'orchestration',
+      `SELECT bool_and(actor_email LIKE 'sluice:sealed:1:%') AS sealed FROM orchestration_audit`,
+    )
+    expect(sealed).toBe(true)
+  })
+
+  test('who writes is recorded by the database: login, operation, table, tenant, number of rows, and no value', async () => {
+    await llama.clients.mapper.query('TRUNCATE access_audit')
+    const written = await llama.as('mapper', 'app', async (client) => {
+      await client.query('BEGIN')
+      await client.query(`SET LOCAL app.current_tenant_id = 'acme'`)
+      await client.query(
+        `INSERT INTO feature_flags SELECT gen_random_uuid(), 'acme', 'flag ' || n, true, 10, now() FROM generate_series(1, 3) n`,
+      )
+      await client.query(`UPDATE feature_flags SET is_enabled = false WHERE name IN ('flag 1', 'flag 2')`)
+      await client.query(`DELETE FROM feature_flags WHERE name LIKE 'flag _'`)
+      const { rows } = await client.query('SELECT tenant_id, login, operation, table_name, rows FROM access_audit ORDER BY id')
+      await client.query('COMMIT')
+      return rows as unknown[]
+    })
+    const record = { tenant_id: 'acme', login: 'mapper_app_login', table_name: 'feature_flags' }
+    expect(written).toEqual([
+      { ...record, operation: 'INSERT', rows: '3' },
+      { ...record, operation: 'UPDATE', rows: '2' },
+      { ...record, operation: 'DELETE', rows: '3' },
+    ])
+    expect(await asTenant('mapper', 'globex', (query) => query('SELECT FROM access_audit'))).toEqual([])
+  })
+
+  test('a superuser who writes is recorded too; the projector, whose writes are in the event store, is not', async () => {
+    await llama.clients.mapper.query('TRUNCATE access_audit')
+    await insertRecord('acme')
+    await llama.caughtUp()
+    expect(await one('mapper', 'SELECT count(*)::integer AS n FROM access_audit')).toEqual({ n: 0 })
+    await llama.clients.mapper.query(`UPDATE feature_flags SET rollout_percent = rollout_percent WHERE name = 'none'`)
+    expect(await one('mapper', 'SELECT count(*)::integer AS n FROM access_audit')).toEqual({ n: 0 })
+    await llama.clients.mapper.query('BEGIN')
+    await llama.clients.mapper.query('DELETE FROM taxonomies')
+    const { found } = await one(
+      'mapper',
+      `SELECT bool_and(login = session_user AND operation = 'DELETE') AS found FROM access_audit`,
+    )
+    await llama.clients.mapper.query('ROLLBACK')
+    expect(found).toBe(true)
+  })
+
+  test('old audit records are removed; newer ones stay', async () => {
+    await llama.clients.mapper.query(
+      `INSERT INTO access_audit (occurred_at, tenant_id, login, role, application, operation, table_name, rows)
+       SELECT now() - n * interval '1 day', 'acme', 'l', 'r', 'a', 'INSERT', 'taxonomies', 1 FROM generate_series(1, 10) n`,
+    )
+    expect(await one('mapper', `SELECT remove_old_access_audit(now() - interval '5 days', 3) AS n`)).toEqual({ n: '3' })
+    expect(await one('mapper', `SELECT remove_old_access_audit(now() - interval '5 days') AS n`)).toEqual({ n: '3' })
+    expect(
+      await one('mapper', `SELECT count(*)::integer AS n FROM access_audit WHERE table_name = 'taxonomies' AND login = 'l'`),
+    ).toEqual({ n: 4 })
+  })
+})
+
+describe('retention', () => {
+  test('what is older than its tenant keeps it goes, here and in every service; what it does not remove stays', async () => {
+    await insertTenant('short', { retention_days: 10 })
+    await insertTenant('held', { retention_days: 10, is_on_legal_hold: true })
+    const asOf = '2031-01-01T00:00:00Z'
+    const old = '2030-12-01T00:00:00Z'
+    const young = '2030-12-30T00:00:00Z'
+    for (const tenant of ['short', 'held']) {
+      await insertRecord(tenant, { created_at: old, raw_content: 'old' })
+      await insertRecord(tenant, { created_at: young, raw_content: 'young' })
+      await insert('quality_measurements', {
+        tenant_id: tenant,
+        metric: 'm',
+        value: 1,
+        threshold: 0,
+        sample_size: 1,
+        measured_at: old,
+      })
+      await insert('audit_log', {
+        tenant_id: tenant,
+        area: 'orchestration',
+        actor_id: 'actor-1',
+        actor_email: 'a@example.com',
+        action: 'a',
+        occurred_at: old,
+      })
+    }
+    await llama.caughtUp()
+    // The sample's own rows are of 2026, kept for some thousand days.
+    await llama.clients.monolith.query(`UPDATE tenants SET retention_days = 100000 WHERE id NOT IN ('short', 'held')`)
+    expect(await one('monolith', `SELECT apply_retention('${asOf}') AS n`)).toEqual({ n: '1' })
+    expect(await one('monolith', `SELECT apply_retention('${asOf}') AS n`)).toEqual({ n: '0' })
+    await llama.caughtUp()
+    const count = async (service: ServiceName, table: string, tenant: string, column = 'count(*)::integer'): Promise<unknown> =>
+      (await one(service, `SELECT ${column} AS n FROM ${table} WHERE tenant_id = '${tenant}'`))['n']
+    expect(await count('orchestration', 'detector_executions', 'short')).toBe(1)
+    expect(await count('analysis', 'analysis_requests', 'short')).toBe(1)
+    expect(await count('mapper', 'mapping_requests', 'short')).toBe(1)
+    expect(await count('orchestration', 'detectors', 'short', 'sum(executions)::integer')).toBe(1)
+    // Legal hold, and everything that is no record of content.
+    expect(await count('orchestration', 'detector_executions', 'held')).toBe(2)
+    expect(await count('analysis', 'quality_metrics', 'short')).toBe(1)
+    expect(await count('orchestration', 'orchestration_audit', 'short')).toBe(1)
+    // The history: events of the removed row are in the store until its own retention drops them, without its content.
+    const { n } = await one(
+      'pipeline',
+      `SELECT count(*)::integer AS n FROM event_store WHERE aggregate_type = 'StorageRecord' AND event_type = 'StorageRecordCreated'
+         AND event_data::text LIKE '%"short"%'`,
+    )
+    expect(n).toBe(2)
+    await expectVerified()
+  })
+})
