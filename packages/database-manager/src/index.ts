@@ -1,3 +1,4 @@
+export type { DatabaseMetrics } from '@sluice/telemetry'
 export type { PoolState } from './connection-pool.ts'
 export type { AccessLog, DataAccess, RecordAccess } from './data-access.ts'
 export type { ServiceDatabase, UnitOptions } from './service-database.ts'

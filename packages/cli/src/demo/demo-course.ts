@@ -154,6 +154,7 @@ export class DemoCourse {
       system: this.#system,
       targets: this.#deployment,
       kafka: this.#kafka,
+      masterKeys: this.#deployment.masterKeys,
       limits: { standMs: PATIENCE_MS, slotMs: PATIENCE_MS, stallMs: PATIENCE_MS },
       onProgress: show.onProgress,
       signal: this.#context.signal,

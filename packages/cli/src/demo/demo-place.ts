@@ -2,6 +2,7 @@
  * Where a demo runs: servers of its own (or those of SLUICE_TEST_…), in databases that it makes and marks. It reads no other
  * URL, so that it can never write to a database that somebody needs.
  */
+import { randomBytes } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { type TestDatabase, createTestDatabase, describeProgress, startServers, testServerRequests } from '@sluice/infra'
@@ -47,6 +48,8 @@ export async function openDemoPlace(
       [urlVariable('pipeline')]: await make(servers.pipeline.url, 'pipeline'),
       KAFKA_BROKERS: servers.kafka.url,
       SCHEMA_REGISTRY_URL: servers.registry.url,
+      // A key of this demo alone, for systems with private columns.
+      SLUICE_MASTER_KEY: `demo:${randomBytes(32).toString('base64')}`,
     }
     for (const service of Object.keys(system.services)) urls[urlVariable(service)] = await make(servers.services.url, service)
     return { environment: urls, folder, close }
