@@ -4,7 +4,7 @@
  */
 import { SluiceError } from '@sluice/core'
 import { Random, rowSeed, sampleId } from './random.ts'
-import type { SampleRow } from './sample-row.ts'
+import type { SampleRow, SampleValue } from './sample-row.ts'
 import type { Parent, ParentRow, SampleTable } from './sample-table.ts'
 
 export class SampleRows {
@@ -30,7 +30,9 @@ export class SampleRows {
         parents[name] = random.chance(parent.nullShare) ? null : this.#parent(sample, parent, random.between(0, count - 1))
       }
     }
-    return withKey(sample, this.#seed, n, sample.row(random, n, parents))
+    const row = sample.row(random, n, parents)
+    assertValues(sample, row)
+    return withKey(sample, this.#seed, n, row)
   }
 
   #parent(child: SampleTable, { sample }: Parent, n: number): ParentRow {
@@ -43,6 +45,17 @@ export class SampleRows {
       ways: [`let row of ${sample.name} give it, such as  ${missing}: n + 1`],
     })
   }
+}
+
+/** A column of a parent that the parent's row does not name would be NULL without a word. */
+function assertValues(sample: SampleTable, row: Readonly<Record<string, SampleValue | undefined>>): void {
+  const column = Object.keys(row).find((name) => row[name] === undefined)
+  if (column === undefined) return
+  throw new SluiceError('SYSTEM_INVALID', {
+    what: `a sample row of ${sample.name} has no value for ${column}`,
+    why: 'it comes from a column that the row of its parent does not name, so that the database gives it its default',
+    ways: ['let the row of the parent name the column'],
+  })
 }
 
 /** The row with its key, where that is one uuid and not given. */

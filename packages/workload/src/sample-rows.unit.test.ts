@@ -65,6 +65,26 @@ test('a key of one uuid is made for the row, the same each time and for nobody e
   expect(new SampleRows(2, sampleCounts(tables, 12_000)).row(tenants, 7)['id']).not.toBe(ids[7])
 })
 
+test('a value that a parent does not have is refused, and not taken for NULL', () => {
+  const regions = sampleTable(
+    table('regions', { aggregate: 'Region', key: ['id'], topic: topic('t.regions'), columns: { id: uuid(), currency: text() } }),
+    { share: 1, row: () => ({}), isInsertOnly: true },
+  )
+  const prices = sampleTable(
+    table('prices', { aggregate: 'Price', key: ['id'], topic: topic('t.prices'), columns: { id: uuid(), currency: text() } }),
+    {
+      share: 1,
+      parents: { region: regions },
+      row: (_random, _n, { region }) => ({ currency: region.currency }),
+      isInsertOnly: true,
+    },
+  )
+  const rows = new SampleRows(1, sampleCounts([regions, prices], 10))
+  expect(() => rows.row(prices, 0)).toThrow(
+    expect.objectContaining({ code: 'SYSTEM_INVALID', what: 'a sample row of public.prices has no value for currency' }),
+  )
+})
+
 test('a parent without its key is refused with what to write', () => {
   const counted = sampleTable(
     table('counted', { aggregate: 'Counted', key: ['id'], topic: topic('t.counted'), columns: { id: integer(), name: text() } }),

@@ -6,7 +6,10 @@ import { type CapturedTable, qualifiedName } from '@sluice/system'
 import type { Random } from './random.ts'
 import type { SampleRow, SampleValue } from './sample-row.ts'
 
-/** A row of a parent: the columns that its `row` names while the monolith is filled, all of them during the workload. */
+/**
+ * A row of a parent. While the monolith is filled it has the columns that its `row` names, as that gave them; in the workload all of
+ * them, as PostgreSQL's text.
+ */
 export type ParentRow<Column extends string = string> = Readonly<Record<Column, SampleValue>>
 
 /** A table that rows refer to, and how a row gets its parent. */
@@ -54,8 +57,8 @@ interface SampleTableOptions<P extends Parents> {
   /**
    * A row. The same seed gives the same rows, so nothing comes from the clock.
    *
-   * @param n Number of the row in its table: from 0 while the monolith is filled, from 2^30 to below 2^31 in the workload.
-   *   No two rows share it, so unique values and keys are made of it.
+   * @param n Number of the row in its table: from 0 while the monolith is filled, drawn from 2^30 to below 2^31 in the
+   *   workload. Unique values and keys are made of it; where a number is drawn twice, the transaction is rolled back.
    * @returns every column that has no default. A key of one uuid column is made by the kit unless it is here; an integer
    *   key may be left to the database, but not where other tables refer to it.
    */
@@ -87,7 +90,7 @@ export function sampleTable<const Column extends string, const P extends Parents
     parents: Object.fromEntries(
       Object.entries<SampleTable | Parent>(options.parents ?? {}).map(([name, parent]) => [
         name,
-        'kind' in parent ? any(parent) : parent,
+        'kind' in parent ? anyRowOf(parent) : parent,
       ]),
     ),
     isUpdated: change !== undefined,
@@ -97,7 +100,7 @@ export function sampleTable<const Column extends string, const P extends Parents
   }
 }
 
-function any(sample: SampleTable): Parent {
+function anyRowOf(sample: SampleTable): Parent {
   return { sample, choice: 'any', nullShare: 0 }
 }
 

@@ -1,5 +1,5 @@
-import { integer, table, topic } from '@sluice/system'
-import type { SystemDemo } from '@sluice/workload'
+import { type CapturedTable, integer, table, topic } from '@sluice/system'
+import type { RowChange, SystemDemo } from '@sluice/workload'
 import { expect, test } from 'vitest'
 import { countProblems, emptyTables } from './demo-report.ts'
 import { missingChanges } from './row-changes.ts'
@@ -10,7 +10,7 @@ const audit = table('audit', { aggregate: 'Audit', key: ['id'], topic: topic('d.
 const demo: SystemDemo = {
   fill: () => Promise.reject(new Error('not called')),
   runWorkload: () => Promise.reject(new Error('not called')),
-  changes: new Map([
+  changes: new Map<CapturedTable, readonly RowChange[]>([
     [orders, ['insert', 'update', 'delete']],
     [audit, ['insert']],
   ]),
