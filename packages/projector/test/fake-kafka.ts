@@ -15,6 +15,8 @@ const MESSAGES_A_FETCH = 100
 
 export class FakeKafka implements KafkaPort {
   readonly clusterId = 'fake-cluster'
+  /** Settings of every topic. */
+  config: Readonly<Record<string, string>> = { 'cleanup.policy': 'delete' }
   readonly #logs = new Map<string, Log>()
   readonly #members = new Map<string, Member[]>()
 
@@ -89,7 +91,7 @@ export class FakeKafka implements KafkaPort {
       cluster: async () => ({ clusterId: this.clusterId, brokers: 1 }),
       listTopics: async () => [...new Set([...this.#logs.values()].map((l) => l.topic))],
       createTopics: unused,
-      topicConfig: unused,
+      topicConfig: async () => this.config,
       brokerSetting: unused,
       partitionCount: async (topic) => this.partitionsOf(topic),
       offsets: async (topic) =>

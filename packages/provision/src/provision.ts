@@ -14,6 +14,7 @@ import { aggregateTopicsStep, databaseStep, migrateStep, setOf } from './databas
 import { erasureSteps } from './erasures.ts'
 import { extensionSteps } from './extensions.ts'
 import { rightsSteps, roleSteps } from './roles.ts'
+import { recreate } from './recreate.ts'
 import { schemaSteps } from './schemas.ts'
 import type { OnStep, ProvisionStep } from './step.ts'
 import { topicSteps } from './topics.ts'
@@ -63,6 +64,28 @@ export async function provision(options: ProvisionOptions): Promise<readonly Pro
   }
   take(await topicSteps(options.kafka, topicsWanted(options.system, lanesInScope(options)), options.isDryRun))
   take(await schemaSteps(options.system, lanesInScope(options), options.registry, options.isDryRun))
+  return steps
+}
+
+/**
+ * Makes the database of one service anew, empty, with all that it needs; `planRecreate` says beforehand whether it can be filled again.
+ *
+ * @throws SluiceError SLU-5035 while anybody is connected to it, SLU-5030 if a migration fails: the old one stays
+ */
+export async function recreateService(service: string, options: ProvisionOptions): Promise<readonly ProvisionStep[]> {
+  const { system, targets, onStep } = options
+  const steps: ProvisionStep[] = []
+  const take = (step: ProvisionStep): void => {
+    steps.push(step)
+    onStep?.(step)
+  }
+  await recreate(targets.services[service]!, async (beside) => {
+    for await (const step of serviceSteps(service, beside, { ...options, isDryRun: false, createDatabases: false })) take(step)
+    // It must not be behind the others for a moment: a projector with grants waits while it is.
+    const places = { system, monolith: targets.monolith, pipeline: targets.pipeline, services: { [service]: beside } }
+    for (const step of await erasureSteps(places, options.masterKeys ?? null)) take(step)
+  })
+  take({ place: `service.${service}`, what: 'database made anew', outcome: 'done', detail: targets.services[service]!.display })
   return steps
 }
 

@@ -1,16 +1,27 @@
 /** `sluice provision` */
-import { silentLogger } from '@sluice/core'
+import { SluiceError, silentLogger } from '@sluice/core'
 import { provision } from '@sluice/provision'
 import { z } from 'zod'
 import type { CommandImplementation } from '../command.ts'
 import { readDeployment, requireService } from '../deployment.ts'
 import { kafkaOf, registryOf } from '../servers.ts'
 import { renderTable } from '../table.ts'
+import { recreate } from './provision-recreate.ts'
 
-const Options = z.object({ dryRun: z.boolean(), service: z.string().optional(), createDatabases: z.boolean() })
+const Options = z.object({
+  dryRun: z.boolean(),
+  service: z.string().optional(),
+  createDatabases: z.boolean(),
+  recreate: z.string().optional(),
+  yes: z.boolean(),
+})
 
 export const provisionCommand: CommandImplementation = async (context, { options }) => {
-  const { dryRun: isDryRun, service, createDatabases } = Options.parse(options)
+  const { dryRun: isDryRun, service, createDatabases, recreate: recreated, yes } = Options.parse(options)
+  if (recreated !== undefined) {
+    if (service !== undefined || createDatabases) throw recreatesAlone(recreated)
+    return recreate(context, recreated, { isDryRun, yes })
+  }
   const system = await context.system()
   const services = service === undefined ? Object.keys(system.services) : [requireService(system, service)]
   const deployment = readDeployment(context.environment, system, {
@@ -47,4 +58,12 @@ export const provisionCommand: CommandImplementation = async (context, { options
     ),
     nextSteps: isDryRun ? ['sluice provision'] : ['sluice run all'],
   }
+}
+
+function recreatesAlone(service: string): SluiceError {
+  return new SluiceError('USAGE', {
+    what: '--recreate is about one service, and nothing else',
+    why: '--service or --create-databases was given with it',
+    ways: [`sluice provision --recreate ${service} --dry-run`],
+  })
 }

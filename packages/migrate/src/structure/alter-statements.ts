@@ -28,13 +28,9 @@ export function alterStatements(from: StructureItem, to: StructureItem, structur
 }
 
 /** What a table that was just made has beside its columns. */
-export function tableSwitches(to: StructureItem): readonly string[] {
-  const { facets, identifier } = to
-  const plain = {
-    ...to,
-    facets: { ...facets, 'row security': 'off', 'row security of the owner': 'off', 'replica identity': 'default' },
-  }
-  return alterTable(plain, { ...to, identifier }).statements
+export function tableSwitches(table: StructureItem): Alteration {
+  const asMade = { 'row security': 'off', 'row security of the owner': 'off', 'replica identity': 'default' }
+  return alterTable({ ...table, facets: { ...table.facets, ...asMade } }, table)
 }
 
 function alterTable(from: StructureItem, to: StructureItem): Alteration {

@@ -2,7 +2,7 @@
  * The statements that turn one structure into another: first what goes, from what depends to what is depended on; then what comes or
  * changes, the other way round. A draft: names that changed are seen as one that went and one that came.
  */
-import { alterStatements, tableSwitches } from './alter-statements.ts'
+import { type Alteration, alterStatements, tableSwitches } from './alter-statements.ts'
 import { createStatement, dropStatement } from './create-statements.ts'
 import { type ItemKind, type Structure, type StructureItem, itemKey } from './structure.ts'
 
@@ -68,7 +68,7 @@ export function draftStatements(from: Structure, to: Structure): DraftedStatemen
     return [...made.toSorted((a, b) => makeRank(a) - makeRank(b)).map((item) => createStatement(item)), ...altered.flatMap(alter)]
   })
 
-  const switches = fresh.filter((item) => item.kind === 'table').flatMap(tableSwitches)
+  const switches = fresh.filter((item) => item.kind === 'table').flatMap((table) => take(tableSwitches(table)))
   const last = (['trigger', 'policy'] as const).flatMap((kind) => {
     const made = [...fresh, ...replaced].filter((item) => item.kind === kind)
     return made.flatMap((item) => [createStatement(item), ...firing(item)])
@@ -79,7 +79,10 @@ export function draftStatements(from: Structure, to: Structure): DraftedStatemen
     if (item.kind === 'function') return [createStatement(item)]
     const before = from.get(itemKey(item))
     if (!before) return []
-    const alteration = alterStatements(before, item, from)
+    return take(alterStatements(before, item, from))
+  }
+
+  function take(alteration: Alteration): readonly string[] {
     byHand.push(...alteration.byHand)
     return alteration.statements
   }

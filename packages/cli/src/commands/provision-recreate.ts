@@ -1,0 +1,83 @@
+/** `sluice provision --recreate <service>`: exit 5 until it was confirmed. */
+import { SluiceError, silentLogger } from '@sluice/core'
+import { type RecreatePlan, planRecreate, recreateService } from '@sluice/provision'
+import type { CommandContext, CommandOutcome } from '../command.ts'
+import { readDeployment, requireService } from '../deployment.ts'
+import { kafkaOf, registryOf } from '../servers.ts'
+import { formatCount, renderTable } from '../table.ts'
+
+export async function recreate(
+  context: CommandContext,
+  named: string,
+  { isDryRun, yes }: { readonly isDryRun: boolean; readonly yes: boolean },
+): Promise<CommandOutcome> {
+  const system = await context.system()
+  const service = requireService(system, named)
+  const deployment = readDeployment(context.environment, system, {
+    monolith: true,
+    pipeline: true,
+    services: [service],
+    kafka: true,
+    registry: true,
+    masterKeys: true,
+  })
+  const kafka = kafkaOf(deployment.kafka, silentLogger)
+  const plan = await planRecreate({ system, service, target: deployment.services[service]!, kafka })
+  const called = `sluice provision --recreate ${service}`
+  if (isDryRun) {
+    return {
+      summary: `nothing was changed: ${planText(plan)}`,
+      result: { dryRun: true, ...plan },
+      text: contentsText(plan),
+      nextSteps: [`${called} --yes`],
+    }
+  }
+  if (!yes) {
+    throw new SluiceError('CONFIRMATION_NEEDED', {
+      what: `the database of ${service} (${plan.database}) is not made anew`,
+      why: planText(plan),
+      ways: [`${called} --dry-run    shows its tables`, `${called} --yes`],
+    })
+  }
+  const phase = context.progress.phase(`making ${plan.database} anew`)
+  const steps = await recreateService(service, {
+    system,
+    targets: deployment,
+    kafka,
+    registry: registryOf(deployment.registry),
+    masterKeys: deployment.masterKeys,
+    isDryRun: false,
+    onStep: (step) => phase.update(step.what),
+  })
+  phase.done()
+  return {
+    summary: `the database of ${service} is empty; its projector fills it from the first event on`,
+    result: { dryRun: false, ...plan, steps },
+    text: '',
+    nextSteps: [`sluice run projector ${service}`, 'sluice status', `sluice verify --service ${service}`],
+  }
+}
+
+function planText({ exists, tables, offsets, grantees }: RecreatePlan): string {
+  if (!exists)
+    return `the database does not exist, and would be made; ${formatCount(offsets)} offsets of its topics would be applied`
+  const rows = tables.reduce((sum, t) => sum + t.rows, 0n)
+  const own = tables.filter((t) => !t.isProjected)
+  return [
+    `about ${formatCount(rows)} rows of ${tables.length} tables would be dropped, and ${formatCount(offsets)} offsets of its topics applied again`,
+    ...(own.length > 0
+      ? [`what is in ${own.map((t) => t.table).join(', ')} comes back only if a handler or a migration writes it`]
+      : []),
+    ...(grantees.length > 0
+      ? [`rights of ${grantees.join(', ')} come back only if a migration or the definition gives them`]
+      : []),
+  ].join('; ')
+}
+
+function contentsText({ tables }: RecreatePlan): string {
+  if (tables.length === 0) return ''
+  return renderTable(
+    [{ title: 'table' }, { title: 'rows, about', align: 'right' }, { title: 'comes back' }],
+    tables.map((t) => [t.table, t.rows, t.isProjected ? 'from the topics' : 'no projection names it']),
+  )
+}

@@ -1,0 +1,292 @@
+/**
+ * Makes the database of a service anew, empty, for its projector to fill again from the topics.
+ *
+ * States: old one in place → new one made beside it and migrated → names exchanged in one transaction → old one dropped. Whoever is killed
+ * before the exchange has changed nothing, after it the new one is in place; what was left beside it goes with the next call. A migration that
+ * fails leaves the old one as it is. An advisory lock of database `postgres` keeps two calls apart.
+ */
+import { createHash } from 'node:crypto'
+import { SluiceError } from '@sluice/core'
+import type { KafkaPort } from '@sluice/kafka'
+import {
+  type PostgresTarget,
+  quoteIdentifier,
+  quoteLiteral,
+  sessionsOf,
+  sqlStateOf,
+  withConnection,
+  withDatabase,
+} from '@sluice/postgres'
+import { PROJECTOR_TABLES, type SystemDefinition, subscriptionsOf } from '@sluice/system'
+import type { ClientBase } from 'pg'
+
+const SESSION = { applicationName: 'sluice provision' }
+
+export interface RecreatePlan {
+  readonly service: string
+  /** `host:port/database` */
+  readonly database: string
+  /** False if it does not exist, so that nothing is lost. */
+  readonly exists: boolean
+  /** Tables with rows, by PostgreSQL's statistics; the largest first. */
+  readonly tables: readonly RecreatedTable[]
+  /** Roles other than its owner with rights on its tables, which only migrations and the definition give again. */
+  readonly grantees: readonly string[]
+  /** Events in the topics that will be applied again, markers of transactions counted with them. */
+  readonly offsets: bigint
+}
+
+export interface RecreatedTable {
+  /** `public.opportunity_index` */
+  readonly table: string
+  /** About as many. */
+  readonly rows: bigint
+  /** False where no mapping and no expectation names it: what the service wrote there does not come back. */
+  readonly isProjected: boolean
+}
+
+export interface RecreateOptions {
+  readonly system: SystemDefinition
+  readonly service: string
+  readonly target: PostgresTarget
+  readonly kafka: KafkaPort
+}
+
+/**
+ * Says what would be lost and what would be read again; changes nothing.
+ *
+ * @throws SluiceError SLU-5036 if the topics could not fill it again, or it is a source; SLU-4002; SLU-2001 to SLU-2004
+ */
+export async function planRecreate(options: RecreateOptions): Promise<RecreatePlan> {
+  const { system, service, target } = options
+  if (system.services[service]?.outbox) {
+    throw notRebuildable(
+      options,
+      `${service} is a source itself: its outbox has a lane, whose slot and position belong to this database`,
+    )
+  }
+  const offsets = await offsetsHeld(options)
+  const found = await withConnection(withDatabase(target, 'postgres'), SESSION, async (admin) => {
+    const slots = await admin.query<{ name: string }>(
+      'SELECT slot_name AS name FROM pg_catalog.pg_replication_slots WHERE database = $1 ORDER BY 1',
+      [target.database],
+    )
+    const [slot] = slots.rows
+    if (slot) throw notRebuildable(options, `replication slot "${slot.name}" reads from it`)
+    return exists(admin, target.database)
+  })
+  const contents = found ? await readContents(options) : { tables: [], grantees: [] }
+  return { service, database: target.display, exists: found, offsets, ...contents }
+}
+
+/**
+ * @param make Gives the new database what the service needs: migrations, rights. It is called with the database beside the old one.
+ * @throws SluiceError SLU-5035 while anybody is connected to the old one, which then stays; those of `make`; SLU-2003 if the role may not
+ *   create databases
+ */
+export async function recreate(target: PostgresTarget, make: (beside: PostgresTarget) => Promise<void>): Promise<void> {
+  await withConnection(withDatabase(target, 'postgres'), SESSION, async (admin) => {
+    await takeTurn(admin, target)
+    const name = target.database
+    const { fresh, old } = namesBeside(name)
+    await drop(admin, fresh)
+    await drop(admin, old)
+    const isThere = await exists(admin, name)
+    if (isThere) await assertUnused(admin, target)
+    await createLike(admin, fresh, isThere ? name : null)
+    await make(withDatabase(target, fresh))
+    await exchange(admin, target, isThere)
+    await drop(admin, old)
+  })
+}
+
+/** The number of offsets that the topics of the service hold; all that was ever written there must be among them. */
+async function offsetsHeld(options: RecreateOptions): Promise<bigint> {
+  const { system, service, kafka } = options
+  const admin = await kafka.admin()
+  try {
+    let held = 0n
+    for (const topic of subscriptionsOf(system, service).flatMap(({ topics }) => topics)) {
+      const policy = (await admin.topicConfig(topic))['cleanup.policy'] ?? 'delete'
+      if (policy.includes('compact'))
+        throw notRebuildable(options, `topic ${topic} is compacted, so that it lacks earlier events of its keys`)
+      for (const { partition, low, high } of await admin.offsets(topic)) {
+        if (low > 0n) {
+          throw notRebuildable(
+            options,
+            `topic ${topic}, partition ${partition}, begins at offset ${low}: retention has removed what came before`,
+          )
+        }
+        held += high
+      }
+    }
+    return held
+  } finally {
+    await admin.close()
+  }
+}
+
+function notRebuildable({ service, target }: RecreateOptions, why: string): SluiceError {
+  return new SluiceError('SERVICE_NOT_REBUILDABLE', {
+    what: `the database of ${service} (${target.display}) is not made anew`,
+    why,
+    ways: [
+      'a table that lacks rows is mended where it is: sluice backfill start <table>',
+      'restore the database from a backup; the projector goes on from the position in it',
+      'a rebuild from the event store comes with replay, and is not there yet',
+    ],
+  })
+}
+
+async function readContents({ system, service, target }: RecreateOptions): Promise<Pick<RecreatePlan, 'tables' | 'grantees'>> {
+  const projected = new Set(
+    (system.services[service]?.projections ?? []).flatMap((p) =>
+      p.kind === 'mapping' ? [`${p.targetSchema}.${p.target}`] : p.expectations.map((e) => `${e.targetSchema}.${e.target}`),
+    ),
+  )
+  return withConnection(target, SESSION, async (client) => {
+    const tables = await client.query<{ schema: string; name: string; rows: string }>(
+      `SELECT schemaname AS schema, relname AS name, n_live_tup::text AS rows FROM pg_catalog.pg_stat_user_tables
+       WHERE n_live_tup > 0 ORDER BY n_live_tup DESC, 1, 2`,
+    )
+    const grantees = await client.query<{ role: string }>(
+      `SELECT DISTINCT pg_get_userbyid(a.grantee) AS role
+       FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace CROSS JOIN aclexplode(c.relacl) a
+       WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND a.grantee NOT IN (0, c.relowner) ORDER BY 1`,
+    )
+    return {
+      tables: tables.rows
+        .filter(({ schema, name }) => schema !== 'public' || !(PROJECTOR_TABLES.has(name) || name.endsWith('_migrations')))
+        .map(({ schema, name, rows }) => {
+          const table = `${schema}.${name}`
+          return { table, rows: BigInt(rows), isProjected: projected.has(table) }
+        }),
+      grantees: grantees.rows.map(({ role }) => role),
+    }
+  })
+}
+
+/** Names of the two databases that may stand beside the service's; of a long name a part is a hash, since PostgreSQL cuts at 63 bytes. */
+function namesBeside(name: string): { readonly fresh: string; readonly old: string } {
+  const base = Buffer.byteLength(name) <= 50 ? name : createHash('sha256').update(name).digest('hex').slice(0, 50)
+  return { fresh: `${base}_sluice_new`, old: `${base}_sluice_old` }
+}
+
+async function takeTurn(admin: ClientBase, target: PostgresTarget): Promise<void> {
+  const { rows } = await admin.query<{ taken: boolean }>('SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS taken', [
+    `sluice recreate ${target.database}`,
+  ])
+  if (rows[0]?.taken === true) return
+  throw new SluiceError('SERVICE_IN_USE', {
+    what: `${target.display} is not made anew`,
+    why: 'another call is making it anew',
+    ways: ['wait until that one has ended'],
+  })
+}
+
+async function exists(admin: ClientBase, database: string): Promise<boolean> {
+  const { rowCount } = await admin.query('SELECT FROM pg_catalog.pg_database WHERE datname = $1', [database])
+  return rowCount !== 0
+}
+
+async function assertUnused(admin: ClientBase, target: PostgresTarget): Promise<void> {
+  // A session of the plan may not have gone yet; PostgreSQL waits for that one, and refuses for any that stays.
+  const sessions = (await sessionsOf(admin, target.database)).filter((name) => !name.startsWith(SESSION.applicationName))
+  if (sessions.length > 0) throw inUse(target, sessions)
+}
+
+function inUse(target: PostgresTarget, sessions: readonly string[]): SluiceError {
+  return new SluiceError('SERVICE_IN_USE', {
+    what: `${target.display} is not made anew`,
+    why: `it is in use: ${sessions.join(', ') || 'a session that has ended since'}`,
+    ways: [`stop "sluice run projector ${target.name}", "sluice run all" and the service itself, then call it again`],
+  })
+}
+
+interface DatabaseProperties {
+  readonly owner: string
+  readonly encoding: string
+  readonly collate: string
+  readonly ctype: string
+  readonly provider: string
+  readonly locale: string | null
+  readonly comment: string | null
+}
+
+/** With the owner, locale, comment, settings and rights of another one, which are of the database itself and in no migration. */
+async function createLike(admin: ClientBase, name: string, model: string | null): Promise<void> {
+  const quoted = quoteIdentifier(name)
+  if (model === null) {
+    await admin.query(`CREATE DATABASE ${quoted} TEMPLATE template0`)
+    return
+  }
+  // The column of the locale has another name since version 17.
+  const { rows } = await admin.query<DatabaseProperties>(
+    `SELECT pg_get_userbyid(datdba) AS owner, pg_encoding_to_char(encoding) AS encoding, datcollate AS collate, datctype AS ctype,
+       datlocprovider AS provider, coalesce(to_jsonb(d)->>'datlocale', to_jsonb(d)->>'daticulocale') AS locale,
+       shobj_description(oid, 'pg_database') AS comment
+     FROM pg_catalog.pg_database d WHERE datname = $1`,
+    [model],
+  )
+  const { owner, encoding, collate, ctype, provider, locale, comment } = rows[0]!
+  const providers: Readonly<Record<string, string>> = { i: 'icu ICU_LOCALE', b: 'builtin BUILTIN_LOCALE' }
+  const other = providers[provider] && locale !== null ? ` LOCALE_PROVIDER ${providers[provider]} ${quoteLiteral(locale)}` : ''
+  await admin.query(
+    `CREATE DATABASE ${quoted} OWNER ${quoteIdentifier(owner)} TEMPLATE template0 ENCODING ${quoteLiteral(encoding)}
+       LC_COLLATE ${quoteLiteral(collate)} LC_CTYPE ${quoteLiteral(ctype)}${other}`,
+  )
+  if (comment !== null) await admin.query(`COMMENT ON DATABASE ${quoted} IS ${quoteLiteral(comment)}`)
+  await copySettings(admin, quoted, model)
+  await copyRights(admin, quoted, model)
+}
+
+/** FROM CURRENT takes lists, such as a search_path, as they are. */
+async function copySettings(admin: ClientBase, quoted: string, model: string): Promise<void> {
+  const { rows } = await admin.query<{ role: string | null; setting: string }>(
+    `SELECT quote_ident(r.rolname) AS role, unnest(s.setconfig) AS setting
+     FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase
+     LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole WHERE d.datname = $1`,
+    [model],
+  )
+  for (const { role, setting } of rows) {
+    const name = setting.slice(0, setting.indexOf('='))
+    await admin.query('BEGIN')
+    await admin.query('SELECT set_config($1, $2, true)', [name, setting.slice(name.length + 1)])
+    const whose = role === null ? `DATABASE ${quoted}` : `ROLE ${role} IN DATABASE ${quoted}`
+    await admin.query(`ALTER ${whose} SET ${name.split('.').map(quoteIdentifier).join('.')} FROM CURRENT`)
+    await admin.query('COMMIT')
+  }
+}
+
+async function copyRights(admin: ClientBase, quoted: string, model: string): Promise<void> {
+  const { rows } = await admin.query<{ role: string; privilege: string; grantable: boolean }>(
+    `SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END AS role,
+       a.privilege_type AS privilege, a.is_grantable AS grantable
+     FROM pg_catalog.pg_database d CROSS JOIN aclexplode(d.datacl) a WHERE d.datname = $1`,
+    [model],
+  )
+  // Without rights of its own it has PostgreSQL's, as the new one.
+  if (rows.length === 0) return
+  await admin.query(`REVOKE ALL ON DATABASE ${quoted} FROM PUBLIC`)
+  for (const { role, privilege, grantable } of rows) {
+    await admin.query(`GRANT ${privilege} ON DATABASE ${quoted} TO ${role}${grantable ? ' WITH GRANT OPTION' : ''}`)
+  }
+}
+
+/** PostgreSQL renames no database that somebody is connected to, and waits some seconds for them. */
+async function exchange(admin: ClientBase, target: PostgresTarget, isThere: boolean): Promise<void> {
+  const name = target.database
+  const { fresh, old } = namesBeside(name)
+  const rename = (from: string, to: string): string => `ALTER DATABASE ${quoteIdentifier(from)} RENAME TO ${quoteIdentifier(to)}`
+  try {
+    await admin.query(['BEGIN', ...(isThere ? [rename(name, old)] : []), rename(fresh, name), 'COMMIT'].join('; '))
+  } catch (error) {
+    await admin.query('ROLLBACK')
+    if (sqlStateOf(error) !== '55006') throw error
+    throw inUse(target, await sessionsOf(admin, name))
+  }
+}
+
+async function drop(admin: ClientBase, database: string): Promise<void> {
+  await admin.query(`DROP DATABASE IF EXISTS ${quoteIdentifier(database)} WITH (FORCE)`)
+}
