@@ -287,6 +287,22 @@ test.each([
   ])
 })
 
+test.each([
+  ['sales', 'a service does not hold a copy of what it owns itself'],
+  ['stock', 'the system has no service "stock"'],
+  ['catalog', 'service "catalog" maps no public.orders of its own'],
+  ['support', 'service "support" maps no public.orders of its own'],
+])('a copy of what "%s" does not own is refused', (copyOf, problem) => {
+  const sales: ServiceDefinition = { migrations: folder, projections: [mapTable(orders, { into: 'orders', copyOf })] }
+  // A copy is not a source of copies: they all follow their owner.
+  const support: ServiceDefinition = { migrations: folder, projections: [mapTable(orders, { into: 'o', copyOf: 'shipping' })] }
+  const shipping: ServiceDefinition = { migrations: folder, projections: [mapTable(orders, { into: 'orders' })] }
+  expect(mistakesOf(shop({ services: { catalog, sales, support, shipping } }))).toEqual([
+    `services.sales.projections[0].copyOf: ${problem}`,
+  ])
+  expect(mistakesOf(shop({ services: { catalog, support, shipping } }))).toEqual([])
+})
+
 test('what the compiler did not see is refused by its shape', () => {
   expect(mistakesOf(null)).toEqual([expect.stringMatching(/^the definition: /)])
   const broken = { ...shop(), services: { catalog: { migrations: './migrations', projections: [{ kind: 'view' }] } } }

@@ -18,6 +18,8 @@ export interface TableMapping {
   readonly targetKey: readonly string[]
   /** Rows for which it is not true are not in the target. */
   readonly filter: SqlExpression | null
+  /** Service that owns the rows: here they are a copy that only the projector writes. Null if this service owns them. */
+  readonly copyOf: string | null
 }
 
 /** Runs SQL in the projector's own transaction. */
@@ -103,6 +105,11 @@ export interface TableMappingOptions<Column extends string> {
   readonly columns?: (c: { readonly [C in Column]: ColumnRef<C> }) => Readonly<Record<string, ColumnSource>>
   /** @default all rows */
   readonly filter?: (c: { readonly [C in Column]: ColumnRef<C> }) => SqlExpression
+  /**
+   * Service that owns the rows, by name: what is mapped here is a copy that this service only reads, decision 0020.
+   * @default none: this service owns them
+   */
+  readonly copyOf?: string
 }
 
 /** Maps a captured table into a table of the service. */
@@ -123,6 +130,7 @@ export function mapTable<Name extends string, Column extends string>(
       return held ? [held[0]] : []
     }),
     filter: options.filter?.(source.refs) ?? null,
+    copyOf: options.copyOf ?? null,
   }
 }
 

@@ -59,6 +59,7 @@ const mapping = z.looseObject({
   columns: z.record(z.string(), z.union([columnRef, expression], { error: 'must be a column, or SQL written with sql`…`' })),
   targetKey: names,
   filter: expression.nullable(),
+  copyOf: z.string().nullable(),
 })
 const expectation = z.looseObject({
   source: z.string().optional(),

@@ -25,7 +25,9 @@ export function projectionMistakes(system: SystemDefinition, serviceName: string
   const at = (index: number): string => `${place}.projections[${index}]`
   return [
     ...projections.flatMap((p, i) =>
-      p.kind === 'mapping' ? mappingMistakes(system, p, at(i)) : handlerMistakes(system, serviceName, p, at(i)),
+      p.kind === 'mapping'
+        ? [...mappingMistakes(system, p, at(i)), ...copyMistakes(system, serviceName, p, at(i))]
+        : handlerMistakes(system, serviceName, p, at(i)),
     ),
     ...repeated(projections, (p) => p.name).map(({ item, index, first }) => ({
       place: at(index),
@@ -51,6 +53,22 @@ function mappingMistakes(system: SystemDefinition, mapping: TableMapping, place:
     ...(mapping.filter ? unknownColumns(source, columnsOf(mapping.filter), `${place}.filter`) : []),
     ...keyMistakes(mapping, place),
   ]
+}
+
+/** A copy has an owner: another service that maps the same captured table for itself. */
+function copyMistakes(
+  system: SystemDefinition,
+  service: string,
+  { copyOf, source }: TableMapping,
+  place: string,
+): readonly Mistake[] {
+  if (copyOf === null) return []
+  const at = `${place}.copyOf`
+  if (copyOf === service) return [{ place: at, problem: 'a service does not hold a copy of what it owns itself' }]
+  const owner = system.services[copyOf]
+  if (!owner) return [{ place: at, problem: `the system has no service "${copyOf}"` }]
+  const isOwned = owner.projections.some((p) => p.kind === 'mapping' && p.source === source && p.copyOf === null)
+  return isOwned ? [] : [{ place: at, problem: `service "${copyOf}" maps no ${qualifiedName(source)} of its own` }]
 }
 
 /** An event finds its row by the key, so every column of it must be in the target as it is. */
