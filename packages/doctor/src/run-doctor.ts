@@ -11,6 +11,8 @@ import { guarded } from './finding.ts'
 import { checkKafka } from './kafka-checks.ts'
 import { checkRegistry } from './registry-checks.ts'
 import { checkServer, checkStoreMigrated } from './pipeline-checks.ts'
+import { checkExtensions } from './extension-check.ts'
+import { checkRows, checkServiceRows } from './row-security-check.ts'
 import { checkCommitTimestamps, checkServiceTables } from './service-checks.ts'
 import { checkSourceServer, commitTimestampCheck } from './source-server.ts'
 import { checkOpenTransactions, checkOutbox, checkPublication, checkSlot } from './source-state.ts'
@@ -72,6 +74,7 @@ function monolithChecks(options: DoctorOptions, lane: LaneDefinition): Promise<r
   return checkDatabase('monolith', targets.monolith, statementTimeout(options), [
     ...sourceChecks('monolith', lane),
     ['tables', (client) => checkTables('monolith', client, system, lane.tables)],
+    ['row_security', (client) => checkRows('monolith.row_security', client, lane.tables, ['SELECT'])],
   ])
 }
 
@@ -109,6 +112,8 @@ function serviceChecks(
   return checkDatabase(prefix, target, statementTimeout(options), [
     ...own,
     ['tables', (client) => checkServiceTables(prefix, client, options.system, service)],
+    ['extensions', (client) => checkExtensions(prefix, client, options.system, service)],
+    ['row_security', (client) => checkServiceRows(prefix, client, options.system, service)],
   ])
 }
 

@@ -1,6 +1,6 @@
 /** Checks of a service database: Sluice's tables, the targets of its projections, and the rights on both. */
 import type { HealthCheck } from '@sluice/core'
-import type { SystemDefinition } from '@sluice/system'
+import { type SystemDefinition, writtenTables } from '@sluice/system'
 import type { ClientBase } from 'pg'
 import { failed, ok, warning } from './finding.ts'
 
@@ -21,7 +21,9 @@ export async function checkServiceTables(
   system: SystemDefinition,
   service: string,
 ): Promise<readonly HealthCheck[]> {
-  const wanted = [...SLUICE_TABLES.map((name) => ({ schema: 'public', name })), ...targetsOf(system, service)]
+  const definition = system.services[service]
+  const targets = definition ? writtenTables(definition) : []
+  const wanted = [...SLUICE_TABLES.map((name) => ({ schema: 'public', name })), ...targets]
   const { rows } = await client.query<TableRow>(
     `SELECT w.schema, w.name, c.oid IS NOT NULL AS found, current_user::text AS role,
        (SELECT array_agg(p) FROM unnest($3::text[]) AS p WHERE NOT pg_catalog.has_table_privilege(c.oid, p)) AS lacking
@@ -31,16 +33,6 @@ export async function checkServiceTables(
     [wanted.map((t) => t.schema), wanted.map((t) => t.name), RIGHTS],
   )
   return [migratedCheck(prefix, rows), ...privilegeChecks(prefix, rows)]
-}
-
-/** Tables that the service's projections fill. */
-function targetsOf(system: SystemDefinition, service: string): readonly { readonly schema: string; readonly name: string }[] {
-  const targets = (system.services[service]?.projections ?? []).flatMap((p) =>
-    p.kind === 'mapping'
-      ? [{ schema: p.targetSchema, name: p.target }]
-      : p.expectations.map((e) => ({ schema: e.targetSchema, name: e.target })),
-  )
-  return [...new Map(targets.map((t) => [`${t.schema}.${t.name}`, t])).values()]
 }
 
 function migratedCheck(prefix: string, rows: readonly TableRow[]): HealthCheck {

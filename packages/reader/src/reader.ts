@@ -29,6 +29,7 @@ import { readPublished } from './source/published-tables.ts'
 import { READER_LIMITS, type ReaderLimits } from './reader-limits.ts'
 import type { OnReaderProgress } from './reader-progress.ts'
 import { sealingAppender } from './lane/sealing-appender.ts'
+import { assertRowsReadable } from './source/row-visibility.ts'
 import { readCatalog } from './source/source-catalog.ts'
 import { SourceTypes } from './source/source-types.ts'
 import { connectForReplication, identifySource } from './replication/source-identity.ts'
@@ -175,6 +176,7 @@ async function prepare(
     const catalog = await readCatalog(control, laneRelations(lane), await readPublished(control, lane.publicationName))
     const isStreaming = known?.phase === 'streaming' && !(await hasNewTables(store, known, lane))
     const changed = assertTables(lane, catalog, source, isStreaming)
+    await assertRowsReadable(control, source, lane.tables)
     for (const why of changed)
       logger.warn({ why }, 'a captured table was changed in the source; its events may not fit the definition')
     await ensurePublication(control, { lane, target: source, logger, catalog, ...(await reliance(store, known, lane)) })

@@ -11,6 +11,7 @@ import { type TableScope, publishedRows, rangeOf, tableName } from '../load/chun
 import { type KeyColumns, keyColumnsOf, keyOrder, keyParameters } from '../source/key-columns.ts'
 import { READER_LIMITS } from '../reader-limits.ts'
 import { readPublished } from '../source/published-tables.ts'
+import { assertRowsReadable } from '../source/row-visibility.ts'
 import { readCatalog } from '../source/source-catalog.ts'
 import { assertTables } from '../source/table-check.ts'
 
@@ -38,7 +39,7 @@ export interface BackfillPlan {
 const COUNT_MS = 2_000
 const STATEMENT_CANCELLED = '57014'
 
-/** @throws SluiceError SLU-2051 if it can not be done, SLU-2011 to SLU-2014, SLU-2001 to SLU-2003 */
+/** @throws SluiceError SLU-2051 if it can not be done, SLU-2011 to SLU-2014, SLU-5004, SLU-2001 to SLU-2003 */
 export async function planBackfill(wish: BackfillWish): Promise<BackfillPlan> {
   const { lane, source } = wish
   const table = lane.tables.find((t) => qualifiedName(t) === wish.table || t.name === wish.table)
@@ -48,6 +49,7 @@ export async function planBackfill(wish: BackfillWish): Promise<BackfillPlan> {
     await client.query(`SELECT set_config('search_path', '', false), set_config('default_transaction_read_only', 'on', false)`)
     const catalog = await readCatalog(client, [table], await readPublished(client, lane.publicationName))
     assertTables({ ...lane, tables: [table], outbox: null }, catalog, source)
+    await assertRowsReadable(client, source, [table])
     const columns = keyColumnsOf(table, catalog)
     for (const key of [wish.from, wish.to]) if (key !== null) await assertKey(client, wish, columns, key)
     const { from, to, filter } = wish
