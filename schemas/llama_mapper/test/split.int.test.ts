@@ -144,6 +144,20 @@ describe('the split', () => {
     await expectVerified()
   })
 
+  test('every table has an index for its tenants, and every reference one for its columns', async () => {
+    for (const service of SERVICES) {
+      const { rows: unindexed } = await llama.clients[service].query(
+        `SELECT c.relname AS name, a.attname AS column
+         FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+         LEFT JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype = 'f' AND a.attnum = k.conkey[1]
+         WHERE c.relname = ANY ($1) AND (a.attname = 'tenant_id' OR k.oid IS NOT NULL)
+           AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indkey[0] = a.attnum AND i.indpred IS NULL)`,
+        [TABLES[service]],
+      )
+      expect(unindexed).toEqual([])
+    }
+  })
+
   test('a second provision finds everything there', async () => {
     expect(new Set((await llama.provision()).map((step) => step.outcome))).toEqual(new Set(['present']))
   })
@@ -218,7 +232,7 @@ describe('derivations', () => {
       'SELECT sum(cost_usd), count(*) FROM storage_records WHERE model_name IS NOT NULL',
     ],
   ]
-  test.each(derived)('%s', async (_what, service, target, source) => {
+  test.each(derived)('derived as the document says: %s', async (_what, service, target, source) => {
     const values = async (place: 'monolith' | ServiceName, text: string): Promise<readonly string[]> => {
       const { rows } = await llama.clients[place].query<unknown[]>({ text, rowMode: 'array' })
       return rows[0]!.map(String)
