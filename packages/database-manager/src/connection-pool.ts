@@ -67,6 +67,8 @@ export class ConnectionPool {
     this.#pool.on('connect', (client) => client.on('error', () => undefined))
     this.#pool.on('remove', () => this.#show())
     metrics.poolConnectionsMax.set({ ...place }, limits.max)
+    // A counter that begins with its first fault shows no increase.
+    metrics.poolExhausted.add({ ...place }, 0)
     this.#show()
   }
 

@@ -14,6 +14,9 @@ export interface RunnerOptions {
   readonly statementTimeoutMs: number
 }
 
+const KINDS = ['timeout', 'connection', 'refused'] as const
+const OUTCOMES = ['committed', 'rolled_back'] as const
+
 /** What `pg` says where the server did not answer at all. */
 const SILENT = 'Query read timeout'
 
@@ -22,6 +25,10 @@ export class StatementRunner {
 
   constructor(options: RunnerOptions) {
     this.#options = options
+    const { metrics, place } = options
+    // A counter that begins with its first fault shows no increase.
+    for (const kind of KINDS) metrics.queryErrors.add({ ...place, kind }, 0)
+    for (const outcome of OUTCOMES) metrics.transactions.add({ ...place, outcome }, 0)
   }
 
   /**
@@ -55,7 +62,7 @@ export class StatementRunner {
     }
   }
 
-  countTransaction(outcome: 'committed' | 'rolled_back'): void {
+  countTransaction(outcome: (typeof OUTCOMES)[number]): void {
     this.#options.metrics.transactions.add({ ...this.#options.place, outcome }, 1)
   }
 
@@ -86,7 +93,7 @@ export class StatementRunner {
   }
 }
 
-function kindOf(error: unknown): 'timeout' | 'connection' | 'refused' {
+function kindOf(error: unknown): (typeof KINDS)[number] {
   if (error instanceof SluiceError && error.code === 'QUERY_TIMED_OUT') return 'timeout'
   return isConnectionFault(error) ? 'connection' : 'refused'
 }

@@ -26,6 +26,8 @@ CREATE TABLE retention_runs (
   oldest timestamptz NOT NULL,
   newest timestamptz NOT NULL
 );
+-- Since when removals leave a record.
+INSERT INTO retention_runs (entity_type, records, oldest, newest) VALUES ('(records begin)', 0, now(), now());
 
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

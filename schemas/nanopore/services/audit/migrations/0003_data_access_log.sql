@@ -11,6 +11,8 @@ CREATE TABLE data_access_log (
   user_id text,
   correlation_id text
 );
+-- Since when access is recorded.
+INSERT INTO data_access_log (service, kind, purpose) VALUES ('audit', 'transaction', '(records begin)');
 CREATE INDEX data_access_log_user ON data_access_log (user_id, accessed_at);
 
 CREATE TRIGGER data_access_log_unchanged BEFORE UPDATE OR DELETE ON data_access_log
