@@ -8,7 +8,7 @@ interface Report {
 }
 
 test('RM Brain is split into its nine services under a workload, and ends equal', async () => {
-  const args = ['--system', 'rmbrain', 'demo', '--rows', '2000', '--seconds', '10', '--json']
+  const args = ['--system', 'rmbrain', 'demo', '--rows', '2000', '--seconds', '5', '--json']
   const { code, stdout, stderr } = await runSluice(args, { NO_COLOR: '1' })
   expect(code, stderr).toBe(0)
   const envelope = JSON.parse(stdout) as { readonly ok: boolean; readonly result: Report }

@@ -40,7 +40,12 @@ export function emptyTables(rows: DemoReport['rows']): readonly string[] {
   )
 }
 
-export function demoTable({ services, events }: Pick<DemoReport, 'services' | 'events'>): string {
+export function demoTable({
+  services,
+  events,
+  workload,
+  rows,
+}: Pick<DemoReport, 'services' | 'events' | 'workload' | 'rows'>): string {
   const right = { align: 'right' } as const
   const table = renderTable(
     [
@@ -72,5 +77,15 @@ export function demoTable({ services, events }: Pick<DemoReport, 'services' | 'e
     ],
     [[events.stored, events.published, events.duplicates, events.redelivered, events.parked]],
   )
-  return [table, '', counts].join('\n')
+  const changes = renderTable(
+    [
+      { title: 'table of the monolith' },
+      { title: 'rows', ...right },
+      { title: 'inserted', ...right },
+      { title: 'updated', ...right },
+      { title: 'deleted', ...right },
+    ],
+    Object.entries(workload.changes).map(([name, n]) => [name, rows['monolith']?.[name] ?? 0, n.insert, n.update, n.delete]),
+  )
+  return [changes, '', table, '', counts].join('\n')
 }
