@@ -83,8 +83,7 @@ test('passwords are not printed, and a shell that has the variables gets them al
 test('those of a file are read from the file', async () => {
   const file = path.join(mkdtempSync(path.join(tmpdir(), 'sluice-env-')), "the stock's url")
   writeFileSync(file, `${URL_WITH_PASSWORD}\n`)
-  const { SLUICE_STOCK_URL: _, ...others } = SETTINGS
-  const environment = { ...others, SLUICE_STOCK_URL_FILE: file }
+  const environment = { ...SETTINGS, SLUICE_STOCK_URL: '', SLUICE_STOCK_URL_FILE: file }
   const { text: lines } = await run(environment)
   expect(lines).not.toContain('hush@')
   expect(inShell(lines, environment, 'DATABASE_URL')).toBe(URL_WITH_PASSWORD)
