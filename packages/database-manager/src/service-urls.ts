@@ -4,14 +4,15 @@ import { hasAll, namesOf } from './by-name.ts'
 import type { ServiceSettings } from './service-settings.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
+type UrlKind = 'URL' | 'REPLICA_URL'
 export type SettingsWithoutUrls = Omit<ServiceSettings, 'url' | 'isFallback' | 'replica'> & { readonly lagMsMax?: number }
 
 /** Where one database for all is no accident. An environment that does not say what it is counts as production. */
 const FALLBACK_ENVIRONMENTS: ReadonlySet<string | undefined> = new Set(['development', 'test'])
 
 /**
- * Takes `SLUICE_SAMPLES_URL`, or `SAMPLES_DB_URL`, for a service `samples`; its replica's is `SLUICE_SAMPLES_REPLICA_URL`, or
- * `SAMPLES_DB_REPLICA_URL`. A service without one gets `DATABASE_URL`, where `NODE_ENV` is `development` or `test`.
+ * Takes `SLUICE_SAMPLES_URL`, `SAMPLES_DB_URL` or `SAMPLES_DATABASE_URL` for a service `samples`; its replica's is `…_REPLICA_URL` in
+ * place of `…_URL`. A service without one gets `DATABASE_URL`, where `NODE_ENV` is `development` or `test`.
  *
  * @throws SluiceError SLU-1002 with every service that has no URL, SLU-1003 where two variables of one service differ
  */
@@ -42,21 +43,24 @@ function withReplica(
   return url === undefined ? settings : { ...settings, replica: { url, ...(lagMsMax === undefined ? {} : { lagMsMax }) } }
 }
 
-function urlOf(environment: Environment, name: string, kind: 'URL' | 'REPLICA_URL'): string | undefined {
-  const [sluice, application] = variablesOf(name, kind)
-  const urls = [given(environment, sluice), given(environment, application)].filter((url) => url !== undefined)
-  if (urls.length === 2 && urls[0] !== urls[1]) {
-    throw new SluiceError('CONFIG_INVALID', {
-      what: `the database of service "${name}" is not clear`,
-      why: `${sluice} and ${application} are both set, and differ`,
-      ways: [`unset ${application}`],
-    })
-  }
-  return urls[0]
+function urlOf(environment: Environment, name: string, kind: UrlKind): string | undefined {
+  const found = variablesOf(name, kind).flatMap((variable) => {
+    const url = given(environment, variable)
+    return url === undefined ? [] : [{ variable, url }]
+  })
+  const [first, ...others] = found
+  const different = others.find(({ url }) => url !== first?.url)
+  if (first === undefined || different === undefined) return first?.url
+  throw new SluiceError('CONFIG_INVALID', {
+    what: `the database of service "${name}" is not clear`,
+    why: `${first.variable} and ${different.variable} are both set, and differ`,
+    ways: [`unset ${different.variable}`],
+  })
 }
 
-function variablesOf(name: string, kind: 'URL' | 'REPLICA_URL'): readonly [sluice: string, application: string] {
-  return [`SLUICE_${name.toUpperCase()}_${kind}`, `${name.toUpperCase()}_DB_${kind}`]
+function variablesOf(name: string, kind: UrlKind): readonly [sluice: string, short: string, long: string] {
+  const service = name.toUpperCase()
+  return [`SLUICE_${service}_${kind}`, `${service}_DB_${kind}`, `${service}_DATABASE_${kind}`]
 }
 
 function given(environment: Environment, variable: string): string | undefined {

@@ -11,6 +11,7 @@ test('each service has its own variable, by the documentsâ€™ name or by Sluiceâ€
   const settings = settingsFromEnvironment({ SAMPLES_DB_URL, SLUICE_AI_URL: AI_DB_URL }, SERVICES)
   expect(settings.samples).toEqual({ url: SAMPLES_DB_URL, pool: { min: 5, max: 20 }, isFallback: false })
   expect(settings.ai.url).toBe(AI_DB_URL)
+  expect(settingsFromEnvironment({ SAMPLES_DB_URL, AI_DATABASE_URL: AI_DB_URL }, SERVICES).ai.url).toBe(AI_DB_URL)
 })
 
 test('two variables of one service that differ are refused, and the URLs are not told', () => {
