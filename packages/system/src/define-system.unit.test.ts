@@ -7,6 +7,7 @@ import {
   bigint,
   defineSystem,
   enumType,
+  groupTable,
   handler,
   mapTable,
   numeric,
@@ -50,6 +51,18 @@ function mistakesOf(definition: unknown): readonly string[] {
 function withProjections(...projections: ServiceDefinition['projections']): SystemDefinition {
   return shop({ services: { catalog: { migrations: folder, projections } } })
 }
+
+const booksByTitle = groupTable(books, {
+  memory: 'known_books',
+  groups: [
+    {
+      into: 'title_counts',
+      by: (c) => ({ title: c.title }),
+      count: 'books',
+      expectation: 'SELECT title, count(*) FROM public.books GROUP BY title',
+    },
+  ],
+})
 
 function withTables(...tables: readonly CapturedTable[]): SystemDefinition {
   const [first] = tables
@@ -231,6 +244,11 @@ const cases: readonly (readonly [name: string, definition: SystemDefinition, mis
     'a handler of events alone without an outbox',
     withProjections(handler('h', { tables: [books], isEventsOnly: true, apply: nothing })),
     'services.catalog.projections[0].isEventsOnly: the service has no outbox to write events into',
+  ],
+  [
+    'groups in an independent service',
+    shop({ services: { catalog: { migrations: folder, projections: [booksByTitle], independent: true } } }),
+    'services.catalog.projections[0]: it makes rows of several keys, and an independent service has its events in order within a key only',
   ],
   [
     "a target that is the projector's own table",

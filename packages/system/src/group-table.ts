@@ -72,6 +72,7 @@ export function groupTable<Name extends string, Column extends string>(
   const statements = statementsOf(source, options.memory, columns, groups)
   return handler(options.name ?? `${source.name}->${groups.map(({ into }) => into).join('+')}`, {
     tables: [source],
+    isOverKeys: true,
     expectations: [memoryExpectation(source, options.memory, columns), ...groups.map(groupExpectation)],
     apply: (event, transaction) => applyEvent(statements, source, columns, event, transaction),
   })

@@ -83,6 +83,8 @@ export interface EventHandler {
   readonly holds: readonly HeldColumn[] | null
   /** True if it writes nothing but events into the service's outbox: then no table of it is to be verified. */
   readonly isEventsOnly: boolean
+  /** True if a row that it writes is made of several keys: their events must then be in order with a truncate, as no independent service has them. */
+  readonly isOverKeys: boolean
   /**
    * Runs once an event, in position order, inside the projector's transaction and the event's correlation context. It reads
    * its event and the tables that only it writes: tables that mappings fill may be ahead of the event.
@@ -145,6 +147,8 @@ export interface EventHandlerOptions {
   readonly holds?: readonly HeldColumn[]
   /** @default false */
   readonly isEventsOnly?: boolean
+  /** @default false */
+  readonly isOverKeys?: boolean
   readonly apply: EventHandler['apply']
 }
 
@@ -157,6 +161,7 @@ export function handler(name: string, options: EventHandlerOptions): EventHandle
     expectations: options.expectations ?? [],
     holds: options.holds ?? null,
     isEventsOnly: options.isEventsOnly ?? false,
+    isOverKeys: options.isOverKeys ?? false,
     apply: options.apply,
   }
 }

@@ -88,6 +88,7 @@ const handler = z.looseObject({
   expectations: z.array(expectation),
   holds: z.array(heldColumn).nullable(),
   isEventsOnly: z.boolean(),
+  isOverKeys: z.boolean(),
   apply: z.custom((value) => typeof value === 'function', { error: 'must be a function' }),
 })
 const projection = z.discriminatedUnion('kind', [mapping, handler], { error: 'must be made by mapTable(…) or handler(…)' })

@@ -96,6 +96,14 @@ function handlerMistakes(system: SystemDefinition, service: string, handler: Eve
       ? [{ place: `${place}.eventTypes`, problem: 'no database of the system has an outbox that could carry them' }]
       : []),
     ...eventsOnlyMistakes(system, service, handler, place),
+    ...(handler.isOverKeys && system.services[service]?.independent === true
+      ? [
+          {
+            place,
+            problem: 'it makes rows of several keys, and an independent service has its events in order within a key only',
+          },
+        ]
+      : []),
     ...handler.tables.flatMap((table, i) => capturedMistakes(system, table, `${place}.tables[${i}]`)),
     ...handler.eventTypes.flatMap((type, i) => {
       const table = tableEvents.get(type)
