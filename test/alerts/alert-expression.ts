@@ -1,0 +1,68 @@
+/**
+ * Evaluates the few forms of Prometheus expressions that the rules use, over scrapes as `/metrics` answered them:
+ *
+ *   metric{label="a",label=~"b"} > 1      a / b > 1      increase(metric[5m]) > 0
+ *
+ * A rule's `for` is not waited for, and an increase is the difference of two scrapes: as in Prometheus, a counter that the first one
+ * lacks shows none. What has another form is refused, so that no rule passes unread.
+ */
+interface Sample {
+  readonly name: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly value: number
+}
+
+export type Scrape = readonly Sample[]
+
+/** https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format */
+export function parseScrape(text: string): Scrape {
+  return text.split('\n').flatMap((line) => {
+    const match = /^([a-z_]+)(?:\{(.*)\})? (\S+)$/.exec(line)
+    return match ? [{ name: match[1]!, labels: labelsOf(match[2] ?? ''), value: Number(match[3]) }] : []
+  })
+}
+
+function labelsOf(text: string): Readonly<Record<string, string>> {
+  return Object.fromEntries([...text.matchAll(/([a-z_]+)="([^"]*)"/g)].map(([, name, value]) => [name!, value!]))
+}
+
+/** The labels of what the alert fires for. */
+export function firing(expression: string, before: Scrape, now: Scrape): readonly Readonly<Record<string, string>>[] {
+  const match = /^(.+) (>|==) ([\d.]+)$/.exec(expression)
+  if (!match) throw new Error(`no comparison with a number: ${expression}`)
+  const [, left, operator, limit] = match
+  return valuesOf(left!, before, now).flatMap(({ labels, value }) => {
+    const holds = operator === '>' ? value > Number(limit) : value === Number(limit)
+    return holds ? [labels] : []
+  })
+}
+
+function valuesOf(text: string, before: Scrape, now: Scrape): readonly Sample[] {
+  const increase = /^increase\((.+)\[\d+m\]\)$/.exec(text)
+  if (increase) return combined(selected(increase[1]!, now), selected(increase[1]!, before), (a, b) => a - b)
+  const [dividend, divisor, ...rest] = text.split(' / ')
+  if (rest.length > 0) throw new Error(`more than one division: ${text}`)
+  const values = selected(dividend!, now)
+  return divisor === undefined ? values : combined(values, selected(divisor, now), (a, b) => a / b)
+}
+
+/** Samples of both sides with the same labels. */
+function combined(left: Scrape, right: Scrape, combine: (a: number, b: number) => number): readonly Sample[] {
+  return left.flatMap((sample) => {
+    const other = right.find(({ labels }) => JSON.stringify(labels) === JSON.stringify(sample.labels))
+    return other === undefined ? [] : [{ ...sample, value: combine(sample.value, other.value) }]
+  })
+}
+
+function selected(selector: string, scrape: Scrape): Scrape {
+  const match = /^([a-z_]+)(?:\{(.+)\})?$/.exec(selector)
+  if (!match) throw new Error(`no selector of a metric: ${selector}`)
+  const conditions = [...(match[2] ?? '').matchAll(/([a-z_]+)(=~?)"([^"]*)"/g)]
+  return scrape.filter(
+    ({ name, labels }) =>
+      name === match[1] &&
+      conditions.every(([, label, operator, wanted]) =>
+        operator === '=' ? labels[label!] === wanted : new RegExp(`^(?:${wanted!})$`).test(labels[label!] ?? ''),
+      ),
+  )
+}
