@@ -24,7 +24,7 @@ export function poolConfig(target: PostgresTarget, settings: ResolvedSettings, a
   }
 }
 
-/** Of the one connection by which the manager itself looks at a server. */
+/** Of the connections by which the manager itself looks at a server. */
 export function monitorConfig(target: PostgresTarget, applicationName: string): ClientConfig {
   return {
     ...baseConfig(target, applicationName),

@@ -1,6 +1,9 @@
-/** The one connection by which the manager looks at a server: beside the pool, so that it answers when the pool is exhausted. */
+/** How the manager looks at a server: beside the pool, so that it is answered when that is exhausted. */
 import { type PostgresTarget, toPostgresError } from '@sluice/postgres'
 import pg from 'pg'
+
+/** A question that takes its time (the size of a large database) leaves room for the others. */
+const CONNECTIONS_MAX = 2
 
 export class MonitorConnection {
   readonly #target: PostgresTarget
@@ -8,7 +11,7 @@ export class MonitorConnection {
 
   constructor(target: PostgresTarget, config: pg.ClientConfig) {
     this.#target = target
-    this.#pool = new pg.Pool({ ...config, max: 1 })
+    this.#pool = new pg.Pool({ ...config, max: CONNECTIONS_MAX })
     this.#pool.on('error', () => undefined)
     this.#pool.on('connect', (client) => client.on('error', () => undefined))
   }

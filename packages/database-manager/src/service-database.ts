@@ -137,7 +137,8 @@ export class ServiceDatabase {
     const servers = this.#replica === null ? [this.#primary] : [this.#primary, this.#replica]
     const opened = await Promise.allSettled(servers.map((server) => server.pool.fill()))
     for (const result of opened) {
-      if (result.status === 'rejected')
+      // Nobody opens what is being closed.
+      if (result.status === 'rejected' && !isSluiceError(result.reason, 'DATABASES_CLOSED'))
         this.#logger.warn({ service: this.name, why: whyOf(result.reason) }, 'connections could not be opened')
     }
     try {

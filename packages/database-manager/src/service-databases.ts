@@ -5,7 +5,7 @@
  *   open --close--> closed
  *
  * D1  A database that does not answer delays nobody but its own callers, from the first moment on.
- * D2  After `close` resolved nothing of the manager runs.
+ * D2  After `close` resolved no statement of the manager runs; an attempt to connect that is not answered ends with `timeoutMs`.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { type HealthCheck, type Logger, silentLogger } from '@sluice/core'
@@ -40,6 +40,7 @@ export interface CloseReport {
   readonly abandoned: Readonly<Record<string, number>>
 }
 
+const OPENING_MS = 2_000
 const LOOK_AT_REPLICAS_MS = 1_000
 const KEEP_UP_MS = 10_000
 const CLOSE_GRACE_MS = 30_000
@@ -49,20 +50,28 @@ export class ServiceDatabases<Name extends string> {
   readonly #logger: Logger
   readonly #stopping = new AbortController()
   readonly #loops: readonly Promise<void>[]
+  /** Resolves once every server was looked at. */
+  readonly #begun: Promise<unknown>
   #closed: Promise<CloseReport> | null = null
 
   private constructor(databases: ReadonlyMap<Name, ServiceDatabase>, logger: Logger) {
     this.#databases = databases
     this.#logger = logger
-    const all = [...databases.values()]
-    this.#loops = all.flatMap((database) => [
-      this.#repeat(LOOK_AT_REPLICAS_MS, () => database.lookAtReplica()),
-      this.#repeat(KEEP_UP_MS, () => database.keepUp()),
+    const begun: Promise<void>[] = []
+    const repeat = (everyMs: number, work: () => Promise<void>): Promise<void> => {
+      const first = work()
+      begun.push(first)
+      return this.#repeat(everyMs, first, work)
+    }
+    this.#loops = [...databases.values()].flatMap((database) => [
+      repeat(LOOK_AT_REPLICAS_MS, () => database.lookAtReplica()),
+      repeat(KEEP_UP_MS, () => database.keepUp()),
     ])
+    this.#begun = Promise.all(begun)
   }
 
   /**
-   * Opens each pool's `min` connections, side by side, and goes on opening them where a server does not answer.
+   * Opens each pool's `min` connections, side by side, and goes on with that where a server has not answered in two seconds.
    *
    * @throws SluiceError SLU-1003 if settings can not be used; a server that does not answer is told by the checks
    */
@@ -77,8 +86,9 @@ export class ServiceDatabases<Name extends string> {
       if (settings.isFallback) logger.warn({ service: name }, 'the service uses the main database: DATABASE_URL, in development')
       databases.set(name, new ServiceDatabase({ name, settings, applicationName, metrics, logger, recordAccess }))
     }
-    await Promise.all([...databases.values()].map((database) => Promise.all([database.keepUp(), database.lookAtReplica()])))
-    return new ServiceDatabases(databases, logger)
+    const opened = new ServiceDatabases(databases, logger)
+    await Promise.race([opened.#begun, delay(OPENING_MS, undefined, { ref: false })])
+    return opened
   }
 
   /** The database of one service. */
@@ -119,16 +129,18 @@ export class ServiceDatabases<Name extends string> {
 
   async #close(graceMs: number): Promise<CloseReport> {
     this.#stopping.abort()
-    await Promise.all(this.#loops)
     const closed = await Promise.all(
       [...this.#databases].map(async ([name, database]) => [name, await database.close(graceMs)] as const),
     )
+    // What they still wait for is refused by now.
+    await Promise.all(this.#loops)
     const abandoned = Object.fromEntries(closed.filter(([, count]) => count > 0))
     if (Object.keys(abandoned).length > 0) this.#logger.warn({ abandoned }, 'units of work had not ended and were broken off')
     return { abandoned }
   }
 
-  async #repeat(everyMs: number, work: () => Promise<void>): Promise<void> {
+  async #repeat(everyMs: number, first: Promise<void>, work: () => Promise<void>): Promise<void> {
+    await first
     const { signal } = this.#stopping
     // The delay keeps no process alive.
     const isStopped = (): Promise<boolean> => delay(everyMs, false, { signal, ref: false }).catch(() => true)

@@ -1,4 +1,6 @@
 /** Each service has a pool of its own, within its limits. */
+import { once } from 'node:events'
+import { type Socket, createServer } from 'node:net'
 import { expect, test } from 'vitest'
 import { heldWork, metric, openServices, sessionsOf } from './service-fixture.ts'
 
@@ -115,6 +117,16 @@ test('a server that does not answer is unreachable, and not an exhausted pool', 
   expect((await services.databases.get('samples').query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
 })
 
+test('a server that accepts connections and says nothing delays neither the others nor the end', async () => {
+  await using silent = await openSilentServer()
+  const startedAt = performance.now()
+  await using services = await openServices({ ai: { url: `postgresql://nobody@127.0.0.1:${silent.port}/silent` } })
+  expect((await services.databases.get('samples').query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
+  expect(await services.databases.healthCheck()).toMatchObject({ services: { samples: true, ai: false } })
+  await services.databases.close(100)
+  expect(performance.now() - startedAt).toBeLessThan(20_000)
+})
+
 test('TLS is as the URL says: a server without it is refused where it is asked for', async () => {
   await using services = await openServices()
   const { ServiceDatabases } = await import('@sluice/database-manager')
@@ -127,3 +139,21 @@ test('TLS is as the URL says: a server without it is refused where it is asked f
     await secure.close()
   }
 })
+
+async function openSilentServer() {
+  const sockets = new Set<Socket>()
+  const server = createServer((socket) => {
+    sockets.add(socket)
+    socket.on('error', () => undefined)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  return {
+    port: typeof address === 'object' && address ? address.port : 0,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+    },
+  }
+}
