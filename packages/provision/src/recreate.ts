@@ -1,17 +1,21 @@
 /**
  * Makes the database of a service anew, empty, for its projector to fill again from the topics.
  *
- * States: old one in place → new one made beside it and migrated → names exchanged in one transaction → old one dropped. Whoever is killed
- * before the exchange has changed nothing, after it the new one is in place; what was left beside it goes with the next call. A migration that
- * fails leaves the old one as it is. An advisory lock of database `postgres` keeps two calls apart.
+ * States: old one in place → new one made beside it and migrated → names exchanged in one transaction → old one kept, closed to everybody.
+ * Whoever is killed before the exchange has changed nothing, after it the new one is in place; a new one that was left beside it goes with the
+ * next call. A migration that fails leaves the old one as it is. An advisory lock of database `postgres` keeps two calls apart.
+ *
+ * C1  Nothing here drops a database that a service has worked with: people do, once they have compared (promise 12).
+ * C2  It is refused where the topics are not those that the service was built from, or lack something of what was ever in them.
  */
 import { createHash } from 'node:crypto'
-import { SluiceError } from '@sluice/core'
+import { SluiceError, type TopicPartition } from '@sluice/core'
 import type { KafkaPort } from '@sluice/kafka'
 import {
   type PostgresTarget,
   quoteIdentifier,
   quoteLiteral,
+  quoteQualified,
   sessionsOf,
   sqlStateOf,
   withConnection,
@@ -28,10 +32,14 @@ export interface RecreatePlan {
   readonly database: string
   /** False if it does not exist, so that nothing is lost. */
   readonly exists: boolean
-  /** Tables with rows, by PostgreSQL's statistics; the largest first. */
+  /** Tables with rows; the largest first. */
   readonly tables: readonly RecreatedTable[]
   /** Roles other than its owner with rights on its tables, which only migrations and the definition give again. */
   readonly grantees: readonly string[]
+  /** What people decided on parked events, in this database alone: edits, and commands to skip or to try again. */
+  readonly decisions: bigint
+  /** Name of the database that keeps the old one. */
+  readonly keptAs: string
   /** Events in the topics that will be applied again, markers of transactions counted with them. */
   readonly offsets: bigint
 }
@@ -39,8 +47,8 @@ export interface RecreatePlan {
 export interface RecreatedTable {
   /** `public.opportunity_index` */
   readonly table: string
-  /** About as many. */
-  readonly rows: bigint
+  /** About as many, by PostgreSQL's statistics; null where these know of none, as after a crash of the server. */
+  readonly rows: bigint | null
   /** False where no mapping and no expectation names it: what the service wrote there does not come back. */
   readonly isProjected: boolean
 }
@@ -65,7 +73,7 @@ export async function planRecreate(options: RecreateOptions): Promise<RecreatePl
       `${service} is a source itself: its outbox has a lane, whose slot and position belong to this database`,
     )
   }
-  const offsets = await offsetsHeld(options)
+  const { keptAs } = namesBeside(target.database)
   const found = await withConnection(withDatabase(target, 'postgres'), SESSION, async (admin) => {
     const slots = await admin.query<{ name: string }>(
       'SELECT slot_name AS name FROM pg_catalog.pg_replication_slots WHERE database = $1 ORDER BY 1',
@@ -73,10 +81,13 @@ export async function planRecreate(options: RecreateOptions): Promise<RecreatePl
     )
     const [slot] = slots.rows
     if (slot) throw notRebuildable(options, `replication slot "${slot.name}" reads from it`)
+    if (await exists(admin, keptAs)) throw keptAlready(target, keptAs)
     return exists(admin, target.database)
   })
-  const contents = found ? await readContents(options) : { tables: [], grantees: [] }
-  return { service, database: target.display, exists: found, offsets, ...contents }
+  const contents = found ? await readContents(options) : NOTHING
+  const offsets = await offsetsHeld(options, contents.built)
+  const { tables, grantees, decisions } = contents
+  return { service, database: target.display, exists: found, keptAs, offsets, tables, grantees, decisions }
 }
 
 /**
@@ -88,23 +99,46 @@ export async function recreate(target: PostgresTarget, make: (beside: PostgresTa
   await withConnection(withDatabase(target, 'postgres'), SESSION, async (admin) => {
     await takeTurn(admin, target)
     const name = target.database
-    const { fresh, old } = namesBeside(name)
-    await drop(admin, fresh)
-    await drop(admin, old)
+    const { fresh, keptAs } = namesBeside(name)
+    if (await exists(admin, keptAs)) throw keptAlready(target, keptAs)
+    await admin.query(`DROP DATABASE IF EXISTS ${quoteIdentifier(fresh)} WITH (FORCE)`)
     const isThere = await exists(admin, name)
     if (isThere) await assertUnused(admin, target)
     await createLike(admin, fresh, isThere ? name : null)
     await make(withDatabase(target, fresh))
     await exchange(admin, target, isThere)
-    await drop(admin, old)
   })
 }
 
-/** The number of offsets that the topics of the service hold; all that was ever written there must be among them. */
-async function offsetsHeld(options: RecreateOptions): Promise<bigint> {
+/** What the service was built from, as its own database says. */
+interface Built {
+  readonly clusters: readonly string[]
+  /** How far it has consumed each partition, also of the control topics. */
+  readonly consumed: readonly (TopicPartition & { readonly next: bigint })[]
+}
+
+/**
+ * The number of offsets that the topics of the service hold; all that was ever written there must be among them, and they must be
+ * those that it was built from.
+ */
+async function offsetsHeld(options: RecreateOptions, built: Built): Promise<bigint> {
   const { system, service, kafka } = options
   const admin = await kafka.admin()
   try {
+    const { clusterId } = await admin.cluster()
+    const other = built.clusters.find((known) => known !== clusterId)
+    if (other !== undefined) throw notRebuildable(options, `it was built from Kafka cluster ${other}, and this is ${clusterId}`)
+    for (const [topic, places] of Map.groupBy(built.consumed, (place) => place.topic)) {
+      const ends = new Map((await admin.offsets(topic)).map(({ partition, high }) => [partition, high]))
+      for (const { partition, next } of places) {
+        const end = ends.get(partition) ?? 0n
+        if (next > end)
+          throw notRebuildable(
+            options,
+            `topic ${topic}, partition ${partition}, ends at offset ${end}: the service has consumed it up to ${next}`,
+          )
+      }
+    }
     let held = 0n
     for (const topic of subscriptionsOf(system, service).flatMap(({ topics }) => topics)) {
       const policy = (await admin.topicConfig(topic))['cleanup.policy'] ?? 'delete'
@@ -138,38 +172,85 @@ function notRebuildable({ service, target }: RecreateOptions, why: string): Slui
   })
 }
 
-async function readContents({ system, service, target }: RecreateOptions): Promise<Pick<RecreatePlan, 'tables' | 'grantees'>> {
+interface Contents extends Pick<RecreatePlan, 'tables' | 'grantees' | 'decisions'> {
+  readonly built: Built
+}
+
+const NOTHING: Contents = { tables: [], grantees: [], decisions: 0n, built: { clusters: [], consumed: [] } }
+
+async function readContents({ system, service, target }: RecreateOptions): Promise<Contents> {
   const projected = new Set(
     (system.services[service]?.projections ?? []).flatMap((p) =>
       p.kind === 'mapping' ? [`${p.targetSchema}.${p.target}`] : p.expectations.map((e) => `${e.targetSchema}.${e.target}`),
     ),
   )
   return withConnection(target, SESSION, async (client) => {
-    const tables = await client.query<{ schema: string; name: string; rows: string }>(
-      `SELECT schemaname AS schema, relname AS name, n_live_tup::text AS rows FROM pg_catalog.pg_stat_user_tables
-       WHERE n_live_tup > 0 ORDER BY n_live_tup DESC, 1, 2`,
-    )
+    const tables = await tablesWithRows(client)
     const grantees = await client.query<{ role: string }>(
       `SELECT DISTINCT pg_get_userbyid(a.grantee) AS role
        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace CROSS JOIN aclexplode(c.relacl) a
        WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND a.grantee NOT IN (0, c.relowner) ORDER BY 1`,
     )
     return {
-      tables: tables.rows
-        .filter(({ schema, name }) => schema !== 'public' || !(PROJECTOR_TABLES.has(name) || name.endsWith('_migrations')))
-        .map(({ schema, name, rows }) => {
-          const table = `${schema}.${name}`
-          return { table, rows: BigInt(rows), isProjected: projected.has(table) }
-        }),
+      tables: tables.map((t) => ({ ...t, isProjected: projected.has(t.table) })),
       grantees: grantees.rows.map(({ role }) => role),
+      decisions: await decisionsIn(client),
+      built: await builtFrom(client),
     }
   })
 }
 
+/** Whether a table has rows is asked of the table: statistics are gone after a crash, and on a standby that took over. */
+async function tablesWithRows(client: ClientBase): Promise<readonly Omit<RecreatedTable, 'isProjected'>[]> {
+  const { rows: tables } = await client.query<{ schema: string; name: string; rows: string | null }>(
+    `SELECT n.nspname AS schema, c.relname AS name, nullif(pg_stat_get_live_tuples(c.oid), 0)::text AS rows
+     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+       AND NOT (n.nspname = 'public' AND (c.relname = ANY ($1::text[]) OR c.relname LIKE '%\\_migrations'))
+     ORDER BY pg_stat_get_live_tuples(c.oid) DESC, 1, 2`,
+    [[...PROJECTOR_TABLES]],
+  )
+  if (tables.length === 0) return []
+  const probes = tables.map(({ schema, name }, i) => `EXISTS (SELECT FROM ${quoteQualified(schema, name)}) AS t${i}`)
+  const { rows } = await client.query<Record<string, boolean>>(`SELECT ${probes.join(', ')}`)
+  return tables.flatMap(({ schema, name, rows: live }, i) =>
+    rows[0]?.[`t${i}`] === true ? [{ table: `${schema}.${name}`, rows: live === null ? null : BigInt(live) }] : [],
+  )
+}
+
+async function isTable(client: ClientBase, name: string): Promise<boolean> {
+  const { rows } = await client.query<{ found: boolean }>('SELECT to_regclass($1) IS NOT NULL AS found', [`public.${name}`])
+  return rows[0]?.found === true
+}
+
+async function decisionsIn(client: ClientBase): Promise<bigint> {
+  let decisions = 0n
+  for (const table of ['parked_event_edits', 'parked_event_commands']) {
+    if (!(await isTable(client, table))) continue
+    const { rows } = await client.query<{ count: string }>(
+      `SELECT count(*)::text AS count FROM ${quoteQualified('public', table)}`,
+    )
+    decisions += BigInt(rows[0]?.count ?? 0)
+  }
+  return decisions
+}
+
+async function builtFrom(client: ClientBase): Promise<Built> {
+  if (!(await isTable(client, 'projector_positions'))) return NOTHING.built
+  const clusters = await client.query<{ id: string }>('SELECT DISTINCT cluster_id AS id FROM public.projector_positions')
+  const consumed = await client.query<{ topic: string; partition: number; next: string }>(
+    'SELECT topic, partition, next_offset::text AS next FROM public.consumed_offsets ORDER BY 1, 2',
+  )
+  return {
+    clusters: clusters.rows.map(({ id }) => id),
+    consumed: consumed.rows.map(({ topic, partition, next }) => ({ topic, partition, next: BigInt(next) })),
+  }
+}
+
 /** Names of the two databases that may stand beside the service's; of a long name a part is a hash, since PostgreSQL cuts at 63 bytes. */
-function namesBeside(name: string): { readonly fresh: string; readonly old: string } {
+function namesBeside(name: string): { readonly fresh: string; readonly keptAs: string } {
   const base = Buffer.byteLength(name) <= 50 ? name : createHash('sha256').update(name).digest('hex').slice(0, 50)
-  return { fresh: `${base}_sluice_new`, old: `${base}_sluice_old` }
+  return { fresh: `${base}_sluice_new`, keptAs: `${base}_sluice_old` }
 }
 
 async function takeTurn(admin: ClientBase, target: PostgresTarget): Promise<void> {
@@ -203,6 +284,18 @@ function inUse(target: PostgresTarget, sessions: readonly string[]): SluiceError
   })
 }
 
+function keptAlready(target: PostgresTarget, keptAs: string): SluiceError {
+  return new SluiceError('SERVICE_NOT_REBUILDABLE', {
+    what: `${target.display} is not made anew`,
+    why: `database ${keptAs} is there: it keeps what an earlier call replaced`,
+    ways: [
+      `sluice verify --service ${target.name}    then, if all is equal: DROP DATABASE ${quoteIdentifier(keptAs)}`,
+      `back to it: DROP DATABASE ${quoteIdentifier(target.database)}; ALTER DATABASE ${quoteIdentifier(keptAs)} RENAME TO ${quoteIdentifier(target.database)}; ` +
+        `ALTER DATABASE ${quoteIdentifier(target.database)} ALLOW_CONNECTIONS true`,
+    ],
+  })
+}
+
 interface DatabaseProperties {
   readonly owner: string
   readonly encoding: string
@@ -211,9 +304,11 @@ interface DatabaseProperties {
   readonly provider: string
   readonly locale: string | null
   readonly comment: string | null
+  readonly tablespace: string
+  readonly connections: number
 }
 
-/** With the owner, locale, comment, settings and rights of another one, which are of the database itself and in no migration. */
+/** With the owner, locale, place, limit, comment, settings and rights of another one, which are of the database itself and in no migration. */
 async function createLike(admin: ClientBase, name: string, model: string | null): Promise<void> {
   const quoted = quoteIdentifier(name)
   if (model === null) {
@@ -224,16 +319,19 @@ async function createLike(admin: ClientBase, name: string, model: string | null)
   const { rows } = await admin.query<DatabaseProperties>(
     `SELECT pg_get_userbyid(datdba) AS owner, pg_encoding_to_char(encoding) AS encoding, datcollate AS collate, datctype AS ctype,
        datlocprovider AS provider, coalesce(to_jsonb(d)->>'datlocale', to_jsonb(d)->>'daticulocale') AS locale,
-       shobj_description(oid, 'pg_database') AS comment
+       shobj_description(oid, 'pg_database') AS comment, datconnlimit AS connections,
+       (SELECT spcname FROM pg_catalog.pg_tablespace t WHERE t.oid = d.dattablespace) AS tablespace
      FROM pg_catalog.pg_database d WHERE datname = $1`,
     [model],
   )
-  const { owner, encoding, collate, ctype, provider, locale, comment } = rows[0]!
+  const { owner, encoding, collate, ctype, provider, locale, comment, tablespace, connections } = rows[0]!
   const providers: Readonly<Record<string, string>> = { i: 'icu ICU_LOCALE', b: 'builtin BUILTIN_LOCALE' }
-  const other = providers[provider] && locale !== null ? ` LOCALE_PROVIDER ${providers[provider]} ${quoteLiteral(locale)}` : ''
+  // Named in any case: the template's may be another one.
+  const kind = providers[provider] && locale !== null ? `${providers[provider]} ${quoteLiteral(locale)}` : 'libc'
   await admin.query(
     `CREATE DATABASE ${quoted} OWNER ${quoteIdentifier(owner)} TEMPLATE template0 ENCODING ${quoteLiteral(encoding)}
-       LC_COLLATE ${quoteLiteral(collate)} LC_CTYPE ${quoteLiteral(ctype)}${other}`,
+       LC_COLLATE ${quoteLiteral(collate)} LC_CTYPE ${quoteLiteral(ctype)} LOCALE_PROVIDER ${kind}
+       TABLESPACE ${quoteIdentifier(tablespace)} CONNECTION LIMIT ${connections}`,
   )
   if (comment !== null) await admin.query(`COMMENT ON DATABASE ${quoted} IS ${quoteLiteral(comment)}`)
   await copySettings(admin, quoted, model)
@@ -276,17 +374,15 @@ async function copyRights(admin: ClientBase, quoted: string, model: string): Pro
 /** PostgreSQL renames no database that somebody is connected to, and waits some seconds for them. */
 async function exchange(admin: ClientBase, target: PostgresTarget, isThere: boolean): Promise<void> {
   const name = target.database
-  const { fresh, old } = namesBeside(name)
+  const { fresh, keptAs } = namesBeside(name)
   const rename = (from: string, to: string): string => `ALTER DATABASE ${quoteIdentifier(from)} RENAME TO ${quoteIdentifier(to)}`
+  const keep = [rename(name, keptAs), `ALTER DATABASE ${quoteIdentifier(keptAs)} ALLOW_CONNECTIONS false`]
   try {
-    await admin.query(['BEGIN', ...(isThere ? [rename(name, old)] : []), rename(fresh, name), 'COMMIT'].join('; '))
+    await admin.query(['BEGIN', ...(isThere ? keep : []), rename(fresh, name), 'COMMIT'].join('; '))
   } catch (error) {
-    await admin.query('ROLLBACK')
+    // Where the connection broke, this fails too, and the first error says more.
+    await admin.query('ROLLBACK').catch(() => undefined)
     if (sqlStateOf(error) !== '55006') throw error
     throw inUse(target, await sessionsOf(admin, name))
   }
-}
-
-async function drop(admin: ClientBase, database: string): Promise<void> {
-  await admin.query(`DROP DATABASE IF EXISTS ${quoteIdentifier(database)} WITH (FORCE)`)
 }

@@ -5,6 +5,7 @@ import type { CommandContext, CommandOutcome } from '../command.ts'
 import { readDeployment, requireService } from '../deployment.ts'
 import { kafkaOf, registryOf } from '../servers.ts'
 import { formatCount, renderTable } from '../table.ts'
+import { quoteIdentifier } from '@sluice/postgres'
 
 export async function recreate(
   context: CommandContext,
@@ -51,22 +52,32 @@ export async function recreate(
   })
   phase.done()
   return {
-    summary: `the database of ${service} is empty; its projector fills it from the first event on`,
+    summary: `the database of ${service} is empty; its projector fills it from the first event on${plan.exists ? `, and the old one is kept as ${plan.keptAs}` : ''}`,
     result: { dryRun: false, ...plan, steps },
     text: '',
-    nextSteps: [`sluice run projector ${service}`, 'sluice status', `sluice verify --service ${service}`],
+    nextSteps: [
+      `sluice run projector ${service}`,
+      'sluice status',
+      `sluice verify --service ${service}`,
+      ...(plan.exists ? [`once that says equal, in database postgres: DROP DATABASE ${quoteIdentifier(plan.keptAs)}`] : []),
+    ],
   }
 }
 
-function planText({ exists, tables, offsets, grantees }: RecreatePlan): string {
+function planText({ exists, tables, offsets, grantees, decisions, keptAs }: RecreatePlan): string {
   if (!exists)
     return `the database does not exist, and would be made; ${formatCount(offsets)} offsets of its topics would be applied`
-  const rows = tables.reduce((sum, t) => sum + t.rows, 0n)
+  const rows = tables.reduce((sum, t) => sum + (t.rows ?? 0n), 0n)
   const own = tables.filter((t) => !t.isProjected)
   return [
-    `about ${formatCount(rows)} rows of ${tables.length} tables would be dropped, and ${formatCount(offsets)} offsets of its topics applied again`,
+    `a new database takes the place of about ${formatCount(rows)} rows of ${tables.length} tables, which are kept as ${keptAs}, and ${formatCount(offsets)} offsets of its topics are applied again`,
     ...(own.length > 0
       ? [`what is in ${own.map((t) => t.table).join(', ')} comes back only if a handler or a migration writes it`]
+      : []),
+    ...(decisions > 0n
+      ? [
+          `${formatCount(decisions)} decisions of people on parked events (edits, skips, retries) are in the old one alone, and are not made again`,
+        ]
       : []),
     ...(grantees.length > 0
       ? [`rights of ${grantees.join(', ')} come back only if a migration or the definition gives them`]
@@ -78,6 +89,6 @@ function contentsText({ tables }: RecreatePlan): string {
   if (tables.length === 0) return ''
   return renderTable(
     [{ title: 'table' }, { title: 'rows, about', align: 'right' }, { title: 'comes back' }],
-    tables.map((t) => [t.table, t.rows, t.isProjected ? 'from the topics' : 'no projection names it']),
+    tables.map((t) => [t.table, t.rows ?? 'unknown', t.isProjected ? 'from the topics' : 'no projection names it']),
   )
 }
