@@ -76,17 +76,22 @@ function setting(environment: Environment, { name, from, isSecret, showSecrets, 
   if (!found) return null
   const value = scheme === null ? found.text : `${scheme}${found.text.slice(found.text.indexOf(':'))}`
   if (!isSecret || showSecrets) return { name, value, from: found.file ?? from, shell: quoted(value) }
-  return { name, value: null, from: found.file ?? from, shell: reference(from, found.file, scheme) }
+  return { name, value: null, from: found.file ?? from, shell: reference({ name, variable: from, file: found.file, scheme }) }
 }
 
-/** Fails where the variable is not set, so that nothing is started with half a URL. */
-function reference(variable: string, file: string | null, scheme: string | null): string {
+/**
+ * What stands behind `export NAME=`. It fails where the variable is not set, or its file can not be read, so that nothing is started with
+ * half a URL: in the shell itself, since the end of a command substitution is nothing to `export`.
+ */
+function reference(of: { name: string; variable: string; file: string | null; scheme: string | null }): string {
+  const { name, variable, file, scheme } = of
+  const prefix = scheme === null ? '' : `${scheme}:`
   if (file !== null) {
     const read = scheme === null ? `cat ${quoted(file)}` : `cut -d: -f2- ${quoted(file)}`
-    return `"${scheme === null ? '' : `${scheme}:`}$(${read})"`
+    return `"$(${read})"; export ${name}="${prefix}\${${name}:?its file can not be read}"`
   }
-  const whole = `\${${variable}:?is not set}`
-  return scheme === null ? `"${whole}"` : `"${scheme}:$(printf %s "${whole}" | cut -d: -f2-)"`
+  const whole = `"\${${variable}:?is not set}"`
+  return scheme === null ? whole : `${whole} ${name}="${prefix}\${${variable}#*:}"`
 }
 
 /** What the service's own code subscribes to, and where its outbox is published. */
