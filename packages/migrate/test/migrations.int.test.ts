@@ -169,6 +169,15 @@ describe('down', () => {
     expect((await readMigrationStatus([documents]))[0]!.applied.at(-1)!.name).toBe('0002_categories')
   })
 
+  test('one that would end its transaction half way is not begun', async () => {
+    await documents.write('0002_categories', 'SELECT 1;', 'DROP TABLE documents; COMMIT; DROP TABLE nothing;')
+    await expect(undoLast(documents, await planUndo(documents))).rejects.toMatchObject({
+      code: 'MIGRATION_FILE_INVALID',
+      what: expect.stringContaining('ends the transaction') as string,
+    })
+    expect(await tables(documents)).toEqual(['categories', 'documents'])
+  })
+
   test('is refused while a projector is connected', async () => {
     const projector = await connect(documents.target, { applicationName: 'sluice projector cds_document' })
     try {

@@ -65,7 +65,7 @@ export async function readMigrations(target: PostgresTarget, set: MigrationSet):
 /**
  * Undoes the migration that was applied last, if it is the named one, in one transaction.
  *
- * @throws SluiceError SLU-5031 if another one was applied last, or it has no down section; SLU-5030 if that failed, which leaves
+ * @throws SluiceError SLU-5031 if another one was applied last, or it has no down section or one that ends the transaction; SLU-5030 if that failed, which leaves
  *   everything as it was; SLU-2001 to SLU-2004
  */
 export async function undoMigration(target: PostgresTarget, set: MigrationSet, name: string): Promise<void> {
@@ -81,6 +81,8 @@ export async function undoMigration(target: PostgresTarget, set: MigrationSet, n
       })
     }
     await readDown(set, name)
+    // It may have been changed since it was applied.
+    await assertMigrationFiles(set.folder, [name])
     const progress: string[] = []
     try {
       await runner({ ...runnerOptions(target, set, progress), direction: 'down', count: 1, file: name, noLock: true })
