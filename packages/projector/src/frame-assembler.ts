@@ -50,12 +50,25 @@ export interface RawBatch {
   readonly bytes: number
 }
 
+interface HeldRecord {
+  readonly record: ControlRecord
+  /** Those of its ends that this member waits for. */
+  readonly ends: readonly PartitionEnd[]
+  readonly offset: Offset
+  readonly bytes: number
+}
+
 interface Lane {
   readonly subscription: LaneSubscription
   readonly control: PartitionBuffer
-  /** Control records that were received and not yet taken. */
   identity: LaneIdentity | null
-  records: { readonly record: ControlRecord; readonly offset: Offset; readonly bytes: number }[]
+  /** Control records that were received and not yet taken. */
+  records: HeldRecord[]
+  /**
+   * How many of the first records are known to be complete. What was received stays so: a service that is thousands of records behind
+   * does not look at each of them again with every fetch.
+   */
+  complete: number
 }
 
 /** What a lane's control records have to agree in. */
@@ -99,6 +112,7 @@ export class FrameAssembler {
         subscription,
         control: new PartitionBuffer(place, start.get(partitionName(place)) ?? { next: offsetOf(0), events: 0n }),
         records: [],
+        complete: 0,
         identity: lanes.get(subscription.laneName) ?? null,
       }
     })
@@ -127,7 +141,8 @@ export class FrameAssembler {
     lane.control.receive(messages)
     for (const { offset, value } of lane.control.take(lane.control.receivedNext)) {
       // The record is held parsed; it is counted with the bytes of its text.
-      lane.records.push({ record: this.#identified(lane, value), offset, bytes: value.length })
+      const record = this.#identified(lane, value)
+      lane.records.push({ record, ends: this.#ends(lane, record), offset, bytes: value.length })
       lane.control.bytes += value.length
     }
   }
@@ -177,7 +192,7 @@ export class FrameAssembler {
     return this.#lanes.flatMap((lane) => {
       const [first] = lane.records
       if (!first) return []
-      return this.#ends(lane, first.record).flatMap((end) => {
+      return first.ends.flatMap((end) => {
         const received = this.#data.get(partitionName(end))?.receivedNext ?? offsetOf(0)
         return received < end.end ? [{ end, received }] : []
       })
@@ -203,17 +218,22 @@ export class FrameAssembler {
   }
 
   #neededBy(lane: Lane): readonly PartitionBuffer[] {
-    const incomplete = lane.records.find((r) => !this.#isComplete(lane, r.record))
+    const incomplete = lane.records[this.#completeRecords(lane)]
     // Without a record to complete it is the control topic that everything waits for.
     if (!incomplete) return [lane.control]
-    return this.#ends(lane, incomplete.record).flatMap((end) => {
+    return incomplete.ends.flatMap((end) => {
       const buffer = this.#data.get(partitionName(end))
       return buffer && buffer.receivedNext < end.end ? [buffer] : []
     })
   }
 
-  #isComplete(lane: Lane, record: ControlRecord): boolean {
-    return this.#ends(lane, record).every((end) => (this.#data.get(partitionName(end))?.receivedNext ?? -1n) >= end.end)
+  #completeRecords(lane: Lane): number {
+    while (lane.records[lane.complete]?.ends.every((end) => this.#isReceived(end))) lane.complete += 1
+    return lane.complete
+  }
+
+  #isReceived(end: PartitionEnd): boolean {
+    return (this.#data.get(partitionName(end))?.receivedNext ?? -1n) >= end.end
   }
 
   /** How many of the lane's first records make a batch, by F3; 0 if none may be taken yet. */
@@ -222,9 +242,10 @@ export class FrameAssembler {
     let events = 0
     let bytes = 0
     let commitEnds = 0
-    for (const [index, { record }] of lane.records.entries()) {
-      if (!this.#isComplete(lane, record)) break
-      for (const end of this.#ends(lane, record)) {
+    const complete = this.#completeRecords(lane)
+    for (const [index, { record, ends }] of lane.records.entries()) {
+      if (index >= complete) break
+      for (const end of ends) {
         const name = partitionName(end)
         const skip = measured.get(name) ?? 0
         const more = this.#data.get(name)?.measure(end.end, skip) ?? { count: 0, bytes: 0 }
@@ -245,9 +266,10 @@ export class FrameAssembler {
   #takeFrames(lane: Lane, length: number): RawBatch {
     const last = lane.records[length - 1]!
     lane.control.bytes -= sumOf(lane.records.splice(0, length), (r) => r.bytes)
+    lane.complete -= length
     let events = 0
     let bytes = 0
-    const parts = this.#ends(lane, last.record).flatMap((end) => {
+    const parts = last.ends.flatMap((end) => {
       const buffer = this.#data.get(partitionName(end))
       if (!buffer || end.end < buffer.consumedNext) return []
       const met = buffer.takenEvents
