@@ -18,6 +18,7 @@ const arrows = {
   verify: ['core', 'system', 'postgres', 'store', 'kafka', 'privacy'],
   migrate: ['core', 'system', 'postgres', 'outbox', 'projector'],
   provision: ['core', 'system', 'postgres', 'outbox', 'store', 'avro', 'kafka', 'projector', 'privacy'],
+  backup: ['core', 'system', 'postgres', 'privacy', 'provision'],
   doctor: ['core', 'system', 'postgres', 'store', 'avro', 'kafka'],
   trace: ['core', 'system', 'postgres', 'store', 'kafka'],
 }

@@ -8,6 +8,7 @@
  *   SLUICE_STREAM_TRANSACTIONS  SLUICE_SPOOL_FOLDER  SLUICE_SPOOL_BYTES_MAX  SLUICE_LOAD_READERS
  *   SLUICE_MASTER_KEY  SLUICE_KEYS_URL (the pipeline database, as a role that reads keys only)
  *   SLUICE_CLAIMS_URL (the same, as a role that reads claimed values only)  SLUICE_MESSAGE_BYTES_MAX
+ *   SLUICE_BACKUP_KEY
  */
 import { readFileSync } from 'node:fs'
 import { SluiceError } from '@sluice/core'
@@ -136,7 +137,7 @@ export function readDeployment<const Needs extends DeploymentNeeds>(
   if (needs.kafka) deployment.kafka = kafkaSettings(reader)
   if (needs.registry) deployment.registry = registrySettings(reader)
   if (needs.reader) deployment.reader = readerSettings(reader)
-  if (needs.masterKeys) deployment.masterKeys = reader.masterKeys()
+  if (needs.masterKeys) deployment.masterKeys = reader.masterKeys('SLUICE_MASTER_KEY')
   if (needs.keys) deployment.keys = reader.keyAccess()
   if (needs.claims) deployment.claims = reader.claims()
   if (needs.relay) deployment.relay = relaySettings(reader)
@@ -151,6 +152,14 @@ export function readDatabase(environment: Environment, name: string): PostgresTa
   const target = reader.database(name)
   reader.assertComplete()
   return target
+}
+
+/** Keys that backups are encrypted with; null if they are not set. @throws SluiceError SLU-1003 */
+export function readBackupKeys(environment: Environment): MasterKeys | null {
+  const reader = new SettingReader(environment)
+  const keys = reader.masterKeys('SLUICE_BACKUP_KEY')
+  reader.assertComplete()
+  return keys
 }
 
 /** A setting that is set, and the file that it stands in, if it does. Null if it is not set. */
@@ -245,11 +254,11 @@ class SettingReader {
   }
 
   /** Null if they are not set. */
-  masterKeys(): MasterKeys | null {
-    const text = this.#text('SLUICE_MASTER_KEY')
+  masterKeys(name: 'SLUICE_MASTER_KEY' | 'SLUICE_BACKUP_KEY'): MasterKeys | null {
+    const text = this.#text(name)
     if (typeof text !== 'string') return null
     try {
-      return parseMasterKeys(text, 'SLUICE_MASTER_KEY')
+      return parseMasterKeys(text, name)
     } catch (error) {
       if (!(error instanceof SluiceError)) throw error
       this.#invalid.push(error)
@@ -259,7 +268,7 @@ class SettingReader {
 
   /** Null if no master key is set: then there is nothing to open keys with. */
   keyAccess(): KeyAccess | null {
-    const master = this.masterKeys()
+    const master = this.masterKeys('SLUICE_MASTER_KEY')
     if (!master) return null
     return { master, target: this.database(this.#text('SLUICE_KEYS_URL') === undefined ? 'pipeline' : 'keys') }
   }

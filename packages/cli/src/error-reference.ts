@@ -23,7 +23,7 @@ const GROUPS: Readonly<Record<string, string>> = {
   'SLU-4': 'Kafka, the schema registry, the relay',
   'SLU-5': 'A service database and its projector',
   'SLU-6': 'Verification',
-  'SLU-7': 'The machine: servers that Sluice starts, preflight, health of processes',
+  'SLU-7': 'The machine: servers that Sluice starts, preflight, health of processes, backups',
   'SLU-8': 'Privacy: keys of private columns, and erased subjects',
   'SLU-9': 'An application and its service databases',
 }

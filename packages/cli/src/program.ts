@@ -172,6 +172,45 @@ function addRun(program: Command, leaf: AddLeaf): void {
   }
 
   addBackfill(program, leaf)
+  addBackup(program, leaf)
+}
+
+function addBackup(program: Command, leaf: AddLeaf): void {
+  const folderOfTools = (): Option =>
+    new Option('--pg-bin <folder>', "where PostgreSQL's programs are; those on the path without it").env('SLUICE_PG_BIN')
+  const backup = program
+    .command('backup [database]')
+    .description('Backs up every database with pg_dump, or the one named: monolith, pipeline, or a service.')
+    .option('--to <folder>', 'folder that gets a folder of each database; needed')
+    .addOption(folderOfTools())
+    .option('--compression <level>', "level of gzip, 0 to 9; without it pg_dump's own", compressionLevel)
+    .option('--dry-run', 'check versions and rights, and write nothing', false)
+  // Its options stand before `verify`, which has its own.
+  backup.enablePositionalOptions()
+  leaf(backup, { load: async () => (await import('./commands/backup.ts')).backup })
+  addHelp(backup, {
+    examples: ['sluice backup --to /backups/2026-11-21', 'sluice backup analytics --to /backups/before-release'],
+    exits: VERDICT_EXITS,
+  })
+
+  const verify = backup
+    .command('verify <folder>')
+    .description('Checks backups without any database: the sha256 of each, and that pg_restore reads it.')
+    .addOption(folderOfTools())
+  leaf(verify, { load: async () => (await import('./commands/backup-verify.ts')).backupVerify })
+  addHelp(verify, { examples: ['sluice backup verify /backups/2026-11-21'], exits: VERDICT_EXITS })
+
+  const restore = program
+    .command('restore <database>')
+    .description('Restores a backup into an empty database, or one that does not exist; with every erasure since.')
+    .option('--from <folder>', 'folder that the backup was made in; needed')
+    .addOption(folderOfTools())
+    .option('--dry-run', 'check backup and database, and change nothing', false)
+  leaf(restore, { load: async () => (await import('./commands/restore.ts')).restore })
+  addHelp(restore, {
+    examples: ['sluice restore analytics --from /backups/2026-11-21 --dry-run'],
+    exits: [0, 1, 2, 3, 4, 5, 130],
+  })
 }
 
 function addMigrate(program: Command, leaf: AddLeaf): void {
@@ -468,6 +507,11 @@ function globalsOf(program: Command): GlobalOptions {
 
 function wholeNumber(text: string): number {
   if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.')
+  return Number(text)
+}
+
+function compressionLevel(text: string): number {
+  if (!/^\d$/.test(text)) throw new InvalidArgumentError('It must be a level from 0 to 9.')
   return Number(text)
 }
 

@@ -6,6 +6,7 @@
  * column and constraint only.
  */
 import { applicationErrors } from './error-codes/application.ts'
+import { backupErrors } from './error-codes/backup.ts'
 import type { ErrorCode } from './error-codes/error-code.ts'
 import { environmentErrors } from './error-codes/environment.ts'
 import { kafkaErrors } from './error-codes/kafka.ts'
@@ -24,6 +25,7 @@ export const ERROR_CODES = {
   ...serviceErrors,
   ...verifyErrors,
   ...environmentErrors,
+  ...backupErrors,
   ...privacyErrors,
   ...applicationErrors,
 } as const satisfies Record<string, ErrorCode>

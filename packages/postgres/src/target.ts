@@ -11,7 +11,17 @@ export interface PostgresTarget {
   readonly database: string
   /** `host:port/database`, without user and password. */
   readonly display: string
+  /** Files that the URL names for TLS, by the URL's names: PostgreSQL's own programs take the files, `config` has what is in them. */
+  readonly tlsFiles?: TlsFiles
 }
+
+export interface TlsFiles {
+  readonly sslrootcert?: string
+  readonly sslcert?: string
+  readonly sslkey?: string
+}
+
+const TLS_FILES = ['sslrootcert', 'sslcert', 'sslkey'] as const
 
 /**
  * Reads a connection URL. TLS as in libpq: `sslmode` (disable, require, verify-full, …), `sslrootcert`, `sslcert`, `sslkey`;
@@ -28,13 +38,19 @@ export function postgresTarget(name: string, url: string): PostgresTarget {
   if (parsed.hostname === '' || database === '') {
     throw invalidUrl(name, parsed.hostname === '' ? 'it names no host' : 'it names no database')
   }
-  return { name, config, database, display: `${parsed.hostname}:${parsed.port || '5432'}/${database}` }
+  const tlsFiles = Object.fromEntries(
+    TLS_FILES.flatMap((file) => {
+      const path = parsed.searchParams.get(file)
+      return path === null ? [] : [[file, path]]
+    }),
+  )
+  return { name, config, database, display: `${parsed.hostname}:${parsed.port || '5432'}/${database}`, tlsFiles }
 }
 
 /** The same server and user with another database. */
 export function withDatabase(target: PostgresTarget, database: string): PostgresTarget {
   const server = target.display.slice(0, target.display.indexOf('/'))
-  return { name: target.name, config: { ...target.config, database }, database, display: `${server}/${database}` }
+  return { ...target, config: { ...target.config, database }, database, display: `${server}/${database}` }
 }
 
 function parseUrl(name: string, url: string): URL {

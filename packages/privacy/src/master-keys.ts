@@ -16,12 +16,13 @@ export interface MasterKeys {
 
 /** Stands in front of each wrapped key. */
 const KEY_ID = /^[A-Za-z0-9_-]{1,64}$/
-const WAY = `export SLUICE_MASTER_KEY="$(date +%Y-%m):$(openssl rand -base64 32)"    and keep it apart from the databases`
+const wayFor = (variable: string): string =>
+  `export ${variable}="$(date +%Y-%m):$(openssl rand -base64 32)"    and keep it apart from the databases`
 
 /**
- * Reads the setting's text: `id:base64`, separated by commas or line ends.
+ * Reads the setting's text: `id:base64`, separated by commas or line ends. Keys of backups are written in the same way.
  *
- * @param origin Name of the variable or file, for messages.
+ * @param origin Name of the variable, for messages.
  * @throws SluiceError SLU-1003, without the text
  */
 export function parseMasterKeys(text: string, origin: string): MasterKeys {
@@ -79,9 +80,9 @@ export function masterKeyOf(wrapped: string): string {
 /** @param why What needs them. @throws SluiceError SLU-8001 if none were given */
 export function requireMasterKeys(master: MasterKeys | null, why: string): MasterKeys {
   if (master) return master
-  throw new SluiceError('MASTER_KEY_MISSING', { what: 'SLUICE_MASTER_KEY is not set', why, ways: [WAY] })
+  throw new SluiceError('MASTER_KEY_MISSING', { what: 'SLUICE_MASTER_KEY is not set', why, ways: [wayFor('SLUICE_MASTER_KEY')] })
 }
 
 function invalid(origin: string, why: string): SluiceError {
-  return new SluiceError('CONFIG_INVALID', { what: `${origin} holds no master keys`, why, ways: [WAY] })
+  return new SluiceError('CONFIG_INVALID', { what: `${origin} holds no keys that can be used`, why, ways: [wayFor(origin)] })
 }

@@ -1,0 +1,239 @@
+/**
+ * A backup of one database with pg_dump.
+ *
+ * States: planned → `.<database>-<random>.partial`, being written → the same, with its manifest, synced → renamed to `<database>`.
+ *
+ * B1  The rename is the moment at which there is a backup: a folder with its name is whole. One that is there is never replaced.
+ * B2  Rows are counted in the snapshot that is dumped, so that a restore has to give exactly those numbers.
+ * B3  Whoever gives up or fails removes the partial folder. Killed, it stays: it has another name, and `verifyBackups` tells of it.
+ */
+import { createHash, randomBytes } from 'node:crypto'
+import { createWriteStream } from 'node:fs'
+import { access, mkdir, open, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Readable, Transform } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { SluiceError } from '@sluice/core'
+import { type PostgresTarget, withConnection } from '@sluice/postgres'
+import type { MasterKeys } from '@sluice/privacy'
+import type { ClientBase } from 'pg'
+import { readContents, readTables } from './backup-contents.ts'
+import { type BackupTool, assertDumps, majorOf } from './backup-tool.ts'
+import { type BackupManifest, backupFolder, boundTo, dumpFile, writeManifest } from './manifest.ts'
+import { readFromTool } from './run-tool.ts'
+import { sealing } from './sealed-stream.ts'
+import { toolEnvironment } from './tool-environment.ts'
+
+const SESSION = { applicationName: 'sluice backup' }
+/** A change of structure in progress holds a lock that the dump has to wait for. */
+const LOCK_TIMEOUT_MS = 60_000
+
+export interface BackupOptions {
+  readonly system: string
+  /** Its name is that of the backup. */
+  readonly target: PostgresTarget
+  /** Folder of the backups of several databases; made if it is not there. */
+  readonly to: string
+  readonly tool: BackupTool
+  /** Level of gzip, 0 to 9. @default pg_dump's own */
+  readonly compression?: number
+  /** The first one encrypts; null: in the clear. */
+  readonly keys: MasterKeys | null
+  readonly onProgress?: (progress: BackupProgress) => void
+  readonly signal: AbortSignal
+}
+
+export interface BackupProgress {
+  readonly stage: 'counting' | 'dumping'
+  /** Tables that were begun. */
+  readonly tables: number
+  readonly ofTables: number
+  /** Written so far. */
+  readonly bytes: number
+}
+
+export interface BackupPlan {
+  readonly database: string
+  /** `host:port/database` */
+  readonly source: string
+  readonly server: string
+  readonly pgDump: string
+  readonly tables: number
+  /** Of the database on its server, indexes and all: more than the backup will have. */
+  readonly databaseBytes: bigint
+  readonly folder: string
+  readonly isEncrypted: boolean
+}
+
+/**
+ * Checks what can be checked before anything is written.
+ *
+ * @throws SluiceError SLU-7102 if pg_dump is older than the server, SLU-7103; SLU-2001 to SLU-2004
+ */
+export async function planBackup(options: Pick<BackupOptions, 'target' | 'to' | 'tool' | 'keys'>): Promise<BackupPlan> {
+  const { target, to, tool, keys } = options
+  const folder = backupFolder(to, target.name)
+  const isThere = await access(folder).then(
+    () => true,
+    () => false,
+  )
+  if (isThere) throw exists(target, to)
+  return withConnection(target, SESSION, async (client) => {
+    const server = await serverVersion(client)
+    assertDumps(tool, target.name, server)
+    const { rows } = await client.query<{ bytes: string }>('SELECT pg_database_size(current_database())::text AS bytes')
+    return {
+      database: target.name,
+      source: target.display,
+      server,
+      pgDump: tool.version,
+      tables: (await readTables(client)).length,
+      databaseBytes: BigInt(rows[0]!.bytes),
+      folder,
+      isEncrypted: keys !== null,
+    }
+  })
+}
+
+/**
+ * @returns the manifest of a whole backup
+ * @throws SluiceError those of `planBackup`; SLU-7104 if pg_dump or the disk fails; the signal's reason. Then nothing is left.
+ */
+export async function backupDatabase(options: BackupOptions): Promise<BackupManifest> {
+  const { target, to } = options
+  const plan = await planBackup(options)
+  const partial = join(to, `.${target.name}-${randomBytes(6).toString('hex')}.partial`)
+  try {
+    await mkdir(partial, { recursive: true, mode: 0o700 })
+    const manifest = await dumpInto(partial, plan, options)
+    await writeManifest(partial, manifest)
+    await syncFolder(partial)
+    options.signal.throwIfAborted()
+    await rename(partial, plan.folder)
+    await syncFolder(to)
+    return manifest
+  } catch (error) {
+    await rm(partial, { recursive: true, force: true })
+    options.signal.throwIfAborted()
+    throw storageError(error, options)
+  }
+}
+
+/** `16.14` */
+export async function serverVersion(client: ClientBase): Promise<string> {
+  const { rows } = await client.query<{ version: number }>(`SELECT current_setting('server_version_num')::int AS version`)
+  const version = rows[0]!.version
+  return `${Math.floor(version / 10_000)}.${version % 10_000}`
+}
+
+async function dumpInto(folder: string, plan: BackupPlan, options: BackupOptions): Promise<BackupManifest> {
+  const { system, target, tool, keys, compression, onProgress, signal } = options
+  const startedAt = new Date().toISOString()
+  const encryption = keys === null ? null : ({ algorithm: 'aes-256-gcm', key: keys.current } as const)
+  const progress = { tables: 0, ofTables: plan.tables, bytes: 0 }
+  return withConnection(target, SESSION, async (client) => {
+    // A policy that hides rows is an error here, as it is for pg_dump.
+    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL row_security = off')
+    await client.query('SET LOCAL idle_in_transaction_session_timeout = 0')
+    const { rows } = await client.query<{ id: string }>('SELECT pg_export_snapshot() AS id')
+    const contents = await readContents(client, (tables, ofTables) => {
+      onProgress?.({ stage: 'counting', tables, ofTables, bytes: 0 })
+      signal.throwIfAborted()
+    })
+    const path = dumpFile(folder, { encryption })
+    const hash = createHash('sha256')
+    const measured = measuring((chunk) => {
+      hash.update(chunk)
+      progress.bytes += chunk.length
+      onProgress?.({ stage: 'dumping', ...progress })
+    })
+    const sealer =
+      keys === null ? [] : [sealing(keys.keys.get(keys.current)!, boundTo({ system, database: target.name, startedAt }))]
+    await readFromTool(
+      {
+        tool,
+        args: [
+          '--format=custom',
+          '--no-password',
+          '--verbose',
+          `--snapshot=${rows[0]!.id}`,
+          `--lock-wait-timeout=${LOCK_TIMEOUT_MS}`,
+          ...(compression === undefined ? [] : [`--compress=${compression}`]),
+        ],
+        environment: toolEnvironment(target),
+        onTables: (tables) => {
+          progress.tables = tables
+          onProgress?.({ stage: 'dumping', ...progress })
+        },
+        failure: {
+          code: 'BACKUP_FAILED',
+          what: `${target.name} (${target.display}) was not backed up`,
+          ways: [
+            'the role must own the tables or be able to read them all: GRANT pg_read_all_data TO <role>, and BYPASSRLS where row security is on',
+            `sluice backup ${target.name} --to ${options.to} --dry-run`,
+          ],
+        },
+        signal,
+      },
+      (output: Readable) =>
+        pipeline([output, ...sealer, measured, createWriteStream(path, { flags: 'wx', mode: 0o600, flush: true })]),
+    )
+    return {
+      format: 1,
+      system,
+      database: target.name,
+      source: target.display,
+      server: plan.server,
+      pgDump: tool.version,
+      startedAt,
+      finishedAt: new Date().toISOString(),
+      file: { bytes: BigInt(progress.bytes), sha256: hash.digest('hex') },
+      compression: compression ?? null,
+      encryption,
+      ...contents,
+    }
+  })
+}
+
+/** True for a pg_dump whose backups the same server does not take. */
+export function isNewerThanServer({ pgDump, server }: Pick<BackupPlan, 'pgDump' | 'server'>): boolean {
+  return majorOf(pgDump) > majorOf(server)
+}
+
+function measuring(take: (chunk: Buffer) => void): Transform {
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      take(chunk)
+      done(null, chunk)
+    },
+  })
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+function exists(target: PostgresTarget, to: string): SluiceError {
+  return new SluiceError('BACKUP_EXISTS', {
+    what: `${target.name} is not backed up to ${to}`,
+    why: `${backupFolder(to, target.name)} is there already, and no backup is overwritten`,
+    ways: [`sluice backup ${target.name} --to ${to}-$(date +%Y%m%dT%H%M%S)`],
+  })
+}
+
+/** Faults of the file system; every other as it is. */
+function storageError(error: unknown, { target, to }: BackupOptions): unknown {
+  if (!(error instanceof Error) || !('code' in error) || error instanceof SluiceError) return error
+  if (error.code === 'ENOTEMPTY' || error.code === 'EEXIST') return exists(target, to)
+  return new SluiceError('BACKUP_FAILED', {
+    what: `${target.name} (${target.display}) was not backed up`,
+    why: `${to} can not be written: ${String(error.code)}`,
+    ways: [`df -h ${to}    and ls -ld ${to}`],
+    cause: error,
+  })
+}

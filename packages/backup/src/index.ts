@@ -1,0 +1,5 @@
+export * from './backup-database.ts'
+export { type BackupTool, type ToolName, findTool } from './backup-tool.ts'
+export type { BackedUpTable, BackupManifest } from './manifest.ts'
+export * from './restore-database.ts'
+export * from './verify-backups.ts'

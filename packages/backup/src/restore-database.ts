@@ -1,0 +1,217 @@
+/**
+ * Restores a backup into an empty database, or one that does not exist.
+ *
+ * States: checked, nothing changed → restored beside it in one transaction → rows counted → recorded erasures applied → names exchanged.
+ * Whoever is killed or fails before the exchange leaves the database as it was, and nobody reads a person who was erased since the
+ * backup was taken; what was left beside it goes with the next call.
+ */
+import { SluiceError } from '@sluice/core'
+import { type PostgresTarget, connect, quoteIdentifier, withConnection, withDatabase } from '@sluice/postgres'
+import { type AppliedErasures, type MasterKeys, applyRecordedErasures, requireMasterKeys, subjectKinds } from '@sluice/privacy'
+import { recreate } from '@sluice/provision'
+import type { SystemDefinition } from '@sluice/system'
+import { countRows } from './backup-contents.ts'
+import { serverVersion } from './backup-database.ts'
+import { type BackupTool, assertRestores } from './backup-tool.ts'
+import { type BackupManifest, backupFolder, damaged, readManifest } from './manifest.ts'
+import { readDump } from './read-backup.ts'
+import { writeToTool } from './run-tool.ts'
+import { toolEnvironment } from './tool-environment.ts'
+import { assertWhole } from './verify-backups.ts'
+
+const SESSION = { applicationName: 'sluice restore' }
+
+export interface RestoreOptions {
+  readonly system: SystemDefinition
+  /** The database; its name is that of the backup. */
+  readonly target: PostgresTarget
+  /** Of the service's erasures: where they are remembered. Null for the monolith and the pipeline database, whose reader meets them. */
+  readonly erasuresFrom: { readonly monolith: PostgresTarget; readonly pipeline: PostgresTarget } | null
+  readonly masterKeys: MasterKeys | null
+  /** Folder of the backups of several databases. */
+  readonly from: string
+  readonly tool: BackupTool
+  readonly keys: MasterKeys | null
+  readonly onProgress?: (progress: RestoreProgress) => void
+  readonly signal: AbortSignal
+}
+
+export interface RestoreProgress {
+  readonly stage: 'checking' | 'restoring' | 'counting' | 'erasing'
+  /** Tables that were begun. */
+  readonly tables: number
+  readonly ofTables: number
+}
+
+export interface RestorePlan {
+  readonly manifest: BackupManifest
+  /** `host:port/database` */
+  readonly target: string
+  readonly server: string
+  readonly exists: boolean
+}
+
+export interface RestoreReport extends RestorePlan {
+  readonly erasures: AppliedErasures
+}
+
+/**
+ * Checks all that can be checked before anything is changed, the backup's file with it.
+ *
+ * @throws SluiceError SLU-7102, SLU-7105 to SLU-7108, SLU-5005, SLU-5006, SLU-8001; SLU-2001 to SLU-2004
+ */
+export async function planRestore(options: RestoreOptions): Promise<RestorePlan> {
+  const { system, target, from, tool, keys, signal } = options
+  const manifest = await readManifest(from, target.name)
+  if (manifest.system !== system.name) {
+    throw damaged(backupFolder(from, target.name), `it is of system "${manifest.system}", and this one is "${system.name}"`)
+  }
+  if (options.erasuresFrom !== null && subjectKinds(system).size > 0) {
+    requireMasterKeys(options.masterKeys, 'recorded erasures are applied to what is restored')
+  }
+  const found = await withConnection(withDatabase(target, 'postgres'), SESSION, async (client) => {
+    const server = await serverVersion(client)
+    assertRestores(tool, manifest.server, { display: target.display, server })
+    const { rows } = await client.query<{ roles: string[]; extensions: string[]; exists: boolean }>(
+      `SELECT ARRAY(SELECT n FROM unnest($1::text[]) AS w (n) WHERE n NOT IN (SELECT rolname FROM pg_catalog.pg_roles)) AS roles,
+         ARRAY(SELECT n FROM unnest($2::text[]) AS w (n) WHERE n NOT IN (SELECT name FROM pg_catalog.pg_available_extensions)) AS extensions,
+         EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = $3) AS exists`,
+      [manifest.roles, manifest.extensions.map((e) => e.name), target.database],
+    )
+    const { roles, extensions, exists } = rows[0]!
+    assertNeedsMet(target, roles, extensions)
+    return { server, exists }
+  })
+  if (found.exists) await assertEmpty(target)
+  await assertWhole({ root: from, manifest, keys }, tool, signal)
+  return { manifest, target: target.display, ...found }
+}
+
+/**
+ * @throws SluiceError those of `planRestore`; SLU-7109 if pg_restore fails, SLU-7110 if other numbers of rows come out, SLU-5035 while
+ *   anybody is connected to the empty database; the signal's reason. Then the database is as it was.
+ */
+export async function restoreDatabase(options: RestoreOptions): Promise<RestoreReport> {
+  const { system, target, erasuresFrom, masterKeys, onProgress, signal } = options
+  onProgress?.({ stage: 'checking', tables: 0, ofTables: 0 })
+  const plan = await planRestore(options)
+  let erasures: AppliedErasures = []
+  await recreate(target, async (beside) => {
+    await fill(beside, plan.manifest, options)
+    await assertSameRows(beside, plan.manifest, options)
+    if (erasuresFrom !== null && subjectKinds(system).size > 0) {
+      onProgress?.({ stage: 'erasing', tables: 0, ofTables: 0 })
+      const master = requireMasterKeys(masterKeys, 'recorded erasures are applied to what is restored')
+      const places = { system, ...erasuresFrom, services: { [target.name]: beside }, master }
+      erasures = await applyRecordedErasures(places, 'sluice restore')
+    }
+    // Somebody may have written to it since it was found empty.
+    if (plan.exists) await assertEmpty(target)
+    signal.throwIfAborted()
+  })
+  return { ...plan, erasures }
+}
+
+async function fill(beside: PostgresTarget, manifest: BackupManifest, options: RestoreOptions): Promise<void> {
+  const { target, from, tool, keys, onProgress, signal } = options
+  const ofTables = manifest.tables.length
+  await writeToTool(
+    {
+      tool,
+      args: [
+        '--format=custom',
+        '--single-transaction',
+        // Roles are not in a backup of a database: what is restored belongs to who restores it, as what is migrated does.
+        '--no-owner',
+        '--no-password',
+        '--verbose',
+        `--dbname=dbname='${beside.database.replaceAll(/['\\]/g, String.raw`\$&`)}'`,
+      ],
+      environment: toolEnvironment(beside),
+      onTables: (tables) => onProgress?.({ stage: 'restoring', tables, ofTables }),
+      failure: {
+        code: 'RESTORE_FAILED',
+        what: `${target.name} was not restored into ${target.display}`,
+        ways: [
+          'put right what it names; the database is as it was, so call it again',
+          `pg_restore --list ${backupFolder(from, target.name)}/database.dump    shows what is in it`,
+        ],
+      },
+      signal,
+    },
+    (input) => readDump({ root: from, manifest, keys }, input),
+  )
+}
+
+async function assertSameRows(beside: PostgresTarget, manifest: BackupManifest, options: RestoreOptions): Promise<void> {
+  const client = await connect(beside, SESSION)
+  try {
+    await client.query('SET row_security = off')
+    const counted = await countRows(client, manifest.tables, (tables, ofTables) => {
+      options.onProgress?.({ stage: 'counting', tables, ofTables })
+      options.signal.throwIfAborted()
+    })
+    const different = counted.flatMap(({ schema, name, rows }, index) => {
+      const expected = manifest.tables[index]!.rows
+      return rows === expected ? [] : [`${schema}.${name} has ${rows} rows instead of ${expected}`]
+    })
+    if (different.length > 0) {
+      throw new SluiceError('RESTORE_DIFFERS', {
+        what: `${options.target.name} was not restored into ${options.target.display}`,
+        why: different.join('; '),
+        ways: [`sluice backup verify ${options.from}`, 'restore another backup'],
+      })
+    }
+    // A backup of a server before PostgreSQL 18 has no statistics: without them the first queries would be planned blindly.
+    await client.query('ANALYZE')
+  } finally {
+    await client.end()
+  }
+}
+
+/** @throws SluiceError SLU-5005, SLU-5006 */
+function assertNeedsMet(target: PostgresTarget, roles: readonly string[], extensions: readonly string[]): void {
+  if (extensions.length > 0) {
+    throw new SluiceError('EXTENSION_MISSING', {
+      what: `the backup of ${target.name} is not restored into ${target.display}`,
+      why: `it has ${extensions.join(', ')}, which that server does not offer`,
+      ways: ['install it on the server, or restore into one that has it'],
+    })
+  }
+  if (roles.length > 0) {
+    throw new SluiceError('ROLE_MISSING', {
+      what: `the backup of ${target.name} is not restored into ${target.display}`,
+      why: `rights and policies in it name ${roles.join(', ')}, which that server does not have`,
+      ways: [roles.map((role) => `CREATE ROLE ${quoteIdentifier(role)};`).join(' ')],
+    })
+  }
+}
+
+/** Nothing of its own in it: no table, view, sequence, function, type or schema but `public`; extensions do not count. */
+async function assertEmpty(target: PostgresTarget): Promise<void> {
+  const found = await withConnection(target, SESSION, async (client) => {
+    const { rows } = await client.query<{ name: string }>(
+      `WITH own (classid, oid, namespace, name) AS (
+         SELECT 'pg_class'::regclass, oid, relnamespace, relname FROM pg_catalog.pg_class WHERE relpersistence <> 't'
+         UNION ALL SELECT 'pg_proc'::regclass, oid, pronamespace, proname FROM pg_catalog.pg_proc
+         UNION ALL SELECT 'pg_type'::regclass, oid, typnamespace, typname FROM pg_catalog.pg_type)
+       SELECT n.nspname || '.' || o.name AS name FROM own o JOIN pg_catalog.pg_namespace n ON n.oid = o.namespace
+       WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+         AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = o.classid AND d.objid = o.oid AND d.deptype IN ('e', 'i'))
+       UNION ALL SELECT nspname FROM pg_catalog.pg_namespace n
+       WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'public')
+         AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_namespace'::regclass AND d.objid = n.oid AND d.deptype = 'e')
+       ORDER BY 1 LIMIT 4`,
+    )
+    return rows.map(({ name }) => name)
+  })
+  if (found.length === 0) return
+  throw new SluiceError('RESTORE_NOT_EMPTY', {
+    what: `the backup of ${target.name} is not restored into ${target.display}`,
+    why: `the database is not empty: it has ${found.slice(0, 3).join(', ')}${found.length > 3 ? ' and more' : ''}`,
+    ways: [
+      `keep it under another name: ALTER DATABASE ${quoteIdentifier(target.database)} RENAME TO ${quoteIdentifier(`${target.database}_before`)};    the restore makes one`,
+      `or give up what is in it: DROP DATABASE ${quoteIdentifier(target.database)};`,
+    ],
+  })
+}

@@ -1,0 +1,42 @@
+import { expect, test } from 'vitest'
+import { ToolMessages } from './tool-messages.ts'
+
+function read(...chunks: readonly string[]): { errors: readonly string[]; tables: number } {
+  let tables = 0
+  const messages = new ToolMessages(() => (tables += 1))
+  for (const chunk of chunks) messages.take(chunk)
+  return { errors: messages.errors, tables }
+}
+
+test('tables are counted, wherever a chunk ends', () => {
+  const text =
+    'pg_dump: saving encoding = UTF8\npg_dump: dumping contents of table "public.a"\npg_dump: dumping contents of table "public.b"\n'
+  expect(read(text.slice(0, 50), text.slice(50, 60), text.slice(60)).tables).toBe(2)
+  expect(read('pg_restore: processing data for table "public.a"\n').tables).toBe(1)
+})
+
+test('an error is kept, and nothing of what row it was about', () => {
+  const { errors } = read(
+    [
+      'pg_restore: while PROCESSING TOC:',
+      'pg_restore: error: COPY failed for table "people": ERROR:  invalid input syntax for type integer: "PLANTED"',
+      'CONTEXT:  COPY people, line 1, column age: "PLANTED"',
+      'pg_restore: error: could not execute query: ERROR:  could not create unique index "people_email"',
+      'DETAIL:  Key (email)=(PLANTED) is duplicated.',
+      "Command was: ALTER TABLE people ADD CONSTRAINT planted CHECK (name <> 'PLANTED');",
+      'pg_restore: error: could not execute query: ERROR:  invalid input syntax for type uuid: "PLANTED"',
+      'pg_restore: error: could not execute query: ERROR:  role "crm_app" does not exist',
+      '',
+    ].join('\n'),
+  )
+  expect(errors).toEqual([
+    'COPY failed for table "people"',
+    'could not execute query: ERROR:  could not create unique index "people_email"',
+    'could not execute query: ERROR:  invalid input syntax for type uuid: …',
+    'could not execute query: ERROR:  role "crm_app" does not exist',
+  ])
+})
+
+test('a line without an end takes no more than its bound, and what follows it is read', () => {
+  expect(read('x'.repeat(1_000_000), 'x'.repeat(1_000_000), '\npg_dump: error: no space\n').errors).toEqual(['no space'])
+})

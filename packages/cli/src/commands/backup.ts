@@ -1,0 +1,140 @@
+/** `sluice backup [database]` */
+import {
+  type BackupManifest,
+  type BackupPlan,
+  type BackupProgress,
+  type BackupTool,
+  backupDatabase,
+  findTool,
+  isNewerThanServer,
+  planBackup,
+} from '@sluice/backup'
+import { SluiceError } from '@sluice/core'
+import type { PostgresTarget } from '@sluice/postgres'
+import { z } from 'zod'
+import type { CommandContext, CommandImplementation, CommandOutcome } from '../command.ts'
+import { readBackupKeys, readDeployment, requireService } from '../deployment.ts'
+import { formatBytes, renderTable } from '../table.ts'
+
+const Options = z.object({
+  to: z.string().optional(),
+  pgBin: z.string().optional(),
+  compression: z.number().optional(),
+  dryRun: z.boolean(),
+})
+
+export const backup: CommandImplementation = async (context, { args, options }) => {
+  const { to, pgBin, compression, dryRun: isDryRun } = Options.parse(options)
+  const [named] = args
+  const called = ['sluice backup', ...(named === undefined ? [] : [named])].join(' ')
+  if (to === undefined) {
+    throw new SluiceError('USAGE', {
+      what: 'a backup needs a folder',
+      why: '--to was not given',
+      ways: [`${called} --to ./backups/$(date +%Y%m%dT%H%M%S)`],
+    })
+  }
+  const system = await context.system()
+  const services =
+    named === undefined
+      ? Object.keys(system.services)
+      : named === 'monolith' || named === 'pipeline'
+        ? []
+        : [requireService(system, named)]
+  const deployment = readDeployment(context.environment, system, {
+    monolith: named === undefined || named === 'monolith',
+    pipeline: named === undefined || named === 'pipeline',
+    services,
+  })
+  const asked = [deployment.monolith, deployment.pipeline, ...services.map((service) => deployment.services[service])]
+  const targets = asked.filter((target): target is PostgresTarget => target !== undefined)
+  const keys = readBackupKeys(context.environment)
+  const tool = await findTool('pg_dump', pgBin ?? null)
+  // All of them, before the first one begins: a version that does not fit is told at once.
+  const plans: BackupPlan[] = []
+  for (const target of targets) plans.push(await planBackup({ target, to, tool, keys }))
+  plans.filter(isNewerThanServer).forEach((plan) => {
+    context.say(
+      `${plan.database}: pg_dump ${plan.pgDump} is newer than the server ${plan.server}, which will not take its backup; --pg-bin names others`,
+    )
+  })
+  if (isDryRun) return planned(plans, `${called} --to ${to}`)
+  const manifests: BackupManifest[] = []
+  for (const target of targets) {
+    manifests.push(
+      await backUp(context, {
+        system: system.name,
+        target,
+        to,
+        tool,
+        keys,
+        ...(compression === undefined ? {} : { compression }),
+      }),
+    )
+  }
+  const bytes = manifests.reduce((sum, m) => sum + m.file.bytes, 0n)
+  return {
+    summary: `${manifests.length} ${manifests.length === 1 ? 'database' : 'databases'} backed up, ${formatBytes(bytes)}${keys === null ? ', in the clear' : ''}`,
+    result: { dryRun: false, folder: to, backups: manifests },
+    text: renderTable(
+      [
+        { title: 'database' },
+        { title: 'tables', align: 'right' },
+        { title: 'rows', align: 'right' },
+        { title: 'bytes', align: 'right' },
+        { title: 'key' },
+      ],
+      manifests.map((m) => [
+        m.database,
+        m.tables.length,
+        m.tables.reduce((sum, t) => sum + t.rows, 0n),
+        formatBytes(m.file.bytes),
+        m.encryption?.key ?? null,
+      ]),
+    ),
+    nextSteps: [`sluice backup verify ${to}`],
+  }
+}
+
+async function backUp(
+  context: CommandContext,
+  options: Omit<Parameters<typeof backupDatabase>[0], 'signal' | 'onProgress'> & { readonly tool: BackupTool },
+): Promise<BackupManifest> {
+  const phase = context.progress.phase(`backing up ${options.target.name}`)
+  try {
+    const manifest = await backupDatabase({
+      ...options,
+      onProgress: (progress) => phase.update(progressText(progress)),
+      signal: context.signal,
+    })
+    phase.done(formatBytes(manifest.file.bytes))
+    return manifest
+  } catch (error) {
+    phase.failed()
+    throw error
+  }
+}
+
+function progressText({ stage, tables, ofTables, bytes }: BackupProgress): string {
+  const of = `${tables} of ${ofTables} tables`
+  return stage === 'counting' ? `counting rows, ${of}` : `${of}, ${formatBytes(bytes)}`
+}
+
+function planned(plans: readonly BackupPlan[], called: string): CommandOutcome {
+  return {
+    summary: `nothing was written: ${plans.length} databases would be backed up${plans.some((p) => p.isEncrypted) ? ', encrypted' : ', in the clear'}`,
+    result: { dryRun: true, backups: plans },
+    text: renderTable(
+      [
+        { title: 'database' },
+        { title: 'server' },
+        { title: 'pg_dump' },
+        { title: 'tables', align: 'right' },
+        { title: 'on its server', align: 'right' },
+        { title: 'folder' },
+      ],
+      plans.map((p) => [p.database, p.server, p.pgDump, p.tables, formatBytes(p.databaseBytes), p.folder]),
+    ),
+    nextSteps: [called],
+  }
+}

@@ -1,0 +1,86 @@
+/** `sluice restore <database>`: exit 5 for a database that is not empty. */
+import { type RestorePlan, type RestoreProgress, findTool, planRestore, restoreDatabase } from '@sluice/backup'
+import { SluiceError } from '@sluice/core'
+import { z } from 'zod'
+import type { CommandImplementation } from '../command.ts'
+import { readBackupKeys, readDeployment, requireService } from '../deployment.ts'
+import { formatCount } from '../table.ts'
+
+const Options = z.object({ from: z.string().optional(), pgBin: z.string().optional(), dryRun: z.boolean() })
+
+export const restore: CommandImplementation = async (context, { args, options: given }) => {
+  const { from, pgBin, dryRun: isDryRun } = Options.parse(given)
+  const named = args[0]!
+  if (from === undefined) {
+    throw new SluiceError('USAGE', {
+      what: 'a restore needs a backup',
+      why: '--from was not given',
+      ways: [`sluice restore ${named} --from <folder of the backup>`],
+    })
+  }
+  const system = await context.system()
+  const isService = named !== 'monolith' && named !== 'pipeline'
+  const services = isService ? [requireService(system, named)] : []
+  // A service gets the erasures that monolith and pipeline database remember.
+  const deployment = readDeployment(context.environment, system, {
+    monolith: named !== 'pipeline',
+    pipeline: named !== 'monolith',
+    services,
+    masterKeys: true,
+  })
+  const { monolith, pipeline } = deployment
+  const options = {
+    system,
+    target: isService ? deployment.services[named]! : named === 'monolith' ? monolith : pipeline,
+    erasuresFrom: isService ? { monolith, pipeline } : null,
+    masterKeys: deployment.masterKeys,
+    keys: readBackupKeys(context.environment),
+    from,
+    tool: await findTool('pg_restore', pgBin ?? null),
+    signal: context.signal,
+  }
+  if (isDryRun) {
+    const plan = await planRestore(options)
+    return {
+      summary: `nothing was changed: ${planText(plan)} would be restored`,
+      result: { dryRun: true, ...plan },
+      text: '',
+      nextSteps: [`sluice restore ${named} --from ${from}`],
+    }
+  }
+  const phase = context.progress.phase(`restoring ${named}`)
+  const report = await restoreDatabase({ ...options, onProgress: (progress) => phase.update(progressText(progress)) }).catch(
+    (error: unknown) => {
+      phase.failed()
+      throw error
+    },
+  )
+  phase.done()
+  const erased = report.erasures.reduce((sum, { subjects }) => sum + subjects, 0)
+  return {
+    summary: `${planText(report)} restored, the numbers of rows are those of the backup${erased > 0 ? `; ${formatCount(erased)} subjects erased again` : ''}`,
+    result: { dryRun: false, ...report },
+    text: '',
+    nextSteps: nextSteps(named),
+  }
+}
+
+function planText({ manifest, target }: RestorePlan): string {
+  const rows = manifest.tables.reduce((sum, t) => sum + t.rows, 0n)
+  return `${target} of ${manifest.startedAt}: ${formatCount(rows)} rows of ${manifest.tables.length} tables`
+}
+
+function progressText({ stage, tables, ofTables }: RestoreProgress): string {
+  const words = {
+    checking: 'checking the backup',
+    restoring: 'restoring',
+    counting: 'counting rows',
+    erasing: 'applying erasures',
+  }
+  return ofTables === 0 ? words[stage] : `${words[stage]}, ${tables} of ${ofTables} tables`
+}
+
+function nextSteps(named: string): readonly string[] {
+  if (named === 'pipeline' || named === 'monolith') return ['sluice erase --recorded', 'sluice doctor', 'sluice run all']
+  return [`sluice migrate status ${named}`, `sluice run projector ${named}`, `sluice verify --service ${named}`]
+}
