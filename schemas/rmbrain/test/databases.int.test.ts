@@ -29,11 +29,17 @@ const PROCESSED_EVENTS_CHECK = "SELECT COUNT(*) FROM information_schema.tables W
 const services = process.env['SLUICE_TEST_SERVICES_URL']!
 const server = postgresTarget('services', services)
 const tables = Object.entries(TABLES) as readonly [ServiceName, readonly string[]][]
-let pipeline: TestDatabase
-let monolith: TestDatabase
+let pipeline: TestDatabase | undefined
+let monolith: TestDatabase | undefined
 let targets: ProvisionTargets & { readonly services: Readonly<Record<ServiceName, PostgresTarget>> }
 
+/** The names are the document's, so somebody else may have such databases: true once none was there. */
+let areOurs = false
+
 beforeAll(async () => {
+  // SLU-7005 for one that no test has made.
+  for (const name of Object.values(databases)) await dropMarkedDatabase(services, name)
+  areOurs = true
   pipeline = await createTestDatabase(process.env['SLUICE_TEST_PIPELINE_URL']!, 'rmbrain pipeline')
   monolith = await createTestDatabase(process.env['SLUICE_TEST_MONOLITH_URL']!, 'rmbrain monolith')
   const targetOf = (service: ServiceName): PostgresTarget => postgresTarget(service, databaseUrl(services, databases[service]))
@@ -45,13 +51,19 @@ beforeAll(async () => {
   await provisionAll()
 })
 afterAll(async () => {
-  const client = await connect(server, { applicationName: 'rmbrain test' })
-  for (const name of Object.values(databases)) await markDatabase(client, name, 'rmbrain test')
-  await client.end()
-  for (const name of Object.values(databases)) await dropMarkedDatabase(services, name)
-  await pipeline.drop()
-  await monolith.drop()
+  if (areOurs) await dropNine()
+  await pipeline?.drop()
+  await monolith?.drop()
 })
+
+async function dropNine(): Promise<void> {
+  const made = await query(server, 'SELECT datname AS name FROM pg_database')
+  const client = await connect(server, { applicationName: 'rmbrain test' })
+  const names = made.flatMap(({ name }) => Object.values(databases).filter((known) => known === name))
+  for (const name of names) await markDatabase(client, name, 'rmbrain test')
+  await client.end()
+  for (const name of names) await dropMarkedDatabase(services, name)
+}
 
 async function provisionAll(): Promise<readonly ProvisionStep[]> {
   const kafka = createKafka({
