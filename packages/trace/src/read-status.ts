@@ -4,6 +4,7 @@ import { type KafkaPort, lastControlRecord } from '@sluice/kafka'
 import { durableLsnOf } from '@sluice/store'
 import { type LaneDefinition, type SystemDefinition, controlTopicName, lanesOf, subscriptionsOf } from '@sluice/system'
 import type { ClientBase } from 'pg'
+import { copyStatus } from './copy-status.ts'
 import { type Measured, measure, measureWithin } from './measured.ts'
 import { onDatabase } from './on-database.ts'
 import { type ProjectorFacts, projectorFacts } from './projector-status.ts'
@@ -66,7 +67,13 @@ export async function readStatus(options: StatusOptions): Promise<SystemStatus> 
           lanes: lanes.map((lane, i) => withoutStore(lane, sources[i]!, records[i]!, error)),
           services: await Promise.all(services.map((name, i) => serviceStatus(null, system, name, projectors[i]!, new Map()))),
         }
-  return { system: system.name, at: new Date().toISOString(), ...reports, checks: statusChecks(reports) }
+  return {
+    system: system.name,
+    at: new Date().toISOString(),
+    ...reports,
+    copies: copyStatus(system, reports.services),
+    checks: statusChecks(reports),
+  }
 }
 
 function measureSource(targets: StatusTargets, lane: LaneDefinition): Promise<Measured<SourceStatus>> {

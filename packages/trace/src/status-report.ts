@@ -114,10 +114,22 @@ export interface ServiceStatus {
   readonly projector: Measured<ProjectorStatus>
 }
 
+/** A table that a service only reads: a copy of what another one owns. */
+export interface CopyStatus {
+  readonly service: string
+  readonly table: string
+  readonly owner: string
+  /** Events that were stored and are not in the copy's service yet, of any table; null where it could not be asked. */
+  readonly lagEvents: bigint | null
+  /** Age of the oldest commit that the copy may lack. */
+  readonly lagSeconds: number | null
+}
+
 export interface SystemStatus {
   readonly system: string
   readonly at: string
   readonly lanes: readonly LaneStatus[]
   readonly services: readonly ServiceStatus[]
+  readonly copies: readonly CopyStatus[]
   readonly checks: readonly HealthCheck[]
 }

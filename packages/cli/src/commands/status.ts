@@ -64,7 +64,7 @@ async function engineChecks(address: ProcessAddress): Promise<readonly HealthChe
   }
 }
 
-/** A table of lanes, a table of services, then what needs somebody. */
+/** A table of lanes, a table of services, one of the copies that they hold of each other's rows, then what needs somebody. */
 export function statusText(report: SystemStatus, style: Style): string {
   const right = { align: 'right' } as const
   const lanes = renderTable(
@@ -92,10 +92,29 @@ export function statusText(report: SystemStatus, style: Style): string {
     ],
     report.services.flatMap(serviceRows),
   )
+  const copies = renderTable(
+    [
+      { title: 'service' },
+      { title: 'read-only copy' },
+      { title: 'owner' },
+      { title: 'lag events', ...right },
+      { title: 'lag', ...right },
+    ],
+    report.copies.map((c) => [
+      c.service,
+      c.table,
+      c.owner,
+      c.lagEvents,
+      c.lagSeconds === null ? null : formatSeconds(c.lagSeconds),
+    ]),
+  )
   const reading = report.lanes.flatMap(readingLines)
   const troubles = report.checks.filter((c) => c.status !== 'ok')
   const readings = reading.length === 0 ? [] : ['', ...reading]
-  return [lanes, '', services, ...readings, ...(troubles.length === 0 ? [] : ['', checkText(troubles, style)])].join('\n')
+  const copied = report.copies.length === 0 ? [] : ['', copies]
+  return [lanes, '', services, ...copied, ...readings, ...(troubles.length === 0 ? [] : ['', checkText(troubles, style)])].join(
+    '\n',
+  )
 }
 
 function laneRow({ lane, store, readerLag, source, relay }: LaneStatus): readonly Cell[] {

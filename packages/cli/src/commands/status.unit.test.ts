@@ -19,7 +19,14 @@ function linesOf(reading: Pick<StoreStatus, 'load' | 'backfills'>): readonly str
     ...reading,
   }
   const lane = { lane: 'monolith', source: unknown, store: { value: store, error: null }, readerLag: null, relay: unknown }
-  const status: SystemStatus = { system: 's', at: '2026-01-01T00:00:00.000Z', lanes: [lane], services: [], checks: [] }
+  const status: SystemStatus = {
+    system: 's',
+    at: '2026-01-01T00:00:00.000Z',
+    lanes: [lane],
+    services: [],
+    copies: [],
+    checks: [],
+  }
   return statusText(status, STYLE)
     .split('\n')
     .filter((line) => line.startsWith('initial load') || line.startsWith('backfill'))
