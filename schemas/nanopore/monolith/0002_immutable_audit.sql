@@ -9,9 +9,13 @@ BEGIN
   IF to_regrole('nanopore_retention') IS NULL THEN
     BEGIN
       CREATE ROLE nanopore_retention NOLOGIN;
-    -- Another database of the server has just made it, or it has to be made by somebody else.
-    EXCEPTION WHEN duplicate_object OR unique_violation OR insufficient_privilege THEN
-      NULL;
+    EXCEPTION
+      -- Another database of the server has just made it.
+      WHEN duplicate_object OR unique_violation THEN
+        NULL;
+      WHEN insufficient_privilege THEN
+        RAISE EXCEPTION 'role nanopore_retention is missing, and % may not make it', current_user
+          USING ERRCODE = 'insufficient_privilege', HINT = 'CREATE ROLE nanopore_retention NOLOGIN';
     END;
   END IF;
 END
@@ -35,8 +39,9 @@ BEGIN
 END
 $$;
 
--- Who only might become the role has to become it first; a superuser might become anybody.
-CREATE FUNCTION keep_until_retention() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Who only might become the role has to become it first; a superuser might become anybody. What it asks are the true catalog and
+-- policies, whatever temporary tables of these names the session has.
+CREATE FUNCTION keep_until_retention() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
   PERFORM FROM pg_roles r
     WHERE r.rolname = current_user
@@ -62,8 +67,9 @@ BEGIN
 END
 $$;
 
--- A row that is written again as it is (a backfill does so) is no change.
-CREATE TRIGGER audit_logs_unchanged BEFORE UPDATE ON audit_logs
+-- A row that is written again as it is (a backfill does so) is no change. Asked once the row is written: what another trigger makes of
+-- it before that is a change, too.
+CREATE TRIGGER audit_logs_unchanged AFTER UPDATE ON audit_logs
   FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER audit_logs_kept BEFORE DELETE ON audit_logs FOR EACH ROW EXECUTE FUNCTION keep_until_retention();
 CREATE TRIGGER audit_logs_not_emptied BEFORE TRUNCATE ON audit_logs FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
@@ -79,14 +85,8 @@ ALTER TABLE audit_logs ENABLE ALWAYS TRIGGER audit_logs_unchanged, ENABLE ALWAYS
   ENABLE ALWAYS TRIGGER audit_logs_not_emptied, ENABLE ALWAYS TRIGGER audit_logs_removals;
 ALTER TABLE retention_runs ENABLE ALWAYS TRIGGER retention_runs_unchanged, ENABLE ALWAYS TRIGGER retention_runs_not_emptied;
 
-DO $$
-BEGIN
-  IF to_regrole('nanopore_retention') IS NOT NULL THEN
-    GRANT SELECT, DELETE ON audit_logs TO nanopore_retention;
-    GRANT SELECT ON retention_policies TO nanopore_retention;
-  END IF;
-END
-$$;
+GRANT SELECT, DELETE ON audit_logs TO nanopore_retention;
+GRANT SELECT ON retention_policies TO nanopore_retention;
 
 -- Down Migration
 
