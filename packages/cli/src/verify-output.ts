@@ -1,6 +1,6 @@
 /** A verification's report as text, as JSON and as the error that its verdict is. */
 import { SluiceError } from '@sluice/core'
-import { type ServiceReport, type VerifyProgress, type VerifyReport, isGreen } from '@sluice/verify'
+import { type ReferenceReport, type ServiceReport, type VerifyProgress, type VerifyReport, isGreen } from '@sluice/verify'
 import type { Phase, Progress } from './progress.ts'
 import { formatCount, renderTable } from './table.ts'
 
@@ -23,10 +23,33 @@ export function verifyTable(services: readonly ServiceReport[]): string {
   )
 }
 
+/** How much of each service is as it must be. */
+export function consistencyTable(services: readonly ServiceReport[]): string {
+  const right = { align: 'right' } as const
+  return renderTable(
+    [
+      { title: 'service' },
+      { title: 'rows', ...right },
+      { title: 'equal', ...right },
+      { title: 'references', ...right },
+      { title: 'kept', ...right },
+      { title: 'consistency', ...right },
+    ],
+    services.map(({ service, consistency: c }) => [
+      service,
+      c.rows,
+      c.equalRows,
+      c.references,
+      c.keptReferences,
+      c.percent === null ? 'unverifiable' : `${c.percent.toFixed(2)} %`,
+    ]),
+  )
+}
+
 /** Lines below the table: keys that differ, chains, parked events, what was not compared. */
 export function verifyNotes(report: VerifyReport): readonly string[] {
   return [
-    ...report.services.flatMap(({ service, tables, parked, edited }) => [
+    ...report.services.flatMap(({ service, tables, references, parked, edited }) => [
       ...tables.flatMap((t) => [
         ...t.examples.map((e) => {
           const columns = e.columns.length > 0 ? ` in ${e.columns.join(', ')}` : ''
@@ -40,6 +63,9 @@ export function verifyNotes(report: VerifyReport): readonly string[] {
           ? [`${service}.${t.table}: not captured from the monolith: ${t.privacy.droppedColumns.join(', ')}`]
           : []),
       ]),
+      ...references
+        .filter((r) => r.status !== 'kept')
+        .map((r) => `${service}.${r.table}: ${r.constraint} is ${r.status}: ${referenceTrouble(r)}`),
       ...(parked > 0 ? [`${service}: ${parked} parked events: sluice parked list ${service}`] : []),
       ...edited.map(
         (e) =>
@@ -58,13 +84,22 @@ export function verifyNotes(report: VerifyReport): readonly string[] {
   ]
 }
 
+function referenceTrouble({ references, orphans, rows, status }: ReferenceReport): string {
+  if (status === 'unverifiable') return `it or ${references} was truncated or rewritten meanwhile; compare again`
+  return `${formatCount(orphans)} of ${formatCount(rows)} rows refer to a row of ${references} that is not there`
+}
+
 /** The verdict as an error, or null if everything is equal. */
 export function verifyVerdict(report: VerifyReport): SluiceError | null {
   if (isGreen(report)) return null
   const tables = report.services.flatMap((s) => s.tables.map((t) => ({ service: s.service, ...t })))
   const bad = tables.filter((t) => t.status !== 'equal')
   const chains = report.chain.filter((c) => c.status !== 'whole')
+  const references = report.services.flatMap((s) => s.references.map((r) => ({ service: s.service, ...r })))
   const why = [
+    ...references
+      .filter((r) => r.status !== 'kept')
+      .map((r) => `${r.service}.${r.table}: reference ${r.constraint} is ${r.status}: ${referenceTrouble(r)}`),
     ...bad.map((t) =>
       t.status === 'unverifiable'
         ? `${t.service}.${t.table} is unverifiable: ${t.reason ?? ''}`

@@ -2,6 +2,7 @@
  * What a verification says. `services` has the shape that `sluice verify --json`, the demo and later the switch gates
  * share. A verdict is never better than what was compared.
  */
+import type { Consistency } from './consistency.ts'
 import type { EditedRow } from './edited-rows.ts'
 
 /** `unverifiable`: there is no query for what the table must hold, or it could not be run; `reason` says why. */
@@ -51,6 +52,20 @@ export interface PrivacyReport {
   readonly erasedRows: number
 }
 
+/** A foreign key of the service between tables that were compared. */
+export interface ReferenceReport {
+  readonly constraint: string
+  /** Table that refers, and table that is referred to, as `TableReport.table`. */
+  readonly table: string
+  readonly references: string
+  /** Rows that refer to one. */
+  readonly rows: number
+  /** Of them those that refer to a row that is not there. */
+  readonly orphans: number
+  /** `unverifiable`: a table was truncated or rewritten under the snapshot. */
+  readonly status: 'kept' | 'broken' | 'unverifiable'
+}
+
 /** A lane and the position that a service's snapshot was taken at. */
 export interface LanePoint {
   readonly lane: string
@@ -60,6 +75,8 @@ export interface LanePoint {
 export interface ServiceReport {
   readonly service: string
   readonly tables: readonly TableReport[]
+  readonly references: readonly ReferenceReport[]
+  readonly consistency: Consistency
   readonly lanes: readonly LanePoint[]
   /** Events that stood parked in the same snapshot: the usual reason for a difference. */
   readonly parked: number
@@ -105,15 +122,18 @@ export function isGreen(report: VerifyReport): boolean {
   return report.verdict === 'equal'
 }
 
-/** The verdict that the parts allow: a difference or a broken chain is `different`, anything not compared `partial`. */
+/** The verdict that the parts allow: a difference, a reference to nothing or a broken chain is `different`, anything not compared `partial`. */
 export function verdictOf(parts: Pick<VerifyReport, 'isComplete' | 'services' | 'chain'>): VerifyReport['verdict'] {
   const tables = parts.services.flatMap((service) => service.tables)
+  const references = parts.services.flatMap((service) => service.references)
+  if (references.some((r) => r.status === 'broken')) return 'different'
   if (tables.some((t) => t.status === 'different') || parts.chain.some((c) => c.status === 'broken')) return 'different'
   const isWhole =
     parts.isComplete &&
     tables.length > 0 &&
     parts.services.every((service) => service.tables.length > 0) &&
     tables.every((t) => t.status === 'equal') &&
+    references.every((r) => r.status === 'kept') &&
     parts.chain.every((c) => c.status === 'whole')
   return isWhole ? 'equal' : 'partial'
 }

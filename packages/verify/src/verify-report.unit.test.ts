@@ -1,5 +1,14 @@
 import { expect, test } from 'vitest'
-import { type LaneChain, type ServiceReport, type TableStatus, type VerifyReport, isGreen, verdictOf } from './verify-report.ts'
+import { consistencyOf } from './consistency.ts'
+import {
+  type LaneChain,
+  type ReferenceReport,
+  type ServiceReport,
+  type TableStatus,
+  type VerifyReport,
+  isGreen,
+  verdictOf,
+} from './verify-report.ts'
 
 function table(status: TableStatus): ServiceReport['tables'][number] {
   return {
@@ -18,10 +27,21 @@ function table(status: TableStatus): ServiceReport['tables'][number] {
   }
 }
 
-function verdict(tables: TableStatus[], chain: LaneChain['status'] = 'whole', isComplete = true): VerifyReport['verdict'] {
+function reference(status: ReferenceReport['status']): ReferenceReport {
+  return { constraint: 'c', table: 't', references: 'u', rows: 1, orphans: status === 'broken' ? 1 : 0, status }
+}
+
+function verdict(
+  statuses: TableStatus[],
+  chain: LaneChain['status'] = 'whole',
+  isComplete = true,
+  references: ReferenceReport[] = [],
+): VerifyReport['verdict'] {
+  const tables = statuses.map(table)
+  const consistency = consistencyOf(tables, references)
   return verdictOf({
     isComplete,
-    services: [{ service: 's', lanes: [], parked: 0, edited: [], tables: tables.map(table) }],
+    services: [{ service: 's', lanes: [], parked: 0, edited: [], tables, references, consistency }],
     chain: [{ lane: 'monolith', status: chain, links: 1n, events: 1n, problem: null, parkedAtRelay: 0 }],
   })
 }
@@ -36,6 +56,8 @@ test.each([
   ['a chain without its head', verdict(['equal'], 'unchecked'), 'partial'],
   ['a service without any table', verdict([]), 'partial'],
   ['a difference beside something unverifiable', verdict(['different', 'unverifiable']), 'different'],
+  ['a reference to nothing in equal tables', verdict(['equal'], 'whole', true, [reference('broken')]), 'different'],
+  ['a reference that was not counted', verdict(['equal'], 'whole', true, [reference('unverifiable')]), 'partial'],
   ['a broken chain under equal tables', verdict(['equal'], 'broken'), 'different'],
 ] as const)('%s is never green', (_what, given, wanted) => {
   expect(given).toBe(wanted)

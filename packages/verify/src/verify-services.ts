@@ -3,11 +3,13 @@ import { SluiceError } from '@sluice/core'
 import type { SealedReader } from '@sluice/privacy'
 import { type ServiceDefinition, type SystemDefinition } from '@sluice/system'
 import type { CompareLimits } from './compare-table.ts'
+import { consistencyOf } from './consistency.ts'
 import type { ComparisonPoint, ServicePoint } from './comparison-point.ts'
 import { type ExpectedTable, expectedTables, handlersWithoutExpectation, tableName } from './expected-table.ts'
 import { sourceTables, whyHidden } from './hidden-rows.ts'
 import { settled } from './lane-catch-up.ts'
 import { MONOLITH } from './point-scope.ts'
+import { countReferences } from './references.ts'
 import { readRowFilters } from './row-filters.ts'
 import type { SnapshotSession } from './snapshot-session.ts'
 import { serviceTables } from './target-catalog.ts'
@@ -73,9 +75,14 @@ async function verifyService(
     tables.push(report)
   }
   const unknown = await withoutExpectation(definition, point.session)
+  const all = [...tables, ...unknown.filter((t) => isWanted(t.table))]
+  const compared = new Set(tables.filter((t) => t.status !== 'unverifiable').map((t) => t.table))
+  const references = await countReferences(point.session, compared)
   return {
     service,
-    tables: [...tables, ...unknown.filter((t) => isWanted(t.table))],
+    tables: all,
+    references,
+    consistency: consistencyOf(all, references),
     lanes: point.lanes,
     parked: point.parked,
     edited: point.edited,

@@ -5,7 +5,7 @@ import { runDemo } from '../demo/run-demo.ts'
 import { demoTable } from '../demo/demo-report.ts'
 import { demoVerdict } from '../demo/demo-verdict.ts'
 import { formatCount, formatSeconds } from '../table.ts'
-import { verifyNotes } from '../verify-output.ts'
+import { consistencyTable, verifyNotes } from '../verify-output.ts'
 
 const Options = z.object({
   rows: z.number().min(1),
@@ -26,6 +26,8 @@ export const demo: CommandImplementation = async (context, { options }) => {
     result: report,
     text: [
       demoTable(report),
+      '',
+      consistencyTable(report.services),
       '',
       ...verifyNotes(verification),
       `lag from commit to commit: p50 ${lagMs.p50} ms, p99 ${lagMs.p99} ms, over ${formatCount(lagMs.changes)} changes`,

@@ -6,7 +6,7 @@ import type { CommandImplementation } from '../command.ts'
 import { readDeployment, requireService } from '../deployment.ts'
 import { kafkaOf } from '../servers.ts'
 import { formatCount, formatSeconds } from '../table.ts'
-import { verifyNotes, verifyProgress, verifyTable, verifyVerdict } from '../verify-output.ts'
+import { consistencyTable, verifyNotes, verifyProgress, verifyTable, verifyVerdict } from '../verify-output.ts'
 
 const Options = z.object({ service: z.string().optional(), timeout: z.number() })
 
@@ -38,7 +38,7 @@ export const verify: CommandImplementation = async (context, { options }) => {
   return {
     summary: `equal: ${formatCount(rows)} rows compared in ${formatSeconds(report.durationMs / 1000)}, projectors held ${report.heldMs} ms`,
     result: { equal: verdict === null, ...report },
-    text: [verifyTable(report.services), '', ...verifyNotes(report)].join('\n'),
+    text: [verifyTable(report.services), '', consistencyTable(report.services), '', ...verifyNotes(report)].join('\n'),
     ...(verdict ? { verdict } : {}),
   }
 }
