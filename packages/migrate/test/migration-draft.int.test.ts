@@ -51,7 +51,12 @@ const AFTER = `
   CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.name := 'a'; RETURN NEW; END $$;
   CREATE TRIGGER touched BEFORE UPDATE ON clients FOR EACH ROW EXECUTE FUNCTION touch();
   ALTER TABLE clients DISABLE TRIGGER touched;
+  CREATE TABLE a_link_notes (link integer REFERENCES client_links (id), note text);
+  CREATE VIEW z_base AS SELECT id, name FROM clients;
+  CREATE VIEW a_top AS SELECT name FROM z_base;
   CREATE VIEW risky AS SELECT id, name FROM clients WHERE risk = 'high';
+  CREATE MATERIALIZED VIEW risks AS SELECT risk, count(*) AS clients FROM clients GROUP BY risk;
+  CREATE UNIQUE INDEX risks_risk ON risks (risk);
   ALTER TABLE processed_events ADD COLUMN note text;
 `
 

@@ -54,9 +54,11 @@ function alterColumn(from: StructureItem, to: StructureItem): readonly string[] 
   const alter = `ALTER TABLE ${to.table ?? ''} ALTER COLUMN ${to.identifier}`
   const changed = new Set(changedFacets(from, to))
   if (changed.has('generated')) {
-    // What is computed from the row is lost to nobody.
-    if (to.facets['generated'] !== undefined)
-      return [dropStatement(from), `ALTER TABLE ${to.table ?? ''} ADD COLUMN ${columnDefinition(to)}`]
+    if (to.facets['generated'] !== undefined) {
+      const warning =
+        from.facets['generated'] === undefined ? '-- What was written there is gone; from now on it is computed.\n' : ''
+      return [warning + dropStatement(from), `ALTER TABLE ${to.table ?? ''} ADD COLUMN ${columnDefinition(to)}`]
+    }
     return [`${alter} DROP EXPRESSION`, ...alterColumn({ ...from, facets: withoutFacet(from.facets, 'generated') }, to)]
   }
   const isRetyped = changed.has('type') || changed.has('collation')

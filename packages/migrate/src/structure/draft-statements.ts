@@ -4,7 +4,7 @@
  */
 import { type Alteration, alterStatements, tableSwitches } from './alter-statements.ts'
 import { createStatement, dropStatement } from './create-statements.ts'
-import { type ItemKind, type Structure, type StructureItem, itemKey } from './structure.ts'
+import { ITEM_KINDS, type ItemKind, type Structure, type StructureItem, itemKey } from './structure.ts'
 
 export interface DraftedStatements {
   /** Each without its semicolon; a line before it may be a comment. */
@@ -30,29 +30,22 @@ const DROP_ORDER: readonly ItemKind[] = [
   'schema',
   'extension',
 ]
-const MAKE_ORDER: readonly ItemKind[] = [
-  'extension',
-  'schema',
-  'type',
-  'sequence',
-  'table',
-  'column',
-  'function',
-  'constraint',
-  'index',
-  'view',
-]
+/** Triggers and policies come last, after row security was switched on. */
+const MAKE_ORDER = ITEM_KINDS.filter((kind) => kind !== 'trigger' && kind !== 'policy')
 
 export function draftStatements(from: Structure, to: Structure): DraftedStatements {
   const gone = [...from.values()].filter((item) => !to.has(itemKey(item)))
   const changed = [...to.values()].filter((item) => isChanged(from.get(itemKey(item)), item))
   const replaced = changed.filter((item) => REPLACED.has(item.kind) && !isReplacedInPlace(from, item))
   const fresh = [...to.values()].filter((item) => !from.has(itemKey(item)))
-  const goneTables = new Set(gone.filter((item) => item.kind === 'table').map((item) => item.identifier))
+  const goneTables = new Set(gone.filter((item) => item.kind === 'table' || item.kind === 'view').map((item) => item.identifier))
   const byHand: string[] = []
 
+  // What belongs to a table goes with it, but for foreign keys: of two tables that go one may refer to the other. Of views the later ones
+  // may be made of the earlier.
   const drops = [...gone, ...replaced.flatMap((item) => from.get(itemKey(item)) ?? [])]
-    .filter((item) => item.table === null || !goneTables.has(item.table))
+    .filter((item) => isForeignKey(item) || item.table === null || !goneTables.has(item.table))
+    .toReversed()
     .toSorted((a, b) => dropRank(a) - dropRank(b))
     .map((item) => warned(item, dropStatement(item)))
 
@@ -145,9 +138,9 @@ function isReplacedInPlace(from: Structure, item: StructureItem): boolean {
   return item.kind === 'function' && from.get(itemKey(item))?.facets['returns'] === item.facets['returns']
 }
 
-/** Foreign keys go first, and come last: they lean on the keys of others. */
+/** Foreign keys go first, and come last: they lean on the keys of others. Partitions go before what they are partitions of. */
 function dropRank(item: StructureItem): number {
-  return DROP_ORDER.indexOf(item.kind) - (isForeignKey(item) ? 0.5 : 0)
+  return DROP_ORDER.indexOf(item.kind) - (isForeignKey(item) || item.facets['partition of'] !== undefined ? 0.5 : 0)
 }
 
 function makeRank(item: StructureItem): number {

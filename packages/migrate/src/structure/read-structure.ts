@@ -9,8 +9,8 @@ const OWN_SCHEMAS = `n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_sche
 const notOfExtension = (catalog: string, oid: string): string =>
   `NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = '${catalog}'::regclass AND e.objid = ${oid} AND e.deptype = 'e')`
 
-const TABLES = `pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace AND c.relkind IN ('r', 'p')
-  AND ${OWN_SCHEMAS} AND ${notOfExtension('pg_class', 'c.oid')}`
+const RELATIONS = `pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace AND ${OWN_SCHEMAS} AND ${notOfExtension('pg_class', 'c.oid')}`
+const TABLES = `${RELATIONS} AND c.relkind IN ('r', 'p')`
 
 /** Each gives name, identifier, "table" and facets; a facet that is NULL is left out. */
 const QUERIES: Readonly<Record<ItemKind, string>> = {
@@ -91,7 +91,7 @@ const QUERIES: Readonly<Record<ItemKind, string>> = {
   index: `SELECT format('%s on %s.%s', i.relname, n.nspname, c.relname) AS name, format('%I.%I', n.nspname, i.relname) AS identifier,
       c.oid::regclass::text AS "table",
       jsonb_build_object('definition', pg_get_indexdef(x.indexrelid), 'state', CASE WHEN x.indisvalid THEN 'valid' ELSE 'invalid' END) AS facets
-    FROM ${TABLES} JOIN pg_index x ON x.indrelid = c.oid JOIN pg_class i ON i.oid = x.indexrelid AND NOT i.relispartition
+    FROM ${RELATIONS} AND c.relkind IN ('r', 'p', 'm') JOIN pg_index x ON x.indrelid = c.oid JOIN pg_class i ON i.oid = x.indexrelid AND NOT i.relispartition
     WHERE NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = x.indexrelid AND k.contype IN ('p', 'u', 'x'))`,
 
   view: `SELECT format('%s.%s', n.nspname, c.relname) AS name, c.oid::regclass::text AS identifier, NULL AS "table",

@@ -14,8 +14,8 @@ export const ITEM_KINDS = [
   'column',
   'function',
   'constraint',
-  'index',
   'view',
+  'index',
   'trigger',
   'policy',
 ] as const
