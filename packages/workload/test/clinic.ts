@@ -106,6 +106,15 @@ const visits = sampleTable(t.visits, {
   isInsertOnly: true,
 })
 
+/** Every patient is insured for ever, so that no patient of the sample can be deleted. */
+export const insuredForEver = sampleTable(t.insurances, {
+  share: 10,
+  parents: { patient: distinct(patients) },
+  row: (_random, n, { patient }) => ({ patient_id: patient.id, number: `I-${n}` }),
+  isInsertOnly: true,
+})
+export const patientsFirst = [clinics, wards, clinicWards, patients]
+
 /** Children first, to show that the kit puts them in order. */
 export const clinicDemo = systemDemo({
   system: clinicSystem,

@@ -3,7 +3,10 @@ import { qualifiedName } from '@sluice/system'
 import pg from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { systemDemo } from '../src/index.ts'
-import { CLINIC_SQL, clinicDemo, clinicSystem } from './clinic.ts'
+import { fillMonolith } from '../src/fill-monolith.ts'
+import { RandomChanges } from '../src/random-changes.ts'
+import { runSteps } from '../src/workload.ts'
+import { CLINIC_SQL, clinicDemo, clinicSystem, insuredForEver, patientsFirst } from './clinic.ts'
 
 const ROWS = 2_000
 const never = new AbortController().signal
@@ -78,6 +81,22 @@ test('the workload does to every table what it allows, and nothing else; what wa
   const after = await counts()
   const sum = (all: Readonly<Record<string, number>>): number => Object.values(all).reduce((a, b) => a + b, 0)
   expect(sum(after)).toBe(sum(before) + report.inserted - report.deleted)
+})
+
+test('R1: where every row of the sample is referred to, rows are deleted all the same: those that came later', async () => {
+  const tables = [...patientsFirst, insuredForEver]
+  await fillMonolith(tables, { database: client, rows: 8_000 })
+  const { rows: sample } = await client.query<{ n: number }>('SELECT count(*)::integer AS n FROM patients')
+  await client.query("SELECT pg_create_logical_replication_slot('decoded', 'test_decoding')")
+  await runSteps(new RandomChanges(tables).steps(), { url: database.url, signal: never, transactions: 200 })
+  const { rows } = await client.query<{ deleted: number; left: number }>(
+    `SELECT (SELECT count(*) FROM pg_logical_slot_get_changes('decoded', NULL, NULL)
+             WHERE data LIKE 'table public.patients: DELETE:%')::integer AS deleted,
+            (SELECT count(*) FROM patients WHERE id <= $1)::integer AS left`,
+    [sample[0]!.n],
+  )
+  expect(rows[0]!.left).toBe(sample[0]!.n)
+  expect(rows[0]!.deleted).toBeGreaterThan(20)
 })
 
 test('a captured table without sample rows is refused, and so is one with two', () => {
