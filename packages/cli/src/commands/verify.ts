@@ -4,14 +4,15 @@ import { verifySystem } from '@sluice/verify'
 import { z } from 'zod'
 import type { CommandImplementation } from '../command.ts'
 import { readDeployment, requireService } from '../deployment.ts'
+import { migrationReport, writeMigrationReport } from '../migration-report.ts'
 import { kafkaOf } from '../servers.ts'
 import { formatCount, formatSeconds } from '../table.ts'
 import { consistencyTable, verifyNotes, verifyProgress, verifyTable, verifyVerdict } from '../verify-output.ts'
 
-const Options = z.object({ service: z.string().optional(), timeout: z.number() })
+const Options = z.object({ service: z.string().optional(), report: z.string().optional(), timeout: z.number() })
 
 export const verify: CommandImplementation = async (context, { options }) => {
-  const { service, timeout } = Options.parse(options)
+  const { service, report: reportFile, timeout } = Options.parse(options)
   const system = await context.system()
   const services = service === undefined ? Object.keys(system.services) : [requireService(system, service)]
   const deployment = readDeployment(context.environment, system, {
@@ -22,6 +23,7 @@ export const verify: CommandImplementation = async (context, { options }) => {
     masterKeys: true,
   })
   const show = verifyProgress(context.progress, context.say)
+  const startedAt = new Date()
   const report = await verifySystem({
     system,
     services,
@@ -33,6 +35,11 @@ export const verify: CommandImplementation = async (context, { options }) => {
     signal: context.signal,
   })
   show.done()
+  if (reportFile !== undefined) {
+    const timings = [{ phase: 'verify', durationMs: report.durationMs }]
+    const course = { startedAt, finishedAt: new Date(), timings, steps: [], verification: report }
+    await writeMigrationReport(reportFile, migrationReport(course))
+  }
   const verdict = verifyVerdict(report)
   const rows = report.services.flatMap((s) => s.tables).reduce((sum, t) => sum + t.sourceRows, 0)
   return {
