@@ -1,4 +1,11 @@
-/** Jobs and results as the AI service works with them, once it owns its database. */
+/**
+ * Jobs and results as the AI service works with them, once it owns its database.
+ *
+ *   queued → running → completed | queued again | failed
+ *
+ * A worker has a job for one attempt. One that died leaves it running; it is taken again when its time is over, as another attempt, and
+ * what the first worker says later is refused: a job has one result.
+ */
 import type { ServiceDatabase } from '@sluice/database-manager'
 
 export type ExtractionMethod = 'llm' | 'pattern' | 'hybrid' | 'rag'
@@ -27,6 +34,11 @@ export interface MethodFigures {
   readonly to_review: number
 }
 
+/** What a worker holds: the job, and which attempt at it. */
+export type JobAttempt = Pick<ProcessingJob, 'id' | 'attempts'>
+
+/** After so long without an end, a worker is taken for dead. */
+const ATTEMPT_MINUTES = 15
 /** A result below it is looked at by a person. */
 const CONFIDENT = 0.8
 
@@ -46,27 +58,39 @@ export class AiRepository {
     return rows[0]!.id
   }
 
-  /** The next job, for one worker alone, however many ask at once. @returns null where none is queued */
+  /** The next job, for one worker alone, however many ask at once. @returns null where none is queued, or left by a dead worker */
   async take(): Promise<ProcessingJob | null> {
     const { rows } = await this.#database.query<ProcessingJob>(
       `UPDATE ai_processing_jobs SET status = 'running', attempts = attempts + 1, started_at = now()
-       WHERE id = (SELECT id FROM ai_processing_jobs WHERE status = 'queued' ORDER BY priority DESC, queued_at, id
-                   LIMIT 1 FOR UPDATE SKIP LOCKED)
+       WHERE id = (SELECT id FROM ai_processing_jobs 
+                   WHERE status = 'queued' OR (status = 'running' AND started_at < now() - make_interval(mins => $1))
+                   ORDER BY priority DESC, queued_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
        RETURNING id, sample_id, job_type, attempts`,
+      [ATTEMPT_MINUTES],
     )
     return rows[0] ?? null
   }
 
-  /** The result and the end of its job: both or nothing. Confident results are valid, others wait for a person. */
-  async complete(jobId: string, result: NewResult): Promise<void> {
-    await this.#database.transaction(
+  /**
+   * The result and the end of its job: both or nothing. Confident results are valid, others wait for a person.
+   *
+   * @returns false where the attempt is over already: its result is there, or another worker has the job
+   */
+  async complete({ id, attempts }: JobAttempt, result: NewResult): Promise<boolean> {
+    return this.#database.transaction(
       async (transaction) => {
+        const { rowCount } = await transaction.query(
+          `UPDATE ai_processing_jobs SET status = 'completed', finished_at = now()
+           WHERE id = $1 AND attempts = $2 AND status = 'running'`,
+          [id, attempts],
+        )
+        if (rowCount !== 1) return false
         await transaction.query(
           `INSERT INTO ai_extraction_results
              (job_id, extraction_method, extracted_data, confidence, model_name, processing_ms, validation_status)
            VALUES ($1, $2, $3::jsonb, $4, $5, $6, $7)`,
           [
-            jobId,
+            id,
             result.method,
             JSON.stringify(result.data),
             result.confidence,
@@ -75,21 +99,22 @@ export class AiRepository {
             result.confidence >= CONFIDENT ? 'valid' : 'pending',
           ],
         )
-        await transaction.query(`UPDATE ai_processing_jobs SET status = 'completed', finished_at = now() WHERE id = $1`, [jobId])
+        return true
       },
       { purpose: 'complete a job' },
     )
   }
 
-  /** Queued again up to a number of attempts, then failed. */
-  async fail(jobId: string, error: string, attemptsMax = 3): Promise<void> {
-    await this.#database.query(
+  /** Queued again up to a number of attempts, then failed. @returns false where the attempt is over already */
+  async fail({ id, attempts }: JobAttempt, error: string, attemptsMax = 3): Promise<boolean> {
+    const { rowCount } = await this.#database.query(
       `UPDATE ai_processing_jobs SET error = $2,
          status = CASE WHEN attempts < $3 THEN 'queued' ELSE 'failed' END,
          finished_at = CASE WHEN attempts < $3 THEN NULL ELSE now() END
-       WHERE id = $1`,
-      [jobId, error, attemptsMax],
+       WHERE id = $1 AND attempts = $4 AND status = 'running'`,
+      [id, error, attemptsMax, attempts],
     )
+    return rowCount === 1
   }
 
   /** What a person said of a result. @returns false where it was judged already */
