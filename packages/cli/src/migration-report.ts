@@ -40,6 +40,8 @@ export interface MigratedService {
   /** Rows that its tables must hold, by the source; and those that they hold. */
   readonly rowsBefore: number
   readonly rowsAfter: number
+  /** Rows that refer, by a foreign key of the service, to a row that is not there. */
+  readonly orphans: number
   readonly parkedEvents: number
   readonly durationMs: number
   readonly tables: readonly MigratedTable[]
@@ -113,12 +115,13 @@ export async function writeMigrationReport(file: string, report: MigrationReport
   }
 }
 
-function migratedService({ service, tables, parked }: ServiceReport): MigratedService {
+function migratedService({ service, tables, references, parked }: ServiceReport): MigratedService {
   return {
     service,
-    status: statusOf(tables),
+    status: statusOf(tables, references),
     rowsBefore: tables.reduce((sum, t) => sum + t.sourceRows, 0),
     rowsAfter: tables.reduce((sum, t) => sum + t.targetRows, 0),
+    orphans: references.reduce((sum, r) => sum + r.orphans, 0),
     parkedEvents: parked,
     durationMs: tables.reduce((sum, t) => sum + t.durationMs, 0),
     tables: tables.map(({ table, sourceRows, targetRows, missing, extra, different, status, reason, durationMs }) => ({
@@ -136,7 +139,8 @@ function migratedService({ service, tables, parked }: ServiceReport): MigratedSe
 }
 
 /** As verify's verdict of the whole: a service without tables was not compared. */
-function statusOf(tables: readonly TableReport[]): VerifyReport['verdict'] {
-  if (tables.some((t) => t.status === 'different')) return 'different'
-  return tables.length > 0 && tables.every((t) => t.status === 'equal') ? 'equal' : 'partial'
+function statusOf(tables: readonly TableReport[], references: ServiceReport['references']): VerifyReport['verdict'] {
+  if (tables.some((t) => t.status === 'different') || references.some((r) => r.status === 'broken')) return 'different'
+  const isWhole = tables.length > 0 && tables.every((t) => t.status === 'equal') && references.every((r) => r.status === 'kept')
+  return isWhole ? 'equal' : 'partial'
 }

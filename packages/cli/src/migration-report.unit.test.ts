@@ -34,9 +34,13 @@ const table = (name: string, changed: Partial<TableReport> = {}): TableReport =>
   ...changed,
 })
 
-function courseOf(tables: readonly TableReport[], verdict: VerifyReport['verdict'] = 'equal'): MigrationCourse {
-  // Only what a report is made of; verification tells more of a service.
-  const service = { service: 'crm', tables, lanes: [], parked: 3, edited: [] } as unknown as ServiceReport
+function courseOf(
+  tables: readonly TableReport[],
+  verdict: VerifyReport['verdict'] = 'equal',
+  references: ServiceReport['references'] = [],
+): MigrationCourse {
+  const consistency = { rows: 0, equalRows: 0, references: 0, keptReferences: 0, percent: null }
+  const service: ServiceReport = { service: 'crm', tables, references, consistency, lanes: [], parked: 3, edited: [] }
   return {
     startedAt: new Date('2026-11-21T08:00:00Z'),
     finishedAt: new Date('2026-11-21T08:05:00Z'),
@@ -82,6 +86,19 @@ test.each([
   ['partial', []],
 ] as const)('a service is %s by what was compared of it', (status, tables) => {
   expect(migrationReport(courseOf(tables)).services[0]?.status).toBe(status)
+})
+
+test('a reference that leads nowhere makes its service different', () => {
+  const reference = {
+    constraint: 'notes_person',
+    table: 'notes',
+    references: 'people',
+    rows: 9,
+    orphans: 2,
+    status: 'broken',
+  } as const
+  const [service] = migrationReport(courseOf([table('people'), table('notes')], 'different', [reference])).services
+  expect(service).toMatchObject({ status: 'different', orphans: 2 })
 })
 
 test('the schema refuses what is missing, and what nobody knows', () => {
