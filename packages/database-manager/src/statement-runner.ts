@@ -1,5 +1,5 @@
 /** Runs statements on a borrowed connection: named, measured, and with Sluice's errors where the manager itself is concerned. */
-import { SluiceError } from '@sluice/core'
+import { SluiceError, isSluiceError } from '@sluice/core'
 import { type PostgresTarget, isConnectionFault, sqlStateOf, toPostgresError } from '@sluice/postgres'
 import type { DatabaseMetrics } from '@sluice/telemetry'
 import pg from 'pg'
@@ -15,7 +15,7 @@ export interface RunnerOptions {
 }
 
 const KINDS = ['timeout', 'connection', 'refused'] as const
-const OUTCOMES = ['committed', 'rolled_back'] as const
+const OUTCOMES = ['committed', 'rolled_back', 'unknown'] as const
 
 /** What `pg` says where the server did not answer at all. */
 const SILENT = 'Query read timeout'
@@ -55,10 +55,29 @@ export class StatementRunner {
 
   /** What begins, sets and ends a transaction: no statement of the application's. @throws as `run` */
   async control(borrowed: Borrowed, text: string, values: readonly unknown[] = []): Promise<pg.QueryResult> {
+    const startedAt = performance.now()
     try {
       return await borrowed.client.query(text, [...values])
     } catch (error) {
-      throw this.#told(error, 0, borrowed)
+      throw this.#told(error, performance.now() - startedAt, borrowed)
+    }
+  }
+
+  /** @throws SluiceError SLU-9007 where no answer came; as `control` where PostgreSQL refused, which rolls back */
+  async commit(borrowed: Borrowed): Promise<pg.QueryResult> {
+    try {
+      return await this.control(borrowed, 'COMMIT')
+    } catch (error) {
+      if (!borrowed.isBroken) throw error
+      throw new SluiceError('COMMIT_UNANSWERED', {
+        what: `whether a transaction of service "${this.#options.place.service}" took effect is not known`,
+        why: `COMMIT got no answer: ${isSluiceError(error) ? error.why : String(error)}`,
+        ways: [
+          'look for what it wrote before it is done again',
+          'write a key of the caller with it, which a second one is refused by',
+        ],
+        cause: error,
+      })
     }
   }
 

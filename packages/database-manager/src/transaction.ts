@@ -4,11 +4,12 @@
  *
  *   begun --work resolves--> committed
  *   begun --work rejects, or a statement's error was swallowed--> rolled back
+ *   begun --COMMIT gets no answer--> unknown
  *
  * T1  After its end no statement runs in it: the connection may be somebody else's by then.
  * T2  Work that swallows the error of a statement is told: PostgreSQL answers its COMMIT with a rollback.
  */
-import { SluiceError } from '@sluice/core'
+import { SluiceError, isSluiceError } from '@sluice/core'
 import type { QueryResult, QueryResultRow } from 'pg'
 import type { Borrowed } from './connection-pool.ts'
 import type { StatementRunner } from './statement-runner.ts'
@@ -55,7 +56,7 @@ export async function runTransaction<T>(
     options.onBegun?.()
     const result = await work(transaction)
     isOpen = false
-    const { command } = await runner.control(borrowed, 'COMMIT')
+    const { command } = await runner.commit(borrowed)
     isEnded = true
     if (command === 'COMMIT') {
       runner.countTransaction('committed')
@@ -64,7 +65,7 @@ export async function runTransaction<T>(
     throw misused('a statement in it failed and the work went on, so it was rolled back', 'let the error of a statement through')
   } catch (error) {
     isOpen = false
-    runner.countTransaction('rolled_back')
+    runner.countTransaction(isSluiceError(error, 'COMMIT_UNANSWERED') ? 'unknown' : 'rolled_back')
     if (!isEnded) await rollBack(runner, borrowed)
     throw error
   }

@@ -57,6 +57,24 @@ test('after its end a transaction runs no statement: the connection may be someb
   await expect(kept?.query('SELECT 1')).rejects.toMatchObject({ code: 'TRANSACTION_MISUSED' })
 })
 
+test('a COMMIT that gets no answer is told as what it is: nobody knows whether it took effect', async () => {
+  await using services = await openServices()
+  await services.owner.query(`CREATE FUNCTION break_off() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$;
+    CREATE CONSTRAINT TRIGGER broken AFTER INSERT ON samples INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION break_off()`)
+  const breaking = services.databases.get('samples').transaction((t) => t.query(`INSERT INTO samples VALUES (1, 'one')`))
+  await expect(breaking).rejects.toMatchObject({ code: 'COMMIT_UNANSWERED' })
+  expect([await transactions(services, 'rolled_back'), await transactions(services, 'unknown')]).toEqual([0, 1])
+})
+
+test('a COMMIT that PostgreSQL refuses comes as it is', async () => {
+  await using services = await openServices()
+  await services.owner.query('CREATE TABLE labels (sample integer REFERENCES samples (id) INITIALLY DEFERRED)')
+  const refused = services.databases.get('samples').transaction((t) => t.query('INSERT INTO labels VALUES (7)'))
+  await expect(refused).rejects.toMatchObject({ code: '23503' })
+  expect(await transactions(services, 'rolled_back')).toBe(1)
+})
+
 test('a statement that takes too long is ended by PostgreSQL, and told with the limit', async () => {
   await using services = await openServices({ samples: { statementTimeoutMs: 200, pool: { min: 1, max: 1 } } })
   const samples = services.databases.get('samples')

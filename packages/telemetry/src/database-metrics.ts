@@ -16,7 +16,7 @@ export interface DatabaseMetrics extends ServedMetrics {
   readonly querySeconds: HistogramMetric<Pool>
   /** kind: timeout, connection, refused */
   readonly queryErrors: CounterMetric<Pool | 'kind'>
-  /** outcome: committed, rolled_back */
+  /** outcome: committed, rolled_back, unknown */
   readonly transactions: CounterMetric<Pool | 'outcome'>
   readonly replicaLagSeconds: GaugeMetric<'service'>
   /** reason: lags, away */

@@ -33,4 +33,10 @@ export const applicationErrors = {
     retry: 'never',
     meaning: 'A connection was asked for while the application closes its service databases.',
   },
+  COMMIT_UNANSWERED: {
+    number: 'SLU-9007',
+    exit: 1,
+    retry: 'never',
+    meaning: 'The connection broke, or said nothing, during COMMIT: whether the transaction took effect is not known.',
+  },
 } as const satisfies Record<string, ErrorCode>
