@@ -16,8 +16,7 @@ const UP = /^\s*--[\s-]*up\s+migration.*$/im
 const DOWN = /^\s*--[\s-]*down\s+migration.*$/im
 
 /** Comments, texts and bodies of functions: what stands in them ends no transaction. */
-const NO_STATEMENTS =
-  /\bBEGIN\s+ATOMIC\b[\s\S]*?\bEND\s*(?:;|$)|--[^\n]*|\/\*[\s\S]*?\*\/|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$([A-Za-z_]\w*)?\$[\s\S]*?\$\1\$/gi
+const NO_STATEMENTS = /--[^\n]*|\/\*[\s\S]*?\*\/|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$([A-Za-z_]\w*)?\$[\s\S]*?\$\1\$/g
 const TRANSACTION_CONTROL = /(?:^|;)\s*((?:BEGIN|START\s+TRANSACTION|COMMIT|END|ROLLBACK|ABORT|PREPARE\s+TRANSACTION)\b[^;]*)/i
 
 /** Names without `.sql` of the files of a folder, in the order in which they are applied. */
@@ -58,7 +57,9 @@ export async function assertMigrationFiles(folder: URL, names: readonly string[]
       })
     }
     const { up, down } = await readMigrationFile(folder, name)
-    const found = [up, down ?? ''].map((sql) => TRANSACTION_CONTROL.exec(sql.replaceAll(NO_STATEMENTS, ''))?.[1]).find(Boolean)
+    const found = [up, down ?? '']
+      .map((sql) => TRANSACTION_CONTROL.exec(withoutAtomicBodies(sql.replaceAll(NO_STATEMENTS, '')))?.[1])
+      .find(Boolean)
     if (found === undefined) continue
     throw new SluiceError('MIGRATION_FILE_INVALID', {
       what: `migration ${name} ends the transaction that it runs in`,
@@ -66,4 +67,20 @@ export async function assertMigrationFiles(folder: URL, names: readonly string[]
       ways: [`take the statement out of ${path}: all pending files are one transaction`],
     })
   }
+}
+
+/** Without the bodies of functions in standard SQL: from BEGIN ATOMIC to its END, with each CASE and its END between them. */
+function withoutAtomicBodies(sql: string): string {
+  let kept = ''
+  let end = 0
+  let depth = 0
+  for (const { 0: word, index } of sql.matchAll(/\b(?:BEGIN\s+ATOMIC|CASE|END)\b/gi)) {
+    if (depth === 0) {
+      if (!/^BEGIN/i.test(word)) continue
+      kept += sql.slice(end, index)
+    }
+    depth += /^END$/i.test(word) ? -1 : 1
+    if (depth === 0) end = index + word.length
+  }
+  return depth === 0 ? kept + sql.slice(end) : kept
 }

@@ -30,6 +30,7 @@ describe('sections of a file', () => {
 describe('a file that ends the transaction of all', () => {
   test.each([
     'CREATE TABLE a (id int); COMMIT;',
+    'CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; END; COMMIT;',
     'begin;\nCREATE TABLE a (id int);',
     'ROLLBACK AND CHAIN;',
     '-- Down Migration\nEND;',
