@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { createTestDatabase } from '@sluice/infra'
 import { connect, migrate, postgresTarget } from '@sluice/postgres'
-import { defineSystem, integer, mapTable, table, text, topic } from '@sluice/system'
+import { defineSystem, handler, integer, mapTable, table, text, topic } from '@sluice/system'
 import { expect, test } from 'vitest'
 import { compareDatabases } from './compare-databases.ts'
 
@@ -65,3 +65,49 @@ test.each(['monolith', 'shop'] as const)(
     }
   },
 )
+
+test('a table beside handlers that no projection names does not pass for empty because its rows are hidden', async () => {
+  const role = `sluice_hidden_${randomBytes(4).toString('hex')}`
+  const password = randomBytes(12).toString('hex')
+  const shop = system.services['shop']
+  const handled = defineSystem({
+    ...system,
+    services: {
+      shop: {
+        ...shop,
+        projections: [...shop.projections, handler('notes', { tables: [items], apply: () => Promise.resolve() })],
+      },
+    },
+  })
+  const source = await createTestDatabase(process.env['SLUICE_TEST_MONOLITH_URL']!, 'verify hidden')
+  const target = await createTestDatabase(process.env['SLUICE_TEST_SERVICES_URL']!, 'verify hidden')
+  const owner = await connect(postgresTarget('shop', target.url), { applicationName: 'test' })
+  const monolith = await connect(postgresTarget('monolith', source.url), { applicationName: 'test' })
+  const url = new URL(target.url)
+  url.username = role
+  url.password = password
+  try {
+    await migrate(postgresTarget('shop', target.url), {
+      folder: new URL('../../projector/migrations/', import.meta.url),
+      table: 'sluice_projector_migrations',
+    })
+    const plain = 'CREATE TABLE items (id integer PRIMARY KEY, tenant text)'
+    await monolith.query(plain)
+    await owner.query(`${plain}; CREATE TABLE empty_one (id integer); CREATE TABLE notes (id integer); INSERT INTO notes VALUES (1);
+      ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+      CREATE ROLE ${role} LOGIN PASSWORD '${password}'; GRANT SELECT ON ALL TABLES IN SCHEMA public TO ${role}`)
+    const targets = {
+      monolith: postgresTarget('monolith', source.url),
+      services: { shop: postgresTarget('shop', url.toString()) },
+    }
+    const { tables } = (await compareDatabases(handled, targets))[0]!
+    expect(tables.filter(({ status }) => status === 'unverifiable').map((t) => [t.table, t.reason])).toEqual([
+      ['handler notes', 'the handler has no expectation'],
+      ['notes', expect.stringContaining('row level security hides rows of public.notes')],
+    ])
+  } finally {
+    await owner.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`)
+    await Promise.all([owner.end(), monolith.end()])
+    await Promise.all([source.drop(), target.drop()])
+  }
+})
