@@ -3,7 +3,7 @@
  *
  * States: checked, nothing changed → restored beside it in one transaction → rows counted → recorded erasures applied → names exchanged.
  * Whoever is killed or fails before the exchange leaves the database as it was, and nobody reads a person who was erased since the
- * backup was taken; what was left beside it goes with the next call.
+ * backup was taken. Who fails drops what was beside it; what a killed one left goes with the next call.
  */
 import { SluiceError } from '@sluice/core'
 import { type PostgresTarget, connect, quoteIdentifier, withConnection, withDatabase } from '@sluice/postgres'
@@ -92,24 +92,49 @@ export async function planRestore(options: RestoreOptions): Promise<RestorePlan>
  *   anybody is connected to the empty database; the signal's reason. Then the database is as it was.
  */
 export async function restoreDatabase(options: RestoreOptions): Promise<RestoreReport> {
-  const { system, target, erasuresFrom, masterKeys, onProgress, signal } = options
+  const { target, onProgress, signal } = options
   onProgress?.({ stage: 'checking', tables: 0, ofTables: 0 })
   const plan = await planRestore(options)
   let erasures: AppliedErasures = []
-  await recreate(target, async (beside) => {
-    await fill(beside, plan.manifest, options)
-    await assertSameRows(beside, plan.manifest, options)
-    if (erasuresFrom !== null && subjectKinds(system).size > 0) {
-      onProgress?.({ stage: 'erasing', tables: 0, ofTables: 0 })
-      const master = requireMasterKeys(masterKeys, 'recorded erasures are applied to what is restored')
-      const places = { system, ...erasuresFrom, services: { [target.name]: beside }, master }
-      erasures = await applyRecordedErasures(places, 'sluice restore')
+  const kept = await recreate(target, async (beside) => {
+    try {
+      await fill(beside, plan.manifest, options)
+      await assertSameRows(beside, plan.manifest, options)
+      erasures = await erase(beside, options)
+      // Somebody may have written to it since it was found empty.
+      if (plan.exists) await assertEmpty(target)
+      signal.throwIfAborted()
+    } catch (error) {
+      // It may hold persons who were erased since. Where it can not be dropped now, the next restore does.
+      await dropDatabase(beside).catch(() => undefined)
+      throw error
     }
-    // Somebody may have written to it since it was found empty.
-    if (plan.exists) await assertEmpty(target)
-    signal.throwIfAborted()
   })
+  if (kept !== null) {
+    // It was closed with the exchange. Opened again, since only what is still empty may be dropped.
+    await withConnection(withDatabase(target, 'postgres'), SESSION, (admin) =>
+      admin.query(`ALTER DATABASE ${quoteIdentifier(kept)} ALLOW_CONNECTIONS true`),
+    )
+    const before = withDatabase(target, kept)
+    await assertEmpty(before)
+    await dropDatabase(before)
+  }
   return { ...plan, erasures }
+}
+
+/** What the other databases remember of erased persons takes effect in what was restored. */
+async function erase(beside: PostgresTarget, options: RestoreOptions): Promise<AppliedErasures> {
+  const { system, target, erasuresFrom, masterKeys, onProgress } = options
+  if (erasuresFrom === null || subjectKinds(system).size === 0) return []
+  onProgress?.({ stage: 'erasing', tables: 0, ofTables: 0 })
+  const master = requireMasterKeys(masterKeys, 'recorded erasures are applied to what is restored')
+  return applyRecordedErasures({ system, ...erasuresFrom, services: { [target.name]: beside }, master }, 'sluice restore')
+}
+
+async function dropDatabase(target: PostgresTarget): Promise<void> {
+  await withConnection(withDatabase(target, 'postgres'), SESSION, (admin) =>
+    admin.query(`DROP DATABASE IF EXISTS ${quoteIdentifier(target.database)} WITH (FORCE)`),
+  )
 }
 
 async function fill(beside: PostgresTarget, manifest: BackupManifest, options: RestoreOptions): Promise<void> {

@@ -164,6 +164,7 @@ test('a database that is not empty is refused, and an empty one keeps its settin
   await restoreDatabase(restoring())
   expect(await query(onServer(empty), 'SHOW statement_timeout')).toEqual([{ statement_timeout: '7s' }])
   expect(await query(onServer(empty), 'SELECT count(*)::int AS rows FROM analysis_requests')).toEqual([{ rows: 5000 }])
+  expect(await databasesOn(empty)).toEqual(['analysis'])
 })
 
 test('an encrypted backup shows nothing of the rows, and is read with its key alone', async () => {
@@ -220,6 +221,7 @@ describe('a damaged backup is not restored', () => {
       why: 'public.analysis_requests has 5000 rows instead of 5001',
     })
     expect(await query(onServer(empty), `SELECT to_regclass('analysis_requests') AS found`)).toEqual([{ found: null }])
+    expect(await databasesOn(empty)).toEqual(['analysis'])
   })
 
   async function rewrite(bytes: Buffer): Promise<void> {

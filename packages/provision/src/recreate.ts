@@ -92,11 +92,12 @@ export async function planRecreate(options: RecreateOptions): Promise<RecreatePl
 
 /**
  * @param make Gives the new database what the service needs: migrations, rights. It is called with the database beside the old one.
+ * @returns name that the old one is kept under; null if there was none
  * @throws SluiceError SLU-5035 while anybody is connected to the old one, which then stays; those of `make`; SLU-2003 if the role may not
  *   create databases
  */
-export async function recreate(target: PostgresTarget, make: (beside: PostgresTarget) => Promise<void>): Promise<void> {
-  await withConnection(withDatabase(target, 'postgres'), SESSION, async (admin) => {
+export async function recreate(target: PostgresTarget, make: (beside: PostgresTarget) => Promise<void>): Promise<string | null> {
+  return withConnection(withDatabase(target, 'postgres'), SESSION, async (admin) => {
     await takeTurn(admin, target)
     const name = target.database
     const { fresh, keptAs } = namesBeside(name)
@@ -107,6 +108,7 @@ export async function recreate(target: PostgresTarget, make: (beside: PostgresTa
     await createLike(admin, fresh, isThere ? name : null)
     await make(withDatabase(target, fresh))
     await exchange(admin, target, isThere)
+    return isThere ? keptAs : null
   })
 }
 
