@@ -106,6 +106,17 @@ describe('a draft', () => {
     expect(draft!.text).toContain('Fails where the table has rows')
   })
 
+  test('warns where the cast to another type would cut values', async () => {
+    const draft = await draftMigration(service, {
+      kind: 'file',
+      path: await schemaFile(BEFORE.replace('fax text,', 'fax varchar(8),')),
+    })
+    expect(draft!.text).toMatch(
+      /-- The cast cuts, or rounds[^\n]*\nALTER TABLE public.clients ALTER COLUMN fax TYPE character varying\(8\)/,
+    )
+    expect(draft!.text).toContain(';\n\n-- Down Migration\n\nALTER TABLE public.clients ALTER COLUMN fax TYPE text')
+  })
+
   test('takes what somebody changed by hand into the migrations', async () => {
     await migrateServices({ services: [service], isDryRun: false, signal })
     expect(await draftMigration(service, { kind: 'live' })).toBeNull()

@@ -69,7 +69,7 @@ function alterColumn(from: StructureItem, to: StructureItem): readonly string[] 
     ...(changed.has('identity') && identity === undefined ? [`${alter} DROP IDENTITY`] : []),
     // A default of the former type need not fit the new one.
     ...(before !== undefined && (isRetyped || after === undefined) ? [`${alter} DROP DEFAULT`] : []),
-    ...(isRetyped ? [`${alter} TYPE ${type}${collate} USING ${to.identifier}::${type}`] : []),
+    ...(isRetyped ? [`${isCutting(type) ? CUT : ''}${alter} TYPE ${type}${collate} USING ${to.identifier}::${type}`] : []),
     ...(after !== undefined && (isRetyped || changed.has('default')) ? [`${alter} SET DEFAULT ${after}`] : []),
     ...(changed.has('null') ? [`${alter} ${to.facets['null'] === 'no' ? 'SET' : 'DROP'} NOT NULL`] : []),
     ...(changed.has('identity') && identity !== undefined
@@ -78,6 +78,13 @@ function alterColumn(from: StructureItem, to: StructureItem): readonly string[] 
         ]
       : []),
   ]
+}
+
+const CUT = '-- The cast cuts, or rounds, what is too long for the new type, and says nothing. Without USING it is refused.\n'
+
+/** A type with a length or a scale: an explicit cast makes every value fit. */
+function isCutting(type: string): boolean {
+  return /\(\d/.test(type)
 }
 
 function alterType(from: StructureItem, to: StructureItem, structure: Structure): Alteration {
