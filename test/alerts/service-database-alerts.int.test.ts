@@ -24,7 +24,10 @@ const rules = z
           z.strictObject({
             alert: z.string(),
             expr: z.string(),
-            for: z.string().regex(/^\d+m$/).optional(),
+            for: z
+              .string()
+              .regex(/^\d+m$/)
+              .optional(),
             labels: z.strictObject({ severity: z.enum(['warning', 'critical']) }),
             annotations: z.strictObject({ summary: z.string(), runbook_url: z.string().startsWith('docs/operations.md#') }),
           }),

@@ -1,5 +1,20 @@
 /** How much of a service is as it must be, as a share: what a person reads, and what a limit such as 99.9 % is set on. */
-import type { ReferenceReport, TableReport } from './verify-report.ts'
+
+/** What a table's report says of it. */
+interface ComparedTable {
+  readonly sourceRows: number
+  readonly missing: number
+  readonly extra: number
+  readonly different: number
+  readonly status: string
+}
+
+/** What a foreign key's report says of it. */
+interface CountedReferences {
+  readonly rows: number
+  readonly orphans: number
+  readonly status: string
+}
 
 export interface Consistency {
   /** Rows that the source or the service has, each counted once. Values of every column are compared, times to the microsecond. */
@@ -16,7 +31,7 @@ export interface Consistency {
   readonly percent: number | null
 }
 
-export function consistencyOf(tables: readonly TableReport[], references: readonly ReferenceReport[]): Consistency {
+export function consistencyOf(tables: readonly ComparedTable[], references: readonly CountedReferences[]): Consistency {
   const rows = sum(tables, (t) => t.sourceRows + t.extra)
   const equalRows = rows - sum(tables, (t) => t.missing + t.extra + t.different)
   const referring = sum(references, (r) => r.rows)

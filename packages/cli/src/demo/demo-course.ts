@@ -175,7 +175,8 @@ export class DemoCourse {
     const events = await countEvents(pipeline, services, this.#kafka, [...new Set(topics)])
     const changes = await countRowChanges(pipeline, this.#demo)
     const rows: Record<string, TableRows> = { monolith: await countTableRows(monolith) }
-    for (const [service, target] of Object.entries(services)) rows[service] = await countTableRows(target)
+    for (const [service, target] of Object.entries(services))
+      rows[service] = await countTableRows(target, this.#system.services[service]?.ownTables)
     const lagMs = await measureLatency(pipeline, services, since)
     counting.done(`${formatCount(events.stored)} events`)
     return {
