@@ -72,7 +72,11 @@ export function createMetrics(options: MetricsOptions): Metrics {
     readerEvents: make.counter('reader_events_total', 'Events stored', ['lane']),
     readerTransactions: make.counter('reader_transactions_total', 'Source commits stored', ['lane']),
     readerQueueBytes: make.gauge('reader_queue_bytes', 'Bytes between socket and store', ['lane']),
-    readerQueueLimitBytes: make.gauge('reader_queue_limit_bytes', 'Bound of reader_queue_bytes', ['lane']),
+    readerQueueLimitBytes: make.gauge(
+      'reader_queue_limit_bytes',
+      'Bytes from which on the reader pauses its socket; a chunk of a backfill comes on top',
+      ['lane'],
+    ),
     snapshotRows: make.counter('snapshot_rows_total', 'Rows stored by the initial load', ['lane', 'table']),
     snapshotRemainingTables: make.gauge('snapshot_remaining_tables', 'Tables that the initial load has left', ['lane']),
     backfillRows: make.counter('backfill_rows_total', 'Rows that backfills read, by result', ['lane', 'table', 'result']),

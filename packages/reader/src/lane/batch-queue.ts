@@ -2,7 +2,7 @@
  * What was read and is not yet with the store: complete commits, and the commit that is being read.
  *
  * One batch fills here while the store writes the one that was taken before. `isFull` tells the reader to pause its socket;
- * what is still in the socket's buffer (64 KiB) comes in all the same.
+ * what is still in the socket's buffer (64 KiB), and a chunk of a backfill (`chunkBytesMax`) whose place has come, come in all the same.
  *
  * Q1  Events leave in the order they came, and a commit's parts follow each other.
  * Q2  Of a commit that is still being read, events leave only if they fill a batch, and never the last one: so the part with
