@@ -81,10 +81,7 @@ export class WorkloadTransaction {
   async outcomeSeenBy(client: pg.Client): Promise<Outcome> {
     if (!this.#isCommitSent || this.#transactionId === null) return 'rolled back'
     for (;;) {
-      const { rows } = await client.query<{ status: string | null }>('SELECT pg_xact_status($1::xid8) AS status', [
-        this.#transactionId,
-      ])
-      const status = rows[0]?.status
+      const status = await statusOf(client, this.#transactionId)
       // The server notices a connection that broke within the time of its COMMIT.
       if (status === 'in progress') await delay(STATUS_POLL_MS)
       else return status === 'committed' ? 'committed' : 'rolled back'
@@ -138,4 +135,16 @@ export class WorkloadTransaction {
 /** Somebody else changed the same rows: a constraint (23) or a serialization fault or deadlock (40). */
 function isConflict(error: unknown): boolean {
   return error instanceof DatabaseError && /^(23|40)/.test(error.code ?? '')
+}
+
+/** @returns null for an id that is not known any more, or not yet: a server that crashed gives those again that nothing durable had */
+async function statusOf(client: pg.Client, transactionId: string): Promise<string | null> {
+  try {
+    const { rows } = await client.query<{ status: string | null }>('SELECT pg_xact_status($1::xid8) AS status', [transactionId])
+    return rows[0]?.status ?? null
+  } catch (error) {
+    // "transaction ID … is in the future"
+    if (error instanceof DatabaseError && error.code === '22023') return null
+    throw error
+  }
 }
