@@ -9,9 +9,18 @@ const OUTPUT_BYTES_MAX = 64 * 1024
 
 /** A run that ends early, by a signal for example, takes its processes with it. */
 const running = new Set<ChildProcess>()
-process.once('exit', () => {
+process.once('exit', endRunning)
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    endRunning()
+    // Whoever else listens ends the process; nobody else does so without this.
+    if (process.listenerCount(signal) === 0) process.kill(process.pid, signal)
+  })
+}
+
+function endRunning(): void {
   for (const child of running) child.kill('SIGKILL')
-})
+}
 
 export interface Exit {
   readonly code: number | null
