@@ -11,6 +11,10 @@ const EXIT_MEANING = {
   130: 'ended by SIGINT (143: by SIGTERM)',
 } as const
 
+/** Of a command that gives data, and of one that gives a verdict. */
+export const DATA_EXITS = [0, 1, 2, 3, 130] as const
+export const VERDICT_EXITS = [0, 1, 2, 3, 4, 130] as const
+
 type ExitCode = keyof typeof EXIT_MEANING
 
 export function addHelp(
