@@ -3,7 +3,7 @@
  * the database. What has no mark is refused, so that a stray URL never writes to a database that somebody needs.
  */
 import { randomBytes } from 'node:crypto'
-import { SluiceError } from '@sluice/core'
+import { SluiceError, quoteIdentifier, quoteLiteral } from '@sluice/core'
 import pg from 'pg'
 
 const MARK_PREFIX = 'sluice: made by '
@@ -27,7 +27,7 @@ export async function createTestDatabase(serverUrl: string, label: string): Prom
     .replaceAll(/[^a-z0-9]+/g, '_')
     .slice(0, 30)}_${randomBytes(5).toString('hex')}`
   await withClient(serverUrl, async (client) => {
-    await client.query(`CREATE DATABASE ${pg.escapeIdentifier(name)} TEMPLATE template0`)
+    await client.query(`CREATE DATABASE ${quoteIdentifier(name)} TEMPLATE template0`)
     await markDatabase(client, name, label)
   })
   return { name, url: databaseUrl(serverUrl, name), drop: () => dropMarkedDatabase(serverUrl, name) }
@@ -35,7 +35,7 @@ export async function createTestDatabase(serverUrl: string, label: string): Prom
 
 /** Marks a database that the caller has just created. */
 export async function markDatabase(client: pg.ClientBase, name: string, label: string): Promise<void> {
-  await client.query(`COMMENT ON DATABASE ${pg.escapeIdentifier(name)} IS ${pg.escapeLiteral(MARK_PREFIX + label)}`)
+  await client.query(`COMMENT ON DATABASE ${quoteIdentifier(name)} IS ${quoteLiteral(MARK_PREFIX + label)}`)
 }
 
 /**
@@ -67,7 +67,7 @@ export async function dropMarkedDatabase(serverUrl: string, name: string): Promi
     if (database === undefined) return
     if (!isMark(database.comment)) throw unmarked(name, database.comment)
     await dropSlots(client, name)
-    await client.query(`DROP DATABASE IF EXISTS ${pg.escapeIdentifier(name)} WITH (FORCE)`)
+    await client.query(`DROP DATABASE IF EXISTS ${quoteIdentifier(name)} WITH (FORCE)`)
   })
 }
 
@@ -102,7 +102,7 @@ function unmarked(name: string, comment: string | null): SluiceError {
     why: comment === null ? 'it has no comment that says Sluice made it' : 'its comment does not say that Sluice made it',
     ways: [
       'unset the SLUICE_TEST_… variable that points at it, and a database is made',
-      `if its contents may be destroyed: COMMENT ON DATABASE ${pg.escapeIdentifier(name)} IS 'sluice: made by hand'`,
+      `if its contents may be destroyed: COMMENT ON DATABASE ${quoteIdentifier(name)} IS 'sluice: made by hand'`,
     ],
   })
 }

@@ -1,5 +1,5 @@
 /** What a database holds that a restore has to find again, read in the snapshot that is dumped. */
-import { quoteIdentifier, quoteQualified } from '@sluice/postgres'
+import { quoteIdentifier, quoteQualified } from '@sluice/core'
 import type { ClientBase } from 'pg'
 import type { BackupManifest } from './manifest.ts'
 

@@ -5,8 +5,8 @@
  * Whoever is killed or fails before the exchange leaves the database as it was, and nobody reads a person who was erased since the
  * backup was taken. Who fails drops what was beside it; what a killed one left goes with the next call.
  */
-import { SluiceError } from '@sluice/core'
-import { type PostgresTarget, connect, quoteIdentifier, withConnection, withDatabase } from '@sluice/postgres'
+import { SluiceError, quoteIdentifier } from '@sluice/core'
+import { type PostgresTarget, connect, withConnection, withDatabase } from '@sluice/postgres'
 import { type AppliedErasures, type MasterKeys, applyRecordedErasures, requireMasterKeys, subjectKinds } from '@sluice/privacy'
 import { recreate } from '@sluice/provision'
 import type { SystemDefinition } from '@sluice/system'

@@ -1,6 +1,7 @@
 /** Databases on the servers of `sluice dev`: made once, marked as made by Sluice. */
 import { markDatabase } from '@sluice/infra'
-import { connect, postgresTarget, quoteIdentifier, sqlStateOf, toPostgresError } from '@sluice/postgres'
+import { quoteIdentifier } from '@sluice/core'
+import { connect, postgresTarget, sqlStateOf, toPostgresError } from '@sluice/postgres'
 
 const DUPLICATE_DATABASE = '42P04'
 

@@ -8,8 +8,8 @@
  * C3  Whoever waits when the pool closes is told at once.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { SluiceError } from '@sluice/core'
-import { type PostgresTarget, quoteLiteral, toPostgresError } from '@sluice/postgres'
+import { SluiceError, quoteLiteral } from '@sluice/core'
+import { type PostgresTarget, toPostgresError } from '@sluice/postgres'
 import type { DatabaseMetrics } from '@sluice/telemetry'
 import pg from 'pg'
 import type { PoolLimits } from './service-settings.ts'

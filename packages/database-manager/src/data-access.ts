@@ -2,8 +2,7 @@
  * What is told of every unit of work before it gets a connection, so that reads leave a trace, too: a trigger does not see them. A
  * unit that could not be recorded does not run.
  */
-import { SluiceError, currentContext } from '@sluice/core'
-import { quoteQualified } from '@sluice/postgres'
+import { SluiceError, currentContext, quoteQualified } from '@sluice/core'
 import { currentTenant } from './tenant-context.ts'
 
 export interface DataAccess {

@@ -1,12 +1,11 @@
 /** What migrations make: seen by applying them to a scratch database. */
 import { fileURLToPath } from 'node:url'
-import { SluiceError } from '@sluice/core'
+import { SluiceError, quoteIdentifier } from '@sluice/core'
 import {
   type MigrationState,
   type PostgresTarget,
   migrate,
   migrationNames,
-  quoteIdentifier,
   readMigrations,
   withConnection,
 } from '@sluice/postgres'

@@ -5,8 +5,8 @@
  * process that was killed the lock is gone and the database is left: the next one drops every scratch database whose lock it gets.
  */
 import { randomBytes } from 'node:crypto'
-import { SluiceError } from '@sluice/core'
-import { type PostgresTarget, quoteIdentifier, sqlStateOf, withConnection, withDatabase } from '@sluice/postgres'
+import { SluiceError, quoteIdentifier } from '@sluice/core'
+import { type PostgresTarget, sqlStateOf, withConnection, withDatabase } from '@sluice/postgres'
 import type pg from 'pg'
 
 const NAME = /^sluice_scratch_[0-9a-f]{20}$/

@@ -1,7 +1,6 @@
 /** Events of an application, written in its own transaction: they are published if it commits, and only then. */
 import { randomUUID } from 'node:crypto'
-import { type TransactionContext, currentContext, formatContextMessage } from '@sluice/core'
-import pg from 'pg'
+import { type TransactionContext, currentContext, formatContextMessage, quoteQualified } from '@sluice/core'
 import type { Queryable } from './queryable.ts'
 
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue }
@@ -45,7 +44,7 @@ export async function writeOutboxEvent(
   event: OutboxEvent,
   options: WriteOutboxOptions = {},
 ): Promise<{ id: string }> {
-  const table = `${pg.escapeIdentifier(options.schema ?? 'public')}.${pg.escapeIdentifier(options.table ?? 'outbox')}`
+  const table = quoteQualified(options.schema ?? 'public', options.table ?? 'outbox')
   const context = contextOf(event)
   const id = event.id ?? randomUUID()
   await client.query(

@@ -3,11 +3,10 @@
  * the library's advisory lock of the database; it is one of the session, so never behind a pooler in transaction mode.
  */
 import { fileURLToPath } from 'node:url'
-import { SluiceError, isSluiceError } from '@sluice/core'
+import { SluiceError, isSluiceError, quoteIdentifier } from '@sluice/core'
 import { PG_MIGRATE_LOCK_ID, runner } from 'node-pg-migrate'
 import pg from 'pg'
 import { sessionConfig, withConnection } from './connection.ts'
-import { quoteIdentifier } from './identifier.ts'
 import { assertMigrationFiles, migrationNames, readMigrationFile } from './migration-file.ts'
 import { isConnectionFault, refusedBy, toPostgresError } from './postgres-error.ts'
 import type { PostgresTarget } from './target.ts'

@@ -4,8 +4,8 @@
  * and that is proven from the catalog before the role does anything.
  * https://www.postgresql.org/docs/current/ddl-rowsecurity.html
  */
+import { quoteIdentifier, quoteQualified } from '@sluice/core'
 import type { ClientBase } from 'pg'
-import { quoteIdentifier, quoteQualified } from './identifier.ts'
 
 export type RowCommand = 'SELECT' | 'INSERT' | 'UPDATE' | 'DELETE'
 

@@ -2,7 +2,7 @@
  * What a service holds of a private column, as SQL over the source: for comparing both without the values leaving the source. The
  * keys come as settings of the session, so that no statement text shows them.
  */
-import { quoteIdentifier, quoteLiteral } from '@sluice/postgres'
+import { quoteIdentifier, quoteLiteral } from '@sluice/core'
 import type { CapturedTable, EncryptRule, MaskRule } from '@sluice/system'
 import type { ClientBase } from 'pg'
 import { SUBJECT_ID_DIGITS } from './subject.ts'

@@ -6,7 +6,7 @@
  *     the erasure is committed: so no value that was opened before can be written after.
  * E2  Done again it leaves the same.
  */
-import { quoteIdentifier, quoteQualified } from '@sluice/postgres'
+import { quoteIdentifier, quoteQualified } from '@sluice/core'
 import { type ClearColumn, type ServiceDefinition, clearColumnsOf } from '@sluice/system'
 import type { ClientBase } from 'pg'
 import { SUBJECT_ID_DIGITS } from './subject.ts'

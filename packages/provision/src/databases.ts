@@ -7,12 +7,11 @@ import {
   createPool,
   migrate,
   pendingMigrations,
-  quoteIdentifier,
   sqlStateOf,
   toPostgresError,
   withDatabase,
 } from '@sluice/postgres'
-import { isSluiceError } from '@sluice/core'
+import { isSluiceError, quoteIdentifier } from '@sluice/core'
 import { type AggregateTopic, saveAggregateTopics } from '@sluice/store'
 import { type SystemDefinition, lanesOf } from '@sluice/system'
 import type { ProvisionStep } from './step.ts'

@@ -1,6 +1,6 @@
 /** Extensions that a service's migrations need. */
-import { SluiceError } from '@sluice/core'
-import { type PostgresTarget, quoteIdentifier, sqlStateOf } from '@sluice/postgres'
+import { SluiceError, quoteIdentifier } from '@sluice/core'
+import { type PostgresTarget, sqlStateOf } from '@sluice/postgres'
 import type { ClientBase } from 'pg'
 import { inDatabase } from './in-database.ts'
 import type { ProvisionStep } from './step.ts'

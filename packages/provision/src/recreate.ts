@@ -9,18 +9,9 @@
  * C2  It is refused where the topics are not those that the service was built from, or lack something of what was ever in them.
  */
 import { createHash } from 'node:crypto'
-import { SluiceError, type TopicPartition } from '@sluice/core'
+import { SluiceError, type TopicPartition, quoteIdentifier, quoteLiteral, quoteQualified } from '@sluice/core'
 import type { KafkaPort } from '@sluice/kafka'
-import {
-  type PostgresTarget,
-  quoteIdentifier,
-  quoteLiteral,
-  quoteQualified,
-  sessionsOf,
-  sqlStateOf,
-  withConnection,
-  withDatabase,
-} from '@sluice/postgres'
+import { type PostgresTarget, sessionsOf, sqlStateOf, withConnection, withDatabase } from '@sluice/postgres'
 import { PROJECTOR_TABLES, type SystemDefinition, subscriptionsOf } from '@sluice/system'
 import type { ClientBase } from 'pg'
 

@@ -2,8 +2,8 @@
  * Roles of a service without login, and what they may do with Sluice's own tables there. What they may do with the service's tables
  * is for its migrations to say, which run between the two steps.
  */
-import { SluiceError } from '@sluice/core'
-import { type PostgresTarget, quoteIdentifier, sqlStateOf } from '@sluice/postgres'
+import { SluiceError, quoteIdentifier } from '@sluice/core'
+import { type PostgresTarget, sqlStateOf } from '@sluice/postgres'
 import { PROJECTOR_TABLES, type ServiceRoles } from '@sluice/system'
 import type { ClientBase } from 'pg'
 import { inDatabase } from './in-database.ts'

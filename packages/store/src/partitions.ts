@@ -8,8 +8,8 @@
  *
  * `event_partitions` is the list of them, moved in the same transaction.
  */
-import { type LaneId, type PositionNumber, positionNumber } from '@sluice/core'
-import { type PostgresTarget, connect, quoteIdentifier, toPostgresError } from '@sluice/postgres'
+import { type LaneId, type PositionNumber, positionNumber, quoteIdentifier } from '@sluice/core'
+import { type PostgresTarget, connect, toPostgresError } from '@sluice/postgres'
 import type { ClientBase } from 'pg'
 
 /** Events a partition holds by default. */

@@ -10,6 +10,7 @@
  * G3  A column that PostgreSQL did not send is taken from the memory, so that nothing is undecidable.
  * G4  Memory and groups are written by one statement an event, and by no other projection.
  */
+import { quoteIdentifier, quoteLiteral, quoteQualified } from '@sluice/core'
 import { type CapturedTable, qualifiedName } from './captured-table.ts'
 import { type EventHandler, type Expectation, type ProjectedEvent, type ProjectionTransaction, handler } from './projection.ts'
 import { type ColumnRef, type ColumnSource, type SqlExpression, columnsOf, renderSql } from './sql-expression.ts'
@@ -140,13 +141,13 @@ function statementsOf(
   columns: readonly string[],
   groups: readonly GroupPlan[],
 ): GroupStatements {
-  const remembered = qualified('public', memory)
+  const remembered = quoteQualified('public', memory)
   return {
     move: moveStatement(source, remembered, columns, groups),
     empty: groups.map(emptyStatement),
-    changeKey: `UPDATE ${remembered} AS m SET ${source.key.map((c) => `${quoted(c)} = ${fromJson(source, '$2', c)}`).join(', ')}
+    changeKey: `UPDATE ${remembered} AS m SET ${source.key.map((c) => `${quoteIdentifier(c)} = ${fromJson(source, '$2', c)}`).join(', ')}
       WHERE ${keyMatch(source)}`,
-    truncate: [remembered, ...groups.map((g) => qualified(g.schema, g.into))].map((table) => `DELETE FROM ${table}`),
+    truncate: [remembered, ...groups.map((g) => quoteQualified(g.schema, g.into))].map((table) => `DELETE FROM ${table}`),
   }
 }
 
@@ -156,17 +157,18 @@ function moveStatement(
   columns: readonly string[],
   groups: readonly GroupPlan[],
 ): string {
-  const names = columns.map(quoted).join(', ')
+  const names = columns.map(quoteIdentifier).join(', ')
   const present = columns.map(
-    (c) => `CASE WHEN $2::jsonb ? ${literal(c)} THEN ${fromJson(source, '$2', c)} ELSE former.${quoted(c)} END AS ${quoted(c)}`,
+    (c) =>
+      `CASE WHEN $2::jsonb ? ${quoteLiteral(c)} THEN ${fromJson(source, '$2', c)} ELSE former.${quoteIdentifier(c)} END AS ${quoteIdentifier(c)}`,
   )
-  const set = columns.filter((c) => !source.key.includes(c)).map((c) => `${quoted(c)} = excluded.${quoted(c)}`)
+  const set = columns.filter((c) => !source.key.includes(c)).map((c) => `${quoteIdentifier(c)} = excluded.${quoteIdentifier(c)}`)
   return `WITH former AS MATERIALIZED (SELECT ${names} FROM ${remembered} AS m WHERE ${keyMatch(source)}),
     present AS MATERIALIZED (
       SELECT ${present.join(', ')} FROM (SELECT) AS one LEFT JOIN former ON true WHERE $2::jsonb IS NOT NULL),
     kept AS (
       INSERT INTO ${remembered} (${names}) SELECT ${names} FROM present
-      ON CONFLICT (${source.key.map(quoted).join(', ')}) DO ${set.length === 0 ? 'NOTHING' : `UPDATE SET ${set.join(', ')}`}),
+      ON CONFLICT (${source.key.map(quoteIdentifier).join(', ')}) DO ${set.length === 0 ? 'NOTHING' : `UPDATE SET ${set.join(', ')}`}),
     gone AS (DELETE FROM ${remembered} AS m WHERE ${keyMatch(source)} AND $2::jsonb IS NULL),
     ${groups.map((g, i) => `g${i} AS (${groupMove(g)})`).join(',\n')}
     SELECT EXISTS (SELECT FROM former) AS "isKnown",
@@ -177,45 +179,45 @@ function moveStatement(
 function groupMove(group: GroupPlan): string {
   const by = Object.entries(group.by)
   const sums = Object.entries(group.sums)
-  const table = qualified(group.schema, group.into)
+  const table = quoteQualified(group.schema, group.into)
   const side = (rows: string, sign: string): string => {
-    const render = (column: string): string => `r.${quoted(column)}`
+    const render = (column: string): string => `r.${quoteIdentifier(column)}`
     const values = [
-      ...by.map(([name, from]) => `(${renderSql(from, render)}) AS ${quoted(name)}`),
-      `${sign}1 AS ${quoted(group.count)}`,
-      ...sums.map(([name, from]) => `${sign}coalesce(${renderSql(from, render)}, 0) AS ${quoted(name)}`),
+      ...by.map(([name, from]) => `(${renderSql(from, render)}) AS ${quoteIdentifier(name)}`),
+      `${sign}1 AS ${quoteIdentifier(group.count)}`,
+      ...sums.map(([name, from]) => `${sign}coalesce(${renderSql(from, render)}, 0) AS ${quoteIdentifier(name)}`),
     ]
     const filter = group.filter ? ` WHERE (${renderSql(group.filter, render)})` : ''
     return `SELECT ${values.join(', ')} FROM ${rows} AS r${filter}`
   }
-  const keys = by.map(([name]) => quoted(name))
-  const numbers = [group.count, ...sums.map(([name]) => name)].map(quoted)
+  const keys = by.map(([name]) => quoteIdentifier(name))
+  const numbers = [group.count, ...sums.map(([name]) => name)].map(quoteIdentifier)
   return `INSERT INTO ${table} AS g (${[...keys, ...numbers].join(', ')})
       SELECT ${[...keys, ...numbers.map((n) => `sum(${n})`)].join(', ')}
       FROM (${side('former', '-')} UNION ALL ${side('present', '')}) AS sides
       GROUP BY ${keys.join(', ')} HAVING ${numbers.map((n) => `sum(${n}) <> 0`).join(' OR ')}
       ON CONFLICT (${keys.join(', ')}) DO UPDATE SET ${numbers.map((n) => `${n} = g.${n} + excluded.${n}`).join(', ')}
-      RETURNING g.${quoted(group.count)} AS remaining,
-        jsonb_build_object(${by.map(([name]) => `${literal(name)}, g.${quoted(name)}`).join(', ')}) AS emptied`
+      RETURNING g.${quoteIdentifier(group.count)} AS remaining,
+        jsonb_build_object(${by.map(([name]) => `${quoteLiteral(name)}, g.${quoteIdentifier(name)}`).join(', ')}) AS emptied`
 }
 
 function emptyStatement(group: GroupPlan): string {
-  const table = qualified(group.schema, group.into)
-  const match = Object.keys(group.by).map((name) => `g.${quoted(name)} = k.${quoted(name)}`)
+  const table = quoteQualified(group.schema, group.into)
+  const match = Object.keys(group.by).map((name) => `g.${quoteIdentifier(name)} = k.${quoteIdentifier(name)}`)
   return `DELETE FROM ${table} AS g USING jsonb_populate_recordset(NULL::${table}, $1::jsonb) AS k
-    WHERE ${match.join(' AND ')} AND g.${quoted(group.count)} = 0`
+    WHERE ${match.join(' AND ')} AND g.${quoteIdentifier(group.count)} = 0`
 }
 
 function memoryExpectation(source: CapturedTable, memory: string, columns: readonly string[]): Expectation {
   // What the monolith has of a private column is not what was captured.
   const compared = columns.filter((c) => source.privacy[c] === undefined)
-  const values = compared.map((c) => (source.columns[c]!.isSourceOnly ? `${quoted(c)}::text` : quoted(c)))
+  const values = compared.map((c) => (source.columns[c]!.isSourceOnly ? `${quoteIdentifier(c)}::text` : quoteIdentifier(c)))
   return {
     targetSchema: 'public',
     target: memory,
     key: source.key,
     columns: compared,
-    query: `SELECT ${values.join(', ')} FROM ${qualified(source.schema, source.name)}`,
+    query: `SELECT ${values.join(', ')} FROM ${quoteQualified(source.schema, source.name)}`,
   }
 }
 
@@ -231,24 +233,12 @@ function groupExpectation(group: GroupPlan): Expectation {
 }
 
 function keyMatch(source: CapturedTable): string {
-  return source.key.map((c) => `m.${quoted(c)} = ${fromJson(source, '$1', c)}`).join(' AND ')
+  return source.key.map((c) => `m.${quoteIdentifier(c)} = ${fromJson(source, '$1', c)}`).join(' AND ')
 }
 
 /** A column of a row that came as JSON of PostgreSQL's texts. */
 function fromJson(source: CapturedTable, parameter: string, column: string): string {
   const type = source.columns[column]
   if (type === undefined) throw new RangeError(`${qualifiedName(source)} has no captured column "${column}"`)
-  return `(${parameter}::jsonb ->> ${literal(column)})::${type.isSourceOnly ? 'text' : type.sqlType}`
-}
-
-function qualified(schema: string, name: string): string {
-  return `${quoted(schema)}.${quoted(name)}`
-}
-
-function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
-}
-
-function literal(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`
+  return `(${parameter}::jsonb ->> ${quoteLiteral(column)})::${type.isSourceOnly ? 'text' : type.sqlType}`
 }

@@ -2,7 +2,7 @@
  * What the tables of a service must hold, as queries over their source: derived from a mapping in SQL, or an expectation
  * that stands beside a handler. Several that fill one table are put together.
  */
-import { quoteIdentifier, quoteLiteral, quoteQualified } from '@sluice/postgres'
+import { quoteIdentifier, quoteLiteral, quoteQualified } from '@sluice/core'
 import { type Grants, capturedSql, isErasedSql, isErasedSubjectSql } from '@sluice/privacy'
 import {
   type ClearColumn,

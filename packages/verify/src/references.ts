@@ -2,7 +2,7 @@
  * Foreign keys between the tables that projections fill, counted in the service's snapshot. PostgreSQL holds them for whoever writes
  * in the usual way; a key that is NOT VALID, or a session that replicates, lets a row refer to nothing.
  */
-import { quoteIdentifier, quoteQualified } from '@sluice/postgres'
+import { quoteIdentifier, quoteQualified } from '@sluice/core'
 import { rewrittenTables } from './rewritten-tables.ts'
 import type { SnapshotSession } from './snapshot-session.ts'
 import { tableName } from './expected-table.ts'

@@ -4,7 +4,8 @@
  * An abort cancels the running statement in the server. A statement that fails is undone to a savepoint, so that the
  * snapshot survives it.
  */
-import { quoteLiteral, type PostgresTarget, connect, toPostgresError } from '@sluice/postgres'
+import { quoteLiteral } from '@sluice/core'
+import { type PostgresTarget, connect, toPostgresError } from '@sluice/postgres'
 import type { Client } from 'pg'
 
 export interface SnapshotOptions {

@@ -4,8 +4,8 @@
  * blockers are named. https://www.postgresql.org/docs/current/protocol-replication.html
  */
 import { randomBytes } from 'node:crypto'
-import { type Lsn, SluiceError, parseLsn } from '@sluice/core'
-import { type PostgresTarget, connect, quoteIdentifier, sessionConfig, sqlStateOf, toPostgresError } from '@sluice/postgres'
+import { type Lsn, SluiceError, parseLsn, quoteIdentifier } from '@sluice/core'
+import { type PostgresTarget, connect, sessionConfig, sqlStateOf, toPostgresError } from '@sluice/postgres'
 import pg from 'pg'
 
 export interface SourceSnapshot {

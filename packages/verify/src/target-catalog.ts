@@ -1,5 +1,5 @@
 /** What the service's catalog says of a target table: its columns, and the type to which an expected value is brought. */
-import { quoteQualified } from '@sluice/postgres'
+import { quoteQualified } from '@sluice/core'
 import { PROJECTOR_TABLES } from '@sluice/system'
 import { rewrittenTables } from './rewritten-tables.ts'
 import type { SnapshotSession } from './snapshot-session.ts'

@@ -1,5 +1,6 @@
 /** One table of a service: its two sides built from expectation and catalog, compared, and reported. */
-import { quoteIdentifier, quoteQualified, sqlStateOf } from '@sluice/postgres'
+import { quoteIdentifier, quoteQualified } from '@sluice/core'
+import { sqlStateOf } from '@sluice/postgres'
 import { type CompareLimits, type Comparison, compareTable } from './compare-table.ts'
 import type { SealedReader } from '@sluice/privacy'
 import { type SealedComparison, type SealedTable, compareSealed } from './compare-sealed.ts'

@@ -4,7 +4,7 @@
  */
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { SluiceError } from '@sluice/core'
+import { SluiceError, quoteIdentifier } from '@sluice/core'
 import pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import { quotedTable } from './quoted-table.ts'
@@ -95,7 +95,7 @@ async function refuseSecondFilling(client: pg.ClientBase, { sample, row }: Table
   const { key } = sample.table
   // A key that the database gives is never met twice.
   if (key.some((column) => first[column] === undefined)) return
-  const condition = key.map((column, i) => `${pg.escapeIdentifier(column)} = $${i + 1}`).join(' AND ')
+  const condition = key.map((column, i) => `${quoteIdentifier(column)} = $${i + 1}`).join(' AND ')
   const values = key.map((column) => textOf(first[column] ?? null))
   const { rows } = await client.query(`SELECT FROM ${quotedTable(sample.table)} WHERE ${condition}`, values)
   if (rows.length === 0) return
@@ -109,7 +109,7 @@ async function refuseSecondFilling(client: pg.ClientBase, { sample, row }: Table
 async function copySet(client: pg.ClientBase, plan: TablePlan, first: number, rows: number): Promise<void> {
   const opening = plan.row(first)
   const columns = Object.keys(opening)
-  const names = columns.map((c) => pg.escapeIdentifier(c)).join(', ')
+  const names = columns.map((c) => quoteIdentifier(c)).join(', ')
   const stream = client.query(copyFrom(`COPY ${quotedTable(plan.sample.table)} (${names}) FROM STDIN`))
   await pipeline(Readable.from(copyPieces(plan, opening, columns, first, rows), { objectMode: true }), stream)
 }

@@ -2,8 +2,8 @@
  * Finds rows that are there now, at random and at a bounded cost: from a random place of the table's file on, whatever its key
  * is. `TABLESAMPLE` would return nothing of a small table.
  */
+import { quoteIdentifier, quoteLiteral } from '@sluice/core'
 import type { CapturedTable } from '@sluice/system'
-import pg from 'pg'
 import type { ForeignKey } from './foreign-keys.ts'
 import { type TableName, quotedTable } from './quoted-table.ts'
 import type { WorkloadTransaction } from './transaction.ts'
@@ -58,7 +58,7 @@ export async function unreferredAmong(
 
 /** The condition that a row's key is among those of `keyLists`, which are the first parameters. */
 export function amongKeys({ key, sourceColumns }: KeyedTable): string {
-  const names = key.map((c) => pg.escapeIdentifier(c)).join(', ')
+  const names = key.map((c) => quoteIdentifier(c)).join(', ')
   const lists = key.map((c, i) => `$${i + 1}::${sourceColumns[c]!.sqlType}[]`).join(', ')
   return `(${names}) IN (SELECT * FROM unnest(${lists}))`
 }
@@ -77,11 +77,11 @@ function unreferred({ key }: KeyedTable, referring: readonly ForeignKey[], rows:
 }
 
 function textColumns(columns: readonly string[]): string {
-  return columns.map((c) => `${pg.escapeIdentifier(c)}::text`).join(', ')
+  return columns.map((c) => `${quoteIdentifier(c)}::text`).join(', ')
 }
 
 /** SQL of a place in the table; a partitioned one has no file of its own, and is read from a block's beginning. */
 function randomPlace(t: WorkloadTransaction, table: TableName): string {
-  const relation = `${pg.escapeLiteral(quotedTable(table))}::regclass`
+  const relation = `${quoteLiteral(quotedTable(table))}::regclass`
   return `(SELECT format('(%s,%s)', floor(${t.random.fraction()} * pg_relation_size(${relation}) / 8192), ${t.random.between(0, PLACES)})::tid)`
 }

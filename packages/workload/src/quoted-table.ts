@@ -1,4 +1,4 @@
-import { escapeIdentifier } from 'pg'
+import { quoteQualified } from '@sluice/core'
 
 export interface TableName {
   readonly schema: string
@@ -7,5 +7,5 @@ export interface TableName {
 
 /** `"public"."clients"`, for SQL. */
 export function quotedTable(table: TableName): string {
-  return `${escapeIdentifier(table.schema)}.${escapeIdentifier(table.name)}`
+  return quoteQualified(table.schema, table.name)
 }

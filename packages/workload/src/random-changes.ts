@@ -4,7 +4,7 @@
  * R1  A deleted row is one that no other refers to; where a look at some rows finds none, it is one that was inserted here.
  * R2  What is remembered of rows is bounded, and none of it is believed: a row that was rolled back is not found.
  */
-import pg from 'pg'
+import { quoteIdentifier } from '@sluice/core'
 import { type ForeignKey, foreignKeysTo } from './foreign-keys.ts'
 import { type LivingRow, amongKeys, keyLists, livingRows, unreferredAmong, unreferredKeys } from './living-rows.ts'
 import { quotedTable } from './quoted-table.ts'
@@ -105,7 +105,7 @@ async function updateRows(t: WorkloadTransaction, { table, change }: SampleTable
   const found = await livingRows(t, table, table.key, t.random.between(1, ROWS_MAX))
   for (const row of found) {
     const changed = Object.entries(change(t.random))
-    const assignments = changed.map(([column], i) => `${pg.escapeIdentifier(column)} = $${table.key.length + i + 1}`)
+    const assignments = changed.map(([column], i) => `${quoteIdentifier(column)} = $${table.key.length + i + 1}`)
     await t.update(`UPDATE ${quotedTable(table)} SET ${assignments.join(', ')} WHERE ${amongKeys(table)}`, [
       ...keyLists(table, [row]),
       ...changed.map(([, value]) => textOf(value)),

@@ -5,8 +5,9 @@
  * the state of its transaction id, which was taken before anything was changed.
  */
 import { setTimeout as delay } from 'node:timers/promises'
+import { quoteIdentifier } from '@sluice/core'
 import type pg from 'pg'
-import { DatabaseError, escapeIdentifier } from 'pg'
+import { DatabaseError } from 'pg'
 import { isConnectionLost } from './connection.ts'
 import { type TableName, quotedTable } from './quoted-table.ts'
 import type { Random } from './random.ts'
@@ -93,7 +94,7 @@ export class WorkloadTransaction {
     const columns = Object.keys(row)
     const places = columns.map((_, i) => `$${i + 1}`).join(', ')
     const result = await this.client.query<Readonly<Record<string, string | null>>>({
-      text: `INSERT INTO ${quotedTable(table)} (${columns.map(escapeIdentifier).join(', ')}) VALUES (${places}) RETURNING *`,
+      text: `INSERT INTO ${quotedTable(table)} (${columns.map(quoteIdentifier).join(', ')}) VALUES (${places}) RETURNING *`,
       values: columns.map((column) => textOf(row[column] ?? null)),
       types: AS_TEXT,
     })

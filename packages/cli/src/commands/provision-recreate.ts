@@ -1,11 +1,10 @@
 /** `sluice provision --recreate <service>`: exit 5 until it was confirmed. */
-import { SluiceError, silentLogger } from '@sluice/core'
+import { SluiceError, quoteIdentifier, silentLogger } from '@sluice/core'
 import { type RecreatePlan, planRecreate, recreateService } from '@sluice/provision'
 import type { CommandContext, CommandOutcome } from '../command.ts'
 import { readDeployment, requireService } from '../deployment.ts'
 import { kafkaOf, registryOf } from '../servers.ts'
 import { formatCount, renderTable } from '../table.ts'
-import { quoteIdentifier } from '@sluice/postgres'
 
 export async function recreate(
   context: CommandContext,

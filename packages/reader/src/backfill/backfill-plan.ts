@@ -2,8 +2,8 @@
  * Looks at a backfill before it is asked for: whether the table, the keys and the filter can be read, and how much that is.
  * Changes nothing: everything runs in transactions that may only read.
  */
-import { SluiceError } from '@sluice/core'
-import { type PostgresTarget, quoteIdentifier, sqlStateOf, withConnection } from '@sluice/postgres'
+import { SluiceError, quoteIdentifier } from '@sluice/core'
+import { type PostgresTarget, sqlStateOf, withConnection } from '@sluice/postgres'
 import type { BackfillScope } from '@sluice/store'
 import { type CapturedTable, type LaneDefinition, qualifiedName } from '@sluice/system'
 import type pg from 'pg'

@@ -8,7 +8,8 @@
  * Memory: rows come through a cursor in pieces that are sized by the rows met so far, and a chunk ends with the row that
  * reaches its bytes.
  */
-import { type PostgresTarget, quoteIdentifier, quoteQualified, toPostgresError } from '@sluice/postgres'
+import { quoteIdentifier, quoteQualified } from '@sluice/core'
+import { type PostgresTarget, toPostgresError } from '@sluice/postgres'
 import type { BackfillScope } from '@sluice/store'
 import type { CapturedTable } from '@sluice/system'
 import type pg from 'pg'

@@ -8,8 +8,8 @@
  * R2  Feedback goes out on its own timer, whether reading is paused or not.
  * R3  No message is delivered after `onFailed` or `close`.
  */
-import { type Lsn, type SluiceError, faultPoint, formatLsn, parseLsn } from '@sluice/core'
-import { type PostgresTarget, quoteIdentifier, quoteLiteral, sessionConfig } from '@sluice/postgres'
+import { type Lsn, type SluiceError, faultPoint, formatLsn, parseLsn, quoteIdentifier, quoteLiteral } from '@sluice/core'
+import { type PostgresTarget, sessionConfig } from '@sluice/postgres'
 import type pg from 'pg'
 import { LogicalReplicationService } from 'pg-logical-replication'
 import { replicationLost, toReplicationError } from './replication-error.ts'

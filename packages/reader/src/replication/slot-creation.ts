@@ -4,8 +4,8 @@
  *
  * https://www.postgresql.org/docs/17/protocol-replication.html#PROTOCOL-REPLICATION-CREATE-REPLICATION-SLOT
  */
-import { type Lsn, SluiceError, parseLsn } from '@sluice/core'
-import { type PostgresTarget, quoteIdentifier, sqlStateOf } from '@sluice/postgres'
+import { type Lsn, SluiceError, parseLsn, quoteIdentifier } from '@sluice/core'
+import { type PostgresTarget, sqlStateOf } from '@sluice/postgres'
 import type pg from 'pg'
 import { toReplicationError } from './replication-error.ts'
 

@@ -5,9 +5,9 @@
  * An exported snapshot lives until the next command of the connection that made the slot; a transaction that took it over
  * keeps it. So it is taken over at once, and dies with that transaction's session.
  */
-import type { EpochMicros, Lsn } from '@sluice/core'
+import { type EpochMicros, type Lsn, quoteLiteral } from '@sluice/core'
 import { epochMicros } from '@sluice/core'
-import { type PostgresTarget, connect, quoteLiteral, toPostgresError } from '@sluice/postgres'
+import { type PostgresTarget, connect, toPostgresError } from '@sluice/postgres'
 import type pg from 'pg'
 import { createSlot } from './slot-creation.ts'
 import { connectForReplication } from './source-identity.ts'

@@ -1,5 +1,5 @@
 /** SQL over the primary key of a table, in the order the source itself gives its keys: type by type, in its own collation. */
-import { quoteIdentifier, quoteQualified } from '@sluice/postgres'
+import { quoteIdentifier, quoteQualified } from '@sluice/core'
 import { type CapturedTable, qualifiedName } from '@sluice/system'
 import type { ClientBase } from 'pg'
 import type { CatalogTable } from './source-catalog.ts'

@@ -2,8 +2,8 @@
  * The publication of a lane: an explicit list of its tables, every operation, partitions under their root's name. One that
  * others have made may leave out columns which the definition does not name.
  */
-import { type Logger, SluiceError } from '@sluice/core'
-import { type PostgresTarget, quoteIdentifier, quoteQualified } from '@sluice/postgres'
+import { type Logger, SluiceError, quoteIdentifier, quoteQualified } from '@sluice/core'
+import type { PostgresTarget } from '@sluice/postgres'
 import { type CapturedTable, type LaneDefinition, qualifiedName } from '@sluice/system'
 import type { ClientBase } from 'pg'
 import { outboxName } from './outbox-table.ts'
