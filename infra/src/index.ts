@@ -1,6 +1,7 @@
 export * from './database-mark.ts'
 export * from './detached-servers.ts'
 export { listDetachedProjects } from './detached-state.ts'
+export * from './local-pgbouncer.ts'
 export type { ServerControl } from './local-server.ts'
 export * from './postgres-replica.ts'
 export * from './progress.ts'
