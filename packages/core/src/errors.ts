@@ -12,6 +12,7 @@ import { environmentErrors } from './error-codes/environment.ts'
 import { kafkaErrors } from './error-codes/kafka.ts'
 import { privacyErrors } from './error-codes/privacy.ts'
 import { serviceErrors } from './error-codes/service.ts'
+import { sinkErrors } from './error-codes/sink.ts'
 import { sourceErrors } from './error-codes/source.ts'
 import { storeErrors } from './error-codes/store.ts'
 import { usageErrors } from './error-codes/usage.ts'
@@ -23,6 +24,7 @@ export const ERROR_CODES = {
   ...storeErrors,
   ...kafkaErrors,
   ...serviceErrors,
+  ...sinkErrors,
   ...verifyErrors,
   ...environmentErrors,
   ...backupErrors,

@@ -39,13 +39,14 @@ export function topicsOf(lane: LaneDefinition): readonly TopicDefinition[] {
   return [...new Map(topics.map((t) => [t.name, t])).values()]
 }
 
-/** Captured tables and outbox topics whose events a service's projections consume, by lane name. */
+/** Captured tables and outbox topics whose events a service's projections and sinks consume, by lane name. */
 export function subscriptionsOf(
   system: SystemDefinition,
   service: string,
 ): readonly { readonly lane: LaneDefinition; readonly topics: readonly string[] }[] {
-  const projections = system.services[service]?.projections ?? []
-  const tables = new Set(projections.flatMap((p) => (p.kind === 'mapping' ? [p.source] : p.tables)))
+  const { projections = [], sinks = [] } = system.services[service] ?? {}
+  const projected = projections.flatMap((p) => (p.kind === 'mapping' ? [p.source] : p.tables))
+  const tables = new Set([...projected, ...sinks.map((sink) => sink.source)])
   const wantsOwnEvents = projections.some((p) => p.kind === 'handler' && p.eventTypes.length > 0)
   return lanesOf(system).flatMap((lane) => {
     const topics = new Set(lane.tables.filter((t) => tables.has(t)).map((t) => t.topic.name))

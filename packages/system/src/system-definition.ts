@@ -3,6 +3,7 @@ import type { CapturedTable } from './captured-table.ts'
 import type { DecryptGrant } from './decrypt-grant.ts'
 import type { OutboxDefinition } from './outbox-definition.ts'
 import type { Projection } from './projection.ts'
+import type { SinkTable } from './sink-table.ts'
 
 export interface MonolithDefinition {
   /** Folder of .sql files that make the monolith's schema for the demo and tests; a real monolith has its own. */
@@ -19,6 +20,8 @@ export interface ServiceDefinition {
   readonly decrypt?: readonly DecryptGrant[]
   /** A second reader with a slot and lane of its own takes the events that the service writes into its outbox. */
   readonly outbox?: OutboxDefinition
+  /** Tables of one store outside of PostgreSQL that the projector fills beside the service's own (decision 0021). @default none */
+  readonly sinks?: readonly SinkTable[]
   /**
    * True if the service's tables don't refer to each other, have no unique index beyond their keys, and no row is given another key:
    * then its events are ordered per key only, and several projector processes share the work (decision 0010).

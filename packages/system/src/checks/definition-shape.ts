@@ -96,6 +96,21 @@ const grant = z.looseObject(
   { kind: z.literal('decrypt'), table, columns: z.record(z.string(), z.string().nullable()) },
   { error: 'must be made by decrypt(…)' },
 )
+const sinkSource = z.union([columnRef, z.looseObject({ kind: z.literal('event field'), field: z.string() })], {
+  error: 'must be a column, or a field of the event',
+})
+const sinkTable = z.looseObject(
+  {
+    kind: z.enum(['events', 'objects']),
+    store: z.enum(['clickhouse', 'weaviate']),
+    name: z.string(),
+    source: table,
+    columns: z.record(z.string(), sinkSource),
+    structure: url,
+    history: z.looseObject({ eventType: z.string(), column: columnRef, days: z.number() }).nullable(),
+  },
+  { error: 'must be made by clickhouseEvents(…)' },
+)
 const service = z.looseObject({
   migrations: url,
   projections: z.array(projection),
@@ -105,6 +120,7 @@ const service = z.looseObject({
   extensions: names.optional(),
   roles: z.looseObject({ projector: z.string(), verifier: z.string(), others: names.optional() }).optional(),
   ownTables: names.optional(),
+  sinks: z.array(sinkTable).optional(),
 })
 const system = z.looseObject({
   name: z.string(),

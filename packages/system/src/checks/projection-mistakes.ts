@@ -19,8 +19,8 @@ export function projectionMistakes(system: SystemDefinition, serviceName: string
   if (!service) return []
   const place = `services.${serviceName}`
   const { projections } = service
-  if (projections.length === 0 && !service.outbox) {
-    return [{ place: `${place}.projections`, problem: 'the service has neither a projection nor an outbox' }]
+  if (projections.length === 0 && !service.outbox && !service.sinks?.length) {
+    return [{ place: `${place}.projections`, problem: 'the service has neither a projection, a sink nor an outbox' }]
   }
   const at = (index: number): string => `${place}.projections[${index}]`
   return [

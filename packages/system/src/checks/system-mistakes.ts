@@ -7,6 +7,7 @@ import { IDENTIFIER_BYTES_MAX, type Mistake, identifierMistakes } from './mistak
 import { grantMistakes, privacyMistakes } from './privacy-mistakes.ts'
 import { projectionMistakes } from './projection-mistakes.ts'
 import { serviceNeedMistakes } from './service-need-mistakes.ts'
+import { sinkMistakes } from './sink-mistakes.ts'
 import { tableMistakes } from './table-mistakes.ts'
 import { topicMistakes } from './topic-mistakes.ts'
 
@@ -47,6 +48,7 @@ export function systemMistakes(system: SystemDefinition): readonly Mistake[] {
       ...projectionMistakes(system, name),
       ...grantMistakes(system, name),
       ...serviceNeedMistakes(system, name),
+      ...sinkMistakes(system, name),
     ]),
     ...topicMistakes(system),
   ]
