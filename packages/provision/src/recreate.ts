@@ -12,7 +12,7 @@ import { createHash } from 'node:crypto'
 import { SluiceError, type TopicPartition, quoteIdentifier, quoteLiteral, quoteQualified } from '@sluice/core'
 import type { KafkaPort } from '@sluice/kafka'
 import { type PostgresTarget, sessionsOf, sqlStateOf, withConnection, withDatabase } from '@sluice/postgres'
-import { PROJECTOR_TABLES, type SystemDefinition, subscriptionsOf } from '@sluice/system'
+import { APPLICATION_TABLES, type SystemDefinition, subscriptionsOf } from '@sluice/system'
 import type { ClientBase } from 'pg'
 
 const SESSION = { applicationName: 'sluice provision' }
@@ -196,12 +196,11 @@ async function readContents({ system, service, target }: RecreateOptions): Promi
 /** Whether a table has rows is asked of the table: statistics are gone after a crash, and on a standby that took over. */
 async function tablesWithRows(client: ClientBase): Promise<readonly Omit<RecreatedTable, 'isProjected'>[]> {
   const { rows: tables } = await client.query<{ schema: string; name: string; rows: string | null }>(
-    `SELECT n.nspname AS schema, c.relname AS name, nullif(pg_stat_get_live_tuples(c.oid), 0)::text AS rows
-     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-     WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-       AND NOT (n.nspname = 'public' AND (c.relname = ANY ($1::text[]) OR c.relname LIKE '%\\_migrations'))
-     ORDER BY pg_stat_get_live_tuples(c.oid) DESC, 1, 2`,
-    [[...PROJECTOR_TABLES]],
+    `SELECT schema, name, nullif(rows, 0)::text AS rows
+     FROM (SELECT t.schema, t.name, (SELECT sum(pg_stat_get_live_tuples(p.relid))
+         FROM (SELECT t.oid AS relid UNION SELECT relid::oid FROM pg_partition_tree(t.oid)) AS p) AS rows
+       FROM (${APPLICATION_TABLES}) AS t) AS counted
+     ORDER BY counted.rows DESC, 1, 2`,
   )
   if (tables.length === 0) return []
   const probes = tables.map(({ schema, name }, i) => `EXISTS (SELECT FROM ${quoteQualified(schema, name)}) AS t${i}`)

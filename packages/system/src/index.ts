@@ -1,3 +1,4 @@
+export { APPLICATION_TABLES, ownTablesOf } from './application-tables.ts'
 export * from './captured-table.ts'
 export { PROJECTOR_TABLES } from './checks/projector-tables.ts'
 export * from './clear-columns.ts'

@@ -1,6 +1,6 @@
 /** What the service's catalog says of a target table: its columns, and the type to which an expected value is brought. */
 import { quoteQualified } from '@sluice/core'
-import { PROJECTOR_TABLES } from '@sluice/system'
+import { APPLICATION_TABLES } from '@sluice/system'
 import { rewrittenTables } from './rewritten-tables.ts'
 import type { SnapshotSession } from './snapshot-session.ts'
 
@@ -66,19 +66,13 @@ export function scaleOf(typmod: number): number {
   return (((typmod - 4) & 0x7ff) ^ 1024) - 1024
 }
 
-const OTHER_TABLES = `
-SELECT n.nspname AS schema, c.relname AS name
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
-  AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_toast%'
-  AND NOT (n.nspname = 'public' AND (c.relname = ANY ($1::text[]) OR c.relname LIKE '%migrations'))
-ORDER BY 1, 2`
-
-/** Every table of the service database that is not Sluice's own, and whether it has rows. */
+/** Every table of the service database that is not Sluice's, and whether it has rows. */
 export async function serviceTables(
   session: SnapshotSession,
 ): Promise<readonly { readonly schema: string; readonly name: string; readonly hasRows: boolean }[]> {
-  const tables = await session.query<{ schema: string; name: string }>(OTHER_TABLES, [[...PROJECTOR_TABLES]])
+  const tables = await session.query<{ schema: string; name: string }>(
+    `SELECT schema, name FROM (${APPLICATION_TABLES}) AS t ORDER BY 1, 2`,
+  )
   if (tables.length === 0) return []
   const probes = tables.map(({ schema, name }, i) => `EXISTS (SELECT 1 FROM ${quoteQualified(schema, name)}) AS t${i}`)
   const [found] = await session.query<Record<string, boolean>>(`SELECT ${probes.join(', ')}`)

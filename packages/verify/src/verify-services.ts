@@ -1,7 +1,7 @@
 /** Compares every table of the services of one comparison point, a few services at once. */
 import { SluiceError } from '@sluice/core'
 import type { SealedReader } from '@sluice/privacy'
-import { type ServiceDefinition, type SystemDefinition } from '@sluice/system'
+import { type ServiceDefinition, type SystemDefinition, ownTablesOf } from '@sluice/system'
 import type { CompareLimits } from './compare-table.ts'
 import { consistencyOf } from './consistency.ts'
 import type { ComparisonPoint, ServicePoint } from './comparison-point.ts'
@@ -109,19 +109,14 @@ async function hiddenFrom(
 async function withoutExpectation(definition: ServiceDefinition, session: SnapshotSession): Promise<readonly TableReport[]> {
   if (!definition.projections.some((p) => p.kind === 'handler')) return []
   const handlers = handlersWithoutExpectation(definition)
-  const { outbox } = definition
-  const known = new Set(expectedTables(definition).map((e) => tableName(e.schema, e.table)))
-  // What the service itself says; readers take it from there.
-  if (outbox) known.add(tableName(outbox.schema ?? 'public', outbox.table ?? 'outbox'))
-  for (const own of definition.ownTables ?? []) known.add(own.replace(/^public\./, ''))
+  const known = new Set([...expectedTables(definition).map((e) => `${e.schema}.${e.table}`), ...ownTablesOf(definition)])
   const reports = handlers.map((name) => unverifiableTable(`handler ${name}`, 'the handler has no expectation'))
   for (const { schema, name, hasRows } of await serviceTables(session)) {
-    const table = tableName(schema, name)
-    if (known.has(table)) continue
+    if (known.has(`${schema}.${name}`)) continue
     // A table looks empty, too, to whom row level security hides its rows.
     const hidden = hasRows ? null : await whyHidden(session, [{ schema, name }])
     if (!hasRows && hidden === null) continue
-    reports.push(unverifiableTable(table, hidden ?? 'no mapping and no expectation says what it must hold'))
+    reports.push(unverifiableTable(tableName(schema, name), hidden ?? 'no mapping and no expectation says what it must hold'))
   }
   return reports
 }

@@ -256,8 +256,14 @@ test('a handler without expectation, and a table that nothing is expected of, ar
   expect((await verify()).has('guesses'), 'an empty table says nothing').toBe(false)
 })
 
+test("a table is Sluice's only by its whole name", async () => {
+  const drop = (): Promise<unknown> => analytics.query('DROP TABLE data_migrations')
+  const tables = await planted(analytics, 'CREATE TABLE data_migrations AS SELECT 1 AS n', drop)
+  expect(tables.get('data_migrations')).toMatchObject({ status: 'unverifiable' })
+})
+
 test('what a projector keeps in its own tables is nothing that a handler wrote', async () => {
-  const own = [...PROJECTOR_TABLES]
+  const own = [...PROJECTOR_TABLES, 'sluice_migrations', 'service_migrations']
   const made = own.map((name) => `CREATE TABLE ${name} AS SELECT 1 AS n`).join('; ')
   const tables = await planted(analytics, made, () => analytics.query(`DROP TABLE ${own.join(', ')}`))
   expect(own.filter((name) => tables.has(name))).toEqual([])

@@ -4,7 +4,7 @@ import { SluiceError, silentLogger } from '@sluice/core'
 import type { KafkaPort } from '@sluice/kafka'
 import { migrate } from '@sluice/postgres'
 import { type ProvisionStep, provision } from '@sluice/provision'
-import { type SystemDefinition, lanesOf, topicsOf } from '@sluice/system'
+import { type SystemDefinition, lanesOf, ownTablesOf, topicsOf } from '@sluice/system'
 import { type VerifyReport, verifySystem } from '@sluice/verify'
 import type { SystemDemo, WorkloadReport } from '@sluice/workload'
 import type { CommandContext } from '../command.ts'
@@ -174,9 +174,9 @@ export class DemoCourse {
     const topics = lanesOf(this.#system).flatMap((lane) => topicsOf(lane).map((t) => t.name))
     const events = await countEvents(pipeline, services, this.#kafka, [...new Set(topics)])
     const changes = await countRowChanges(pipeline, this.#demo)
-    const rows: Record<string, TableRows> = { monolith: await countTableRows(monolith) }
+    const rows: Record<string, TableRows> = { monolith: await countTableRows(monolith, ownTablesOf(this.#system.monolith)) }
     for (const [service, target] of Object.entries(services))
-      rows[service] = await countTableRows(target, this.#system.services[service]?.ownTables)
+      rows[service] = await countTableRows(target, ownTablesOf(this.#system.services[service]!))
     const lagMs = await measureLatency(pipeline, services, since)
     counting.done(`${formatCount(events.stored)} events`)
     return {

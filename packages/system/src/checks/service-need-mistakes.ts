@@ -1,4 +1,5 @@
 /** Checks what a service needs beside its projections: extensions, roles, and the tables that it fills by itself. */
+import { withSchema } from '../application-tables.ts'
 import type { SystemDefinition } from '../system-definition.ts'
 import { writtenTables } from '../written-tables.ts'
 import { type Mistake, identifierMistakes, repeated } from './mistake.ts'
@@ -20,7 +21,7 @@ export function serviceNeedMistakes(system: SystemDefinition, serviceName: strin
 
 /** What a projection fills, or Sluice itself, is not the service's own: calling it so would keep it from being verified. */
 function ownTableMistakes(system: SystemDefinition, serviceName: string, name: string, place: string): readonly Mistake[] {
-  const table = name.includes('.') ? name : `public.${name}`
+  const table = withSchema(name)
   const service = system.services[serviceName]
   const targets = service ? writtenTables(service).map((t) => `${t.schema}.${t.name}`) : []
   if (targets.includes(table)) return [{ place, problem: `"${name}" is filled by a projection, so it is verified` }]
