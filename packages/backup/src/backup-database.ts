@@ -9,7 +9,7 @@
  */
 import { createHash, randomBytes } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { access, mkdir, open, rename, rm } from 'node:fs/promises'
+import { access, mkdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -22,6 +22,7 @@ import { type BackupTool, assertDumps, majorOf } from './backup-tool.ts'
 import { type BackupManifest, backupFolder, boundTo, dumpFile, writeManifest } from './manifest.ts'
 import { readFromTool } from './run-tool.ts'
 import { sealing } from './sealed-stream.ts'
+import { syncFolder } from './sync-folder.ts'
 import { toolEnvironment } from './tool-environment.ts'
 
 const SESSION = { applicationName: 'sluice backup' }
@@ -39,6 +40,8 @@ export interface BackupOptions {
   readonly compression?: number
   /** The first one encrypts; null: in the clear. */
   readonly keys: MasterKeys | null
+  /** The clock of the manifest. @default the machine's */
+  readonly now?: () => Date
   readonly onProgress?: (progress: BackupProgress) => void
   readonly signal: AbortSignal
 }
@@ -127,8 +130,8 @@ export async function serverVersion(client: ClientBase): Promise<string> {
 }
 
 async function dumpInto(folder: string, plan: BackupPlan, options: BackupOptions): Promise<BackupManifest> {
-  const { system, target, tool, keys, compression, onProgress, signal } = options
-  const startedAt = new Date().toISOString()
+  const { system, target, tool, keys, compression, now = () => new Date(), onProgress, signal } = options
+  const startedAt = now().toISOString()
   const encryption = keys === null ? null : ({ algorithm: 'aes-256-gcm', key: keys.current } as const)
   const progress = { tables: 0, ofTables: plan.tables, bytes: 0 }
   return withConnection(target, SESSION, async (client) => {
@@ -186,7 +189,7 @@ async function dumpInto(folder: string, plan: BackupPlan, options: BackupOptions
       server: plan.server,
       pgDump: tool.version,
       startedAt,
-      finishedAt: new Date().toISOString(),
+      finishedAt: now().toISOString(),
       file: { bytes: BigInt(progress.bytes), sha256: hash.digest('hex') },
       compression: compression ?? null,
       encryption,
@@ -207,15 +210,6 @@ function measuring(take: (chunk: Buffer) => void): Transform {
       done(null, chunk)
     },
   })
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
 }
 
 function exists(target: PostgresTarget, to: string): SluiceError {

@@ -59,7 +59,8 @@ export function buildProgram(version: string, dispatch: Dispatch): Command {
       await dispatch({
         name: pathOf(command),
         globals: globalsOf(program),
-        input: { args: argumentsOf(parameters), options: command.opts() },
+        // An option that a command shares with the one above it, as `backup due --dry-run`, is read by that one.
+        input: { args: argumentsOf(parameters), options: command.optsWithGlobals() },
         load: options.load,
         endsBySignal: options.endsBySignal ?? false,
       })

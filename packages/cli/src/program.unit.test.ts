@@ -71,6 +71,17 @@ describe('the command tree', () => {
     expect((await parse('run reader')).input.args).toEqual([])
   })
 
+  test('an option that a command shares with the one above it is its own', async () => {
+    expect(await parse('backup due --plan p.json --dry-run')).toMatchObject({
+      name: 'backup due',
+      input: { options: { plan: 'p.json', dryRun: true } },
+    })
+    expect((await parse('backup verify /backups --pg-bin /bin')).input).toMatchObject({
+      args: ['/backups'],
+      options: { pgBin: '/bin' },
+    })
+  })
+
   test.each(['verfy', 'run projector', 'events --limit many', 'health --health-port 70000', 'run all --unknown'])(
     'refuses %s',
     async (line) => {

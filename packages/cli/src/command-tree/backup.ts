@@ -14,8 +14,6 @@ export function addBackup(program: Command, leaf: AddLeaf): void {
     .addOption(folderOfTools())
     .option('--compression <level>', "level of gzip, 0 to 9; without it pg_dump's own", compressionLevel)
     .option('--dry-run', 'check versions and rights, and write nothing', false)
-  // Its options stand before `verify`, which has its own.
-  backup.enablePositionalOptions()
   leaf(backup, { load: async () => (await import('../commands/backup.ts')).backup })
   addHelp(backup, {
     examples: ['sluice backup --to /backups/2026-11-21', 'sluice backup analytics --to /backups/before-release'],

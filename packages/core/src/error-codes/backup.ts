@@ -62,4 +62,16 @@ export const backupErrors = {
     retry: 'never',
     meaning: 'What was restored has other numbers of rows than the manifest says; the database is as it was.',
   },
+  BACKUP_BUSY: {
+    number: 'SLU-7111',
+    exit: 3,
+    retry: 'never',
+    meaning: 'Another run of a backup schedule is at work on the same database.',
+  },
+  BACKUP_OVERDUE: {
+    number: 'SLU-7112',
+    exit: 4,
+    retry: 'never',
+    meaning: 'The newest whole backup of a database is older than its schedule allows, or there is none.',
+  },
 } as const satisfies Record<string, ErrorCode>
