@@ -5,9 +5,10 @@
 import { type CapturedTable, type ServiceDefinition, defineSystem, mapTable } from '@sluice/system'
 import * as tables from './tables.ts'
 
-/** A service that has these tables as they are. */
-function service(name: string, ...owned: readonly CapturedTable[]): ServiceDefinition {
+/** A service that has these tables as they are, in the database that the document names. */
+function service(name: string, database: string, ...owned: readonly CapturedTable[]): ServiceDefinition {
   return {
+    database,
     migrations: new URL(`./services/${name}/`, import.meta.url),
     projections: owned.map((table) => mapTable(table, { into: table.name })),
   }
@@ -19,20 +20,21 @@ export default defineSystem({
   avroSchemas: new URL('./avro/', import.meta.url),
   monolith: { migrations: new URL('./monolith/', import.meta.url), tables: Object.values(tables) },
   services: {
-    cas_audit: service('cas_audit', tables.auditEvents),
-    cds_client: service('cds_client', tables.clients, tables.clientLinks),
-    cds_document: service('cds_document', tables.documents),
-    cds_interaction: service('cds_interaction', tables.interactions),
-    cds_product: service('cds_product', tables.products),
-    cds_relationship: service('cds_relationship', tables.relationships),
-    cds_riskprofile: service('cds_riskprofile', tables.riskProfiles, tables.suitabilityAssessments),
+    cas_audit: service('cas_audit', 'cas_audit', tables.auditEvents),
+    cds_client: service('cds_client', 'cds_client', tables.clients, tables.clientLinks),
+    cds_document: service('cds_document', 'cds_document', tables.documents),
+    cds_interaction: service('cds_interaction', 'interaction_db', tables.interactions),
+    cds_product: service('cds_product', 'cds_product', tables.products),
+    cds_relationship: service('cds_relationship', 'relationship_db', tables.relationships),
+    cds_riskprofile: service('cds_riskprofile', 'riskprofile_db', tables.riskProfiles, tables.suitabilityAssessments),
     rmbrain_mainapp: service(
+      'rmbrain_mainapp',
       'rmbrain_mainapp',
       tables.plugins,
       tables.tenantPlugins,
       tables.pluginEventRegistry,
       tables.eventMappings,
     ),
-    cds_task: service('cds_task', tables.tasks),
+    cds_task: service('cds_task', 'cds_task', tables.tasks),
   },
 })

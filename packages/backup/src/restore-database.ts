@@ -8,7 +8,7 @@
 import { SluiceError, quoteIdentifier } from '@sluice/core'
 import { type PostgresTarget, connect, withConnection, withDatabase } from '@sluice/postgres'
 import { type AppliedErasures, type MasterKeys, applyRecordedErasures, requireMasterKeys, subjectKinds } from '@sluice/privacy'
-import { recreate } from '@sluice/provision'
+import { objectsIn, recreate } from '@sluice/provision'
 import type { SystemDefinition } from '@sluice/system'
 import { countRows } from './backup-contents.ts'
 import { serverVersion } from './backup-database.ts'
@@ -53,6 +53,8 @@ export interface RestorePlan {
 
 export interface RestoreReport extends RestorePlan {
   readonly erasures: AppliedErasures
+  /** Database that keeps what somebody wrote in the last moment before the names were exchanged; null, usually: it was empty. */
+  readonly keptAs: string | null
 }
 
 /**
@@ -96,7 +98,7 @@ export async function restoreDatabase(options: RestoreOptions): Promise<RestoreR
   onProgress?.({ stage: 'checking', tables: 0, ofTables: 0 })
   const plan = await planRestore(options)
   let erasures: AppliedErasures = []
-  const kept = await recreate(target, async (beside) => {
+  const keptAs = await recreate(target, async (beside) => {
     try {
       await fill(beside, plan.manifest, options)
       await assertSameRows(beside, plan.manifest, options)
@@ -110,16 +112,7 @@ export async function restoreDatabase(options: RestoreOptions): Promise<RestoreR
       throw error
     }
   })
-  if (kept !== null) {
-    // It was closed with the exchange. Opened again, since only what is still empty may be dropped.
-    await withConnection(withDatabase(target, 'postgres'), SESSION, (admin) =>
-      admin.query(`ALTER DATABASE ${quoteIdentifier(kept)} ALLOW_CONNECTIONS true`),
-    )
-    const before = withDatabase(target, kept)
-    await assertEmpty(before)
-    await dropDatabase(before)
-  }
-  return { ...plan, erasures }
+  return { ...plan, erasures, keptAs }
 }
 
 /** What the other databases remember of erased persons takes effect in what was restored. */
@@ -214,22 +207,7 @@ function assertNeedsMet(target: PostgresTarget, roles: readonly string[], extens
 
 /** Nothing of its own in it: no table, view, sequence, function, type or schema but `public`; extensions do not count. */
 async function assertEmpty(target: PostgresTarget): Promise<void> {
-  const found = await withConnection(target, SESSION, async (client) => {
-    const { rows } = await client.query<{ name: string }>(
-      `WITH own (classid, oid, namespace, name) AS (
-         SELECT 'pg_class'::regclass, oid, relnamespace, relname FROM pg_catalog.pg_class WHERE relpersistence <> 't'
-         UNION ALL SELECT 'pg_proc'::regclass, oid, pronamespace, proname FROM pg_catalog.pg_proc
-         UNION ALL SELECT 'pg_type'::regclass, oid, typnamespace, typname FROM pg_catalog.pg_type)
-       SELECT n.nspname || '.' || o.name AS name FROM own o JOIN pg_catalog.pg_namespace n ON n.oid = o.namespace
-       WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-         AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = o.classid AND d.objid = o.oid AND d.deptype IN ('e', 'i'))
-       UNION ALL SELECT nspname FROM pg_catalog.pg_namespace n
-       WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'public')
-         AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_namespace'::regclass AND d.objid = n.oid AND d.deptype = 'e')
-       ORDER BY 1 LIMIT 4`,
-    )
-    return rows.map(({ name }) => name)
-  })
+  const found = await withConnection(target, SESSION, (client) => objectsIn(client, 4))
   if (found.length === 0) return
   throw new SluiceError('RESTORE_NOT_EMPTY', {
     what: `the backup of ${target.name} is not restored into ${target.display}`,

@@ -1,5 +1,4 @@
 export * from './backoff.ts'
-export * from './certificate-fault.ts'
 export * from './change-identity.ts'
 export * from './claim.ts'
 export * from './context-message.ts'

@@ -1,3 +1,4 @@
+export { objectsIn } from './database-objects.ts'
 export * from './provision.ts'
 export { type RecreatePlan, type RecreatedTable, planRecreate, recreate } from './recreate.ts'
 export type * from './step.ts'

@@ -67,26 +67,32 @@ export async function provision(options: ProvisionOptions): Promise<readonly Pro
   return steps
 }
 
+export interface RecreateReport {
+  readonly steps: readonly ProvisionStep[]
+  /** Database that keeps the old one; null if there was none, or nothing in it. */
+  readonly keptAs: string | null
+}
+
 /**
  * Makes the database of one service anew, empty, with all that it needs; `planRecreate` says beforehand whether it can be filled again.
  *
  * @throws SluiceError SLU-5035 while anybody is connected to it, SLU-5030 if a migration fails: the old one stays
  */
-export async function recreateService(service: string, options: ProvisionOptions): Promise<readonly ProvisionStep[]> {
+export async function recreateService(service: string, options: ProvisionOptions): Promise<RecreateReport> {
   const { system, targets, onStep } = options
   const steps: ProvisionStep[] = []
   const take = (step: ProvisionStep): void => {
     steps.push(step)
     onStep?.(step)
   }
-  await recreate(targets.services[service]!, async (beside) => {
+  const keptAs = await recreate(targets.services[service]!, async (beside) => {
     for await (const step of serviceSteps(service, beside, { ...options, isDryRun: false, createDatabases: false })) take(step)
     // It must not be behind the others for a moment: a projector with grants waits while it is.
     const places = { system, monolith: targets.monolith, pipeline: targets.pipeline, services: { [service]: beside } }
     for (const step of await erasureSteps(places, options.masterKeys ?? null)) take(step)
   })
   take({ place: `service.${service}`, what: 'database made anew', outcome: 'done', detail: targets.services[service]!.display })
-  return steps
+  return { steps, keptAs }
 }
 
 async function* pipelineSteps({ system, targets, isDryRun, createDatabases }: ProvisionOptions): AsyncIterable<ProvisionStep> {

@@ -1,7 +1,8 @@
 /**
  * Makes the database of a service anew, empty, for its projector to fill again from the topics.
  *
- * States: old one in place → new one made beside it and migrated → names exchanged in one transaction → old one kept, closed to everybody.
+ * States: old one in place → new one made beside it and migrated → names exchanged in one transaction → old one kept, closed to everybody;
+ * or dropped, if it is empty.
  * Whoever is killed before the exchange has changed nothing, after it the new one is in place; a new one that was left beside it goes with the
  * next call. A migration that fails leaves the old one as it is. An advisory lock of database `postgres` keeps two calls apart.
  *
@@ -14,6 +15,7 @@ import type { KafkaPort } from '@sluice/kafka'
 import { type PostgresTarget, sessionsOf, sqlStateOf, withConnection, withDatabase } from '@sluice/postgres'
 import { APPLICATION_TABLES, type SystemDefinition, subscriptionsOf } from '@sluice/system'
 import type { ClientBase } from 'pg'
+import { objectsIn } from './database-objects.ts'
 
 const SESSION = { applicationName: 'sluice provision' }
 
@@ -83,7 +85,7 @@ export async function planRecreate(options: RecreateOptions): Promise<RecreatePl
 
 /**
  * @param make Gives the new database what the service needs: migrations, rights. It is called with the database beside the old one.
- * @returns name that the old one is kept under; null if there was none
+ * @returns name that the old one is kept under; null if there was none, or nothing in it
  * @throws SluiceError SLU-5035 while anybody is connected to the old one, which then stays; those of `make`; SLU-2003 if the role may not
  *   create databases
  */
@@ -99,8 +101,19 @@ export async function recreate(target: PostgresTarget, make: (beside: PostgresTa
     await createLike(admin, fresh, isThere ? name : null)
     await make(withDatabase(target, fresh))
     await exchange(admin, target, isThere)
-    return isThere ? keptAs : null
+    return isThere && !(await droppedEmpty(admin, withDatabase(target, keptAs))) ? keptAs : null
   })
+}
+
+/** An empty one is nothing to keep. It is looked at after the exchange, when nobody works with it any more. */
+async function droppedEmpty(admin: ClientBase, kept: PostgresTarget): Promise<boolean> {
+  const allow = (connections: boolean): string =>
+    `ALTER DATABASE ${quoteIdentifier(kept.database)} ALLOW_CONNECTIONS ${String(connections)}`
+  await admin.query(allow(true))
+  const [object] = await withConnection(kept, SESSION, (client) => objectsIn(client, 1))
+  if (object === undefined) await admin.query(`DROP DATABASE IF EXISTS ${quoteIdentifier(kept.database)} WITH (FORCE)`)
+  else await admin.query(allow(false))
+  return object === undefined
 }
 
 /** What the service was built from, as its own database says. */

@@ -115,6 +115,15 @@ test('the old database is kept, closed to everybody, until people drop it', asyn
   expect(await contents()).toEqual(before)
 })
 
+test('an empty database is replaced, and nothing is kept', async () => {
+  await shop.client.end()
+  await query(`DROP DATABASE "${shop.target.database}"`, 'postgres')
+  await query(`CREATE DATABASE "${shop.target.database}"`, 'postgres')
+  await recreate()
+  expect(await databasesBeside()).toEqual([])
+  expect(await empty()).toBe(true)
+})
+
 test('a projector that outlived the old one gives way, and the next fills the new one', async () => {
   // It asks nothing of the database until an event comes, so that it does not hold it.
   const projector = shop.start({ idlePollMs: 600_000 })

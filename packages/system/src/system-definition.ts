@@ -13,6 +13,12 @@ export interface MonolithDefinition {
 }
 
 export interface ServiceDefinition {
+  /**
+   * Name of its database, where that is agreed upon: `sluice dev` makes it under that name. Elsewhere the service's URL says which
+   * one it is.
+   * @default `<system>_<service>`
+   */
+  readonly database?: string
   /** Folder of the service's own migrations. */
   readonly migrations: URL
   readonly projections: readonly Projection[]

@@ -8,8 +8,9 @@ import { type PostgresTarget, connect, postgresTarget } from '@sluice/postgres'
 import { type ProvisionStep, type ProvisionTargets, provision } from '@sluice/provision'
 import { PROJECTOR_TABLES } from '@sluice/system'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type ServiceName, databases } from '../databases.ts'
 import system from '../system.ts'
+
+type ServiceName = keyof (typeof system)['services']
 
 /** "Service-Specific Migration Details"; `processed_events`, which the document lists with each CDS service, has a test of its own. */
 const TABLES: Readonly<Record<ServiceName, readonly string[]>> = {
@@ -29,6 +30,10 @@ const PROCESSED_EVENTS_CHECK = "SELECT COUNT(*) FROM information_schema.tables W
 const services = process.env['SLUICE_TEST_SERVICES_URL']!
 const server = postgresTarget('services', services)
 const tables = Object.entries(TABLES) as readonly [ServiceName, readonly string[]][]
+/** The database of each service, by the definition. */
+const databases = Object.fromEntries(
+  Object.entries(system.services).map(([service, { database }]) => [service, database!]),
+) as Readonly<Record<ServiceName, string>>
 let pipeline: TestDatabase | undefined
 let monolith: TestDatabase | undefined
 let targets: ProvisionTargets & { readonly services: Readonly<Record<ServiceName, PostgresTarget>> }

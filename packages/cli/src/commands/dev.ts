@@ -122,8 +122,9 @@ function databasesOf(system: SystemDefinition): readonly { readonly server: Post
   ]
 }
 
-function databaseName(system: SystemDefinition, target: string): string {
-  return `${system.name}_${target}`
+/** The name that the definition gives it, else one that no other system has. */
+export function databaseName(system: Pick<SystemDefinition, 'name' | 'services'>, target: string): string {
+  return system.services[target]?.database ?? `${system.name}_${target}`
 }
 
 function settingsOf(

@@ -40,7 +40,7 @@ export async function recreate(
     })
   }
   const phase = context.progress.phase(`making ${plan.database} anew`)
-  const steps = await recreateService(service, {
+  const { steps, keptAs } = await recreateService(service, {
     system,
     targets: deployment,
     kafka,
@@ -51,14 +51,14 @@ export async function recreate(
   })
   phase.done()
   return {
-    summary: `the database of ${service} is empty; its projector fills it from the first event on${plan.exists ? `, and the old one is kept as ${plan.keptAs}` : ''}`,
-    result: { dryRun: false, ...plan, steps },
+    summary: `the database of ${service} is empty; its projector fills it from the first event on${keptAs === null ? '' : `, and the old one is kept as ${keptAs}`}`,
+    result: { dryRun: false, ...plan, keptAs, steps },
     text: '',
     nextSteps: [
       `sluice run projector ${service}`,
       'sluice status',
       `sluice verify --service ${service}`,
-      ...(plan.exists ? [`once that says equal, in database postgres: DROP DATABASE ${quoteIdentifier(plan.keptAs)}`] : []),
+      ...(keptAs === null ? [] : [`once that says equal, in database postgres: DROP DATABASE ${quoteIdentifier(keptAs)}`]),
     ],
   }
 }

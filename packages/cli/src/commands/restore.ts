@@ -58,7 +58,7 @@ export const restore: CommandImplementation = async (context, { args, options: g
   phase.done()
   const erased = report.erasures.reduce((sum, { subjects }) => sum + subjects, 0)
   return {
-    summary: `${planText(report)} restored, the numbers of rows are those of the backup${erased > 0 ? `; ${formatCount(erased)} subjects erased again` : ''}`,
+    summary: `${planText(report)} restored, the numbers of rows are those of the backup${erased > 0 ? `; ${formatCount(erased)} subjects erased again` : ''}${report.keptAs === null ? '' : `; what was written into the empty database meanwhile is kept as ${report.keptAs}`}`,
     result: { dryRun: false, ...report },
     text: '',
     nextSteps: nextSteps(named),

@@ -112,6 +112,7 @@ const sinkTable = z.looseObject(
   { error: 'must be made by clickhouseEvents(…)' },
 )
 const service = z.looseObject({
+  database: z.string().optional(),
   migrations: url,
   projections: z.array(projection),
   decrypt: z.array(grant).optional(),

@@ -5,12 +5,24 @@ import { serviceNeedMistakes } from './service-need-mistakes.ts'
 
 const notes = table('notes', { columns: { id: integer() }, key: ['id'], aggregate: 'Note', topic: topic('notes') })
 
-function mistakesOf(needs: Partial<ServiceDefinition>): readonly string[] {
+function mistakesOf(needs: Partial<ServiceDefinition>, other: Partial<ServiceDefinition> = {}): readonly string[] {
   const url = new URL('file:///none/')
-  const service = { migrations: url, projections: [mapTable(notes, { into: 'notes' })], ...needs }
-  const system = { name: 'shop', avroSchemas: url, monolith: { tables: [notes] }, services: { crm: service } }
+  const service = (own: Partial<ServiceDefinition>): ServiceDefinition => ({
+    migrations: url,
+    projections: [mapTable(notes, { into: 'notes' })],
+    ...own,
+  })
+  const services = { crm: service(needs), billing: service(other) }
+  const system = { name: 'shop', avroSchemas: url, monolith: { tables: [notes] }, services }
   return serviceNeedMistakes(system, 'crm').map(({ place, problem }) => `${place}: ${problem}`)
 }
+
+test('a database of two services is a mistake: each has its own', () => {
+  expect(mistakesOf({ database: 'crm_db' }, { database: 'billing_db' })).toEqual([])
+  expect(mistakesOf({ database: 'crm_db' }, { database: 'crm_db' })).toEqual([
+    'services.crm.database: "crm_db" is the database of service billing, too',
+  ])
+})
 
 test('extensions, roles and own tables with proper names are no mistake', () => {
   expect(
