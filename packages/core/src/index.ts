@@ -1,4 +1,5 @@
 export * from './backoff.ts'
+export * from './certificate-fault.ts'
 export * from './change-identity.ts'
 export * from './claim.ts'
 export * from './context-message.ts'

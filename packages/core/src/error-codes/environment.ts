@@ -35,4 +35,16 @@ export const environmentErrors = {
     retry: 'never',
     meaning: 'The preflight found what must be put right before the pipeline can run.',
   },
+  CERTIFICATE_REFUSED: {
+    number: 'SLU-7009',
+    exit: 3,
+    retry: 'backoff',
+    meaning: "A server's certificate was not accepted: it has expired, is for another host, or is of an authority that is not trusted.",
+  },
+  TLS_MISSING: {
+    number: 'SLU-7010',
+    exit: 3,
+    retry: 'never',
+    meaning: 'A connection is to be encrypted, and the server does not do that.',
+  },
 } as const satisfies Record<string, ErrorCode>
