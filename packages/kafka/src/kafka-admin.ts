@@ -2,8 +2,9 @@
 import { SluiceError, offsetOf } from '@sluice/core'
 import kafkajs, { type Admin } from 'kafkajs'
 import { toKafkaError } from './kafka-error.ts'
-import type { KafkaAdmin, TopicSettings } from './kafka-port.ts'
+import type { KafkaAdmin, PartitionOffsets, TopicSettings } from './kafka-port.ts'
 import { type KafkaConnection, kafkajsClient } from './kafkajs-client.ts'
+import { untilLed } from './leader-wait.ts'
 
 const RETRY = { initialRetryTime: 50, maxRetryTime: 1_000, retries: 6 }
 const CREATE_TIMEOUT_MS = 15_000
@@ -29,17 +30,7 @@ export async function openKafkaAdmin(connection: KafkaConnection): Promise<Kafka
     topicConfig: (topic) => guard(`describe topic ${topic}`, () => topicConfig(admin, topic), topic),
     brokerSetting: (name) => guard(`read the setting ${name} of the brokers`, () => brokerSetting(admin, name)),
     partitionCount: (topic) => guard(`describe topic ${topic}`, () => partitionCount(admin, topic), topic),
-    offsets: (topic) =>
-      guard(
-        `read the ends of topic ${topic}`,
-        async () =>
-          (await admin.fetchTopicOffsets(topic)).map((p) => ({
-            partition: p.partition,
-            low: offsetOf(p.low),
-            high: offsetOf(p.high),
-          })),
-        topic,
-      ),
+    offsets: (topic) => guard(`read the ends of topic ${topic}`, () => partitionEnds(connection, admin, topic), topic),
     close: () => guard('close the connection to Kafka', () => admin.disconnect()),
   }
 }
@@ -97,4 +88,22 @@ async function partitionCount(admin: Admin, topic: string): Promise<number> {
     why: 'the metadata of the cluster do not list it',
     ways: ['sluice provision    creates the topics of the system'],
   })
+}
+
+async function partitionEnds(connection: KafkaConnection, admin: Admin, topic: string): Promise<readonly PartitionOffsets[]> {
+  const ends = await untilLed((attempt) =>
+    attempt === 1 ? admin.fetchTopicOffsets(topic) : withNewAdmin(connection, (again) => again.fetchTopicOffsets(topic)),
+  )
+  return ends.map(({ partition, low, high }) => ({ partition, low: offsetOf(low), high: offsetOf(high) }))
+}
+
+/** A new connection begins with new metadata, which an open one does not ask for. */
+async function withNewAdmin<Result>(connection: KafkaConnection, work: (admin: Admin) => Promise<Result>): Promise<Result> {
+  const admin = kafkajsClient(connection, RETRY).admin()
+  await admin.connect()
+  try {
+    return await work(admin)
+  } finally {
+    await admin.disconnect()
+  }
 }

@@ -4,7 +4,7 @@
  *
  * https://kafka.apache.org/protocol#protocol_error_codes
  */
-import { type ErrorName, SluiceError, isSluiceError } from '@sluice/core'
+import { type ErrorName, SluiceError, certificateFault, isSluiceError } from '@sluice/core'
 
 /** Where an error happened, for its text. */
 export interface KafkaErrorContext {
@@ -61,11 +61,16 @@ export function isFenced(error: unknown): boolean {
   return causesOf(error).some((e) => FENCED.has(typeOf(e)) || UNKNOWN_CODE_FENCED.test(e.message))
 }
 
+/** True where a partition's leader moved, or does not lead it yet. */
+export function isLeaderElsewhere(error: unknown): boolean {
+  const elsewhere = /^(LEADER_NOT_AVAILABLE|NOT_LEADER_FOR_PARTITION|FENCED_LEADER_EPOCH|UNKNOWN_LEADER_EPOCH)$/
+  return causesOf(error).some((e) => elsewhere.test(typeOf(e)))
+}
+
 /** True where a partition's leader moved or is not known yet: fresh metadata help. */
 export function isStaleMetadata(error: unknown): boolean {
-  const stale =
-    /^(LEADER_NOT_AVAILABLE|NOT_LEADER_FOR_PARTITION|FENCED_LEADER_EPOCH|UNKNOWN_LEADER_EPOCH|UNKNOWN_TOPIC_OR_PARTITION)$/
-  return causesOf(error).some((e) => stale.test(typeOf(e)) || e.name === 'KafkaJSTopicMetadataNotLoaded')
+  if (isLeaderElsewhere(error)) return true
+  return causesOf(error).some((e) => typeOf(e) === 'UNKNOWN_TOPIC_OR_PARTITION' || e.name === 'KafkaJSTopicMetadataNotLoaded')
 }
 
 /** True where the group's coordinator is not there yet: after the start of a broker, or when it moved. */
@@ -97,6 +102,14 @@ export function toKafkaError(error: unknown, context: KafkaErrorContext): Sluice
   if (types.includes('UNKNOWN_TOPIC_OR_PARTITION')) {
     return make('TOPIC_MISSING', `topic ${context.topic ?? 'of the system'} does not exist`, reason, [
       'sluice provision    creates the topics of the system',
+    ])
+  }
+  const certificate = certificateFault(error)
+  if (certificate) {
+    const broker = context.brokers[0] ?? 'host:9093'
+    return make('CERTIFICATE_REFUSED', `can not ${context.doing}: a broker of ${brokers} is not trusted`, certificate.why, [
+      `openssl s_client -connect ${broker} </dev/null 2>/dev/null | openssl x509 -noout -subject -issuer -dates -ext subjectAltName`,
+      'export KAFKA_SSL_CA_FILE=/path/to/ca.pem    the file of the authority that signed it',
     ])
   }
   if (

@@ -4,6 +4,7 @@ import type { Cluster } from 'kafkajs'
 import { toKafkaError } from './kafka-error.ts'
 import type { IncomingMessage } from './kafka-port.ts'
 import { type KafkaConnection, kafkajsClient, lowLevelCluster } from './kafkajs-client.ts'
+import { untilLed } from './leader-wait.ts'
 import { DEFAULT_FETCH_LIMITS, fetchFrom, leaderOf } from './partition-fetch.ts'
 
 /** Each waits for `waitMs` at most. */
@@ -31,12 +32,16 @@ export async function* readPartitionToEnd(
 
 /** The end is the last stable offset of the first answer: what is written meanwhile is not waited for. */
 async function* readToEnd(cluster: Cluster, topic: string, partition: number, from: Offset): AsyncGenerator<IncomingMessage> {
-  const nodeId = leaderOf(cluster, { topic, partition })
-  if (nodeId === undefined) throw partitionMissing(topic, partition)
   let end: Offset | undefined
   let emptyAnswers = 0
   for (let offset = from; end === undefined || offset < end;) {
-    const [fetched] = await fetchFrom(cluster, nodeId, [{ topic, partition, offset }], DEFAULT_FETCH_LIMITS)
+    const at = { topic, partition, offset }
+    const [fetched] = await untilLed(async (attempt) => {
+      if (attempt > 1) await cluster.refreshMetadata()
+      const nodeId = leaderOf(cluster, at)
+      if (nodeId === undefined) throw partitionMissing(topic, partition)
+      return fetchFrom(cluster, nodeId, [at], DEFAULT_FETCH_LIMITS)
+    })
     if (fetched === undefined) throw partitionMissing(topic, partition)
     end ??= fetched.stableEnd
     for (const message of fetched.messages) {
