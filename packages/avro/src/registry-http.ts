@@ -1,5 +1,5 @@
 /** The registry's HTTP API, as far as the client library does not offer it. */
-import { SluiceError, isSluiceError } from '@sluice/core'
+import { SluiceError, certificateFault, isSluiceError } from '@sluice/core'
 
 export interface RegistryAuth {
   readonly username: string
@@ -36,6 +36,7 @@ export function registryHttp(options: { readonly url: string; readonly auth?: Re
       return { status: response.status, body: answer }
     } catch (error) {
       if (isSluiceError(error)) throw error
+      assertTrusted(options.url, error)
       throw unreachable(options.url, error instanceof Error ? causeText(error) : String(error), error)
     }
   }
@@ -106,6 +107,22 @@ function causeText(error: Error): string {
   if (!(error.cause instanceof Error)) return error.message
   if (error.cause.message !== '') return `${error.message}: ${error.cause.message}`
   return `${error.message}: ${'code' in error.cause ? String(error.cause.code) : error.cause.name}`
+}
+
+/** @throws SluiceError SLU-7009 if the error is about the registry's certificate */
+function assertTrusted(url: string, error: unknown): void {
+  const certificate = certificateFault(error)
+  if (!certificate) return
+  const { host, port, hostname, origin } = new URL(url)
+  throw new SluiceError('CERTIFICATE_REFUSED', {
+    what: `the schema registry at ${origin} is not trusted`,
+    why: certificate.why,
+    ways: [
+      `openssl s_client -connect ${port === '' ? `${hostname}:443` : host} </dev/null 2>/dev/null | openssl x509 -noout -subject -issuer -dates -ext subjectAltName`,
+      'export NODE_EXTRA_CA_CERTS=/path/to/ca.pem    the file of the authority that signed it',
+    ],
+    cause: error,
+  })
 }
 
 function unreachable(url: string, why: string, cause?: unknown): SluiceError {

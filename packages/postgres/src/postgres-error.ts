@@ -7,6 +7,7 @@
 import { type ErrorName, type ErrorText, SluiceError, isSluiceError } from '@sluice/core'
 import pg from 'pg'
 import type { PostgresTarget } from './target.ts'
+import { tlsFault } from './tls-fault.ts'
 
 /**
  * `transient`: the same statement may pass later. `permanent`: it never will with this data. `unknown`: stop, never retry
@@ -81,6 +82,8 @@ export function refusedBy(error: pg.DatabaseError): RefusedBy {
 /** The error as a SluiceError; one that is a SluiceError already is returned as it is. */
 export function toPostgresError(error: unknown, target: PostgresTarget): SluiceError {
   if (isSluiceError(error)) return error
+  const refused = tlsFault(error, target)
+  if (refused) return refused
   const state = sqlStateOf(error)
   const [code, text] = describe(error, state, target)
   return new SluiceError(code, { ...text, cause: error })

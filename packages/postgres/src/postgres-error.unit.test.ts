@@ -51,6 +51,8 @@ test.each([
   [Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:1'), { code: 'ECONNREFUSED' }), 'POSTGRES_UNREACHABLE'],
   [new Error('Connection terminated unexpectedly'), 'POSTGRES_CONNECTION_LOST'],
   [databaseError('42P01'), 'UNEXPECTED'],
+  [Object.assign(new Error('certificate has expired'), { code: 'CERT_HAS_EXPIRED' }), 'CERTIFICATE_REFUSED'],
+  [new Error('The server does not support SSL connections'), 'TLS_MISSING'],
 ])('%s becomes %s', (error, code) => {
   expect(toPostgresError(error, target).code).toBe(code)
 })
