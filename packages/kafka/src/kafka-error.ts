@@ -61,11 +61,16 @@ export function isFenced(error: unknown): boolean {
   return causesOf(error).some((e) => FENCED.has(typeOf(e)) || UNKNOWN_CODE_FENCED.test(e.message))
 }
 
+/** True where a partition's leader moved, or does not lead it yet. */
+export function isLeaderElsewhere(error: unknown): boolean {
+  const elsewhere = /^(LEADER_NOT_AVAILABLE|NOT_LEADER_FOR_PARTITION|FENCED_LEADER_EPOCH|UNKNOWN_LEADER_EPOCH)$/
+  return causesOf(error).some((e) => elsewhere.test(typeOf(e)))
+}
+
 /** True where a partition's leader moved or is not known yet: fresh metadata help. */
 export function isStaleMetadata(error: unknown): boolean {
-  const stale =
-    /^(LEADER_NOT_AVAILABLE|NOT_LEADER_FOR_PARTITION|FENCED_LEADER_EPOCH|UNKNOWN_LEADER_EPOCH|UNKNOWN_TOPIC_OR_PARTITION)$/
-  return causesOf(error).some((e) => stale.test(typeOf(e)) || e.name === 'KafkaJSTopicMetadataNotLoaded')
+  if (isLeaderElsewhere(error)) return true
+  return causesOf(error).some((e) => typeOf(e) === 'UNKNOWN_TOPIC_OR_PARTITION' || e.name === 'KafkaJSTopicMetadataNotLoaded')
 }
 
 /** True where the group's coordinator is not there yet: after the start of a broker, or when it moved. */
