@@ -46,11 +46,16 @@ const UNREACHABLE_NAMES = new Set([
   'KafkaJSRequestTimeoutError',
 ])
 
-/** The error and what caused it, outermost first; bounded, since causes can form a ring. */
+/** The error and what caused it, outermost first; of several at once the first. Bounded, since causes can form a ring. */
 export function causesOf(error: unknown): readonly Error[] {
   const chain: Error[] = []
-  for (let next = error; next instanceof Error && chain.length < 10 && !chain.includes(next); next = next.cause) chain.push(next)
+  for (let next = error; next instanceof Error && chain.length < 10 && !chain.includes(next); next = causeOf(next)) chain.push(next)
   return chain
+}
+
+/** kafkajs answers a request about several topics with an error that holds one for each. */
+function causeOf(error: Error): unknown {
+  return error.cause ?? ('errors' in error && Array.isArray(error.errors) ? (error.errors as readonly unknown[])[0] : undefined)
 }
 
 function typeOf(error: Error): string {

@@ -38,3 +38,12 @@ test('errors that cause each other end', () => {
   a.cause = new Error('b', { cause: a })
   expect(toKafkaError(a, context)).toMatchObject({ code: 'KAFKA_FAILED' })
 })
+
+test('of an error about several topics it is said what the first one is', () => {
+  const one = protocolError('INVALID_REPLICATION_FACTOR', 'Replication-factor is invalid')
+  const all = Object.assign(new Error('Topic creation errors'), { errors: [one, one] })
+  expect(toKafkaError(all, context)).toMatchObject({
+    code: 'KAFKA_FAILED',
+    why: 'INVALID_REPLICATION_FACTOR: Replication-factor is invalid',
+  })
+})
