@@ -49,7 +49,8 @@ const UNREACHABLE_NAMES = new Set([
 /** The error and what caused it, outermost first; of several at once the first. Bounded, since causes can form a ring. */
 export function causesOf(error: unknown): readonly Error[] {
   const chain: Error[] = []
-  for (let next = error; next instanceof Error && chain.length < 10 && !chain.includes(next); next = causeOf(next)) chain.push(next)
+  for (let next = error; next instanceof Error && chain.length < 10 && !chain.includes(next); next = causeOf(next))
+    chain.push(next)
   return chain
 }
 
