@@ -2,7 +2,7 @@ import { Kafka, logLevel } from 'kafkajs'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { RunningServers } from '../src/running-servers.ts'
-import { POSTGRES_SETTINGS } from '../src/server-settings.ts'
+import { KAFKA_SETTINGS_FOR_KILLS, POSTGRES_SETTINGS } from '../src/server-settings.ts'
 import { startServers } from '../src/start-servers.ts'
 
 let servers: RunningServers
@@ -11,7 +11,7 @@ beforeAll(async () => {
   servers = await startServers({
     monolith: { settings: { wal_level: 'replica' } },
     pipeline: true,
-    kafka: true,
+    kafka: { settings: KAFKA_SETTINGS_FOR_KILLS },
     useContainers: false,
   })
 })

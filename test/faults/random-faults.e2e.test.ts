@@ -9,6 +9,7 @@
 import { Random } from '@sluice/workload'
 import demo from '@sluice/medcontracthub/demo'
 import { expect, test } from 'vitest'
+import { KAFKA_SETTINGS_FOR_KILLS } from '@sluice/infra'
 import { isCaughtUp } from '../harness/caught-up.ts'
 import { PipelineProcesses } from '../harness/pipeline-processes.ts'
 import { runSluice } from '../harness/sluice-process.ts'
@@ -33,7 +34,7 @@ test(`${FAULTS} faults at random: no event lost, none doubled, none applied twic
   const seed = Number(process.env['SLUICE_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
   process.stderr.write(`random faults: seed ${seed}\n`)
   const random = new Random(seed)
-  await using servers = await startTestServers()
+  await using servers = await startTestServers({ kafkaSettings: KAFKA_SETTINGS_FOR_KILLS })
   await using system = await startTestSystem(servers, SYSTEM)
   await demo.fill({ database: system.url('monolith'), rows: 3_300, seed })
   await using processes = new PipelineProcesses(system)

@@ -10,14 +10,20 @@ export interface TestServersOptions {
   readonly postgres?: PostgresMajor
   /** Settings of the monolith's server. @default none */
   readonly monolithSettings?: Readonly<Record<string, string>>
+  /** Settings of the broker. @default none */
+  readonly kafkaSettings?: Readonly<Record<string, string>>
 }
 
-export async function startTestServers({ postgres, monolithSettings = {} }: TestServersOptions = {}): Promise<TestServers> {
+export async function startTestServers({
+  postgres,
+  monolithSettings = {},
+  kafkaSettings = {},
+}: TestServersOptions = {}): Promise<TestServers> {
   const running = await startServers({
     monolith: { settings: monolithSettings },
     pipeline: true,
     services: true,
-    kafka: true,
+    kafka: { settings: kafkaSettings },
     registry: true,
     ...(postgres === undefined ? {} : { postgres }),
     onProgress: printProgress(process.stderr),

@@ -8,7 +8,7 @@
  *   --json             the counts as JSON on standard output
  */
 import { parseArgs } from 'node:util'
-import { POSTGRES_MAJORS, VERSIONS, type PostgresMajor } from '@sluice/infra'
+import { KAFKA_SETTINGS_FOR_KILLS, POSTGRES_MAJORS, VERSIONS, type PostgresMajor } from '@sluice/infra'
 import { Random } from '@sluice/workload'
 import { startTestServers } from '../../harness/test-servers.ts'
 import { FAULT_KINDS, kindsNamed } from './fault-kinds.ts'
@@ -53,7 +53,11 @@ async function run(seed: number, postgres: PostgresMajor): Promise<FaultReport> 
   const rounds = planRounds(random, kinds, faults)
   const report = new FaultReport(rounds.flat().length, say)
   say(`${rounds.flat().length} faults in ${rounds.length} rounds, PostgreSQL ${postgres}, seed ${seed}`)
-  await using servers = await startTestServers({ postgres, monolithSettings: MONOLITH_SETTINGS })
+  await using servers = await startTestServers({
+    postgres,
+    monolithSettings: MONOLITH_SETTINGS,
+    kafkaSettings: KAFKA_SETTINGS_FOR_KILLS,
+  })
   const proxies = await startProxies(servers)
   try {
     for (const [i, round] of rounds.entries()) await runRound({ servers, proxies, random }, i, round, report)
