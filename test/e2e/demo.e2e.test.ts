@@ -2,6 +2,8 @@
 import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { Ajv } from 'ajv'
+import addFormats from 'ajv-formats'
 import { afterEach, expect, test } from 'vitest'
 import { SluiceProcess, runSluice } from '../harness/sluice-process.ts'
 import { waitUntil } from '../harness/wait-until.ts'
@@ -72,8 +74,32 @@ interface DemoReport {
   }[]
 }
 
+/** What is looked at of `migration_report.json`; its schema fixes the rest. */
+interface MigrationReport {
+  readonly durationMs: number
+  readonly timings: readonly { readonly phase: string; readonly durationMs: number }[]
+  readonly steps: readonly { readonly outcome: string }[]
+  readonly services: readonly { readonly service: string; readonly rowsBefore: number; readonly rowsAfter: number }[]
+}
+
+function schemaErrors(report: object): unknown {
+  const schema = new URL('../../docs/reference/migration-report.schema.json', import.meta.url)
+  const ajv = new Ajv({ allErrors: true, strict: true, strictTypes: false, allowUnionTypes: true })
+  addFormats.default(ajv)
+  return ajv.validate(JSON.parse(readFileSync(schema, 'utf8')) as object, report) ? [] : ajv.errors
+}
+
+test('a dry run says what would run, and starts nothing', async () => {
+  const temporary = temporaryFolder()
+  const { code, stdout } = await runSluice(['demo', '--dry-run', '--json'], { TMPDIR: temporary })
+  expect([code, JSON.parse(stdout)]).toMatchObject([0, { ok: true, result: { dryRun: true, system: 'medcontracthub' } }])
+  expect(runsIn(temporary)).toEqual([])
+})
+
 test('the demo splits the monolith under a workload and ends equal', async () => {
-  const { code, stdout, stderr } = await runSluice(['demo', '--rows', '3000', '--seconds', '10', '--json'], { NO_COLOR: '1' })
+  const file = path.join(temporaryFolder(), 'migration_report.json')
+  const args = ['demo', '--rows', '3000', '--seconds', '10', '--report', file, '--json']
+  const { code, stdout, stderr } = await runSluice(args, { NO_COLOR: '1' })
   expect(code, stderr).toBe(0)
   const envelope = JSON.parse(stdout) as { readonly v: number; readonly ok: boolean; readonly result: DemoReport }
   expect(envelope).toMatchObject({ v: 1, ok: true })
@@ -96,6 +122,15 @@ test('the demo splits the monolith under a workload and ends equal', async () =>
   for (const [table, changes] of Object.entries(others)) {
     for (const [change, n] of Object.entries(changes)) expect(n, `${change} in ${table}`).toBeGreaterThan(0)
   }
+  const migration = JSON.parse(readFileSync(file, 'utf8')) as MigrationReport
+  expect(schemaErrors(migration)).toEqual([])
+  expect(migration).toMatchObject({ system: 'medcontracthub', status: 'equal', validation: { isComplete: true } })
+  expect(migration.timings.map(({ phase }) => phase)).toEqual(['fill', 'provision', 'load', 'workload', 'verify'])
+  expect(migration.timings.reduce((sum, { durationMs }) => sum + durationMs, 0)).toBeLessThanOrEqual(migration.durationMs)
+  expect(migration.steps.filter(({ outcome }) => outcome === 'done')).not.toEqual([])
+  expect(migration.services.map((s) => [s.service, s.rowsAfter - s.rowsBefore])).toEqual(
+    result.services.map((s) => [s.service, 0]),
+  )
   for (const { service, tables } of result.services) {
     expect(result.events.applied[service], `${service} applied`).toBeGreaterThan(0)
     for (const table of tables) {

@@ -3,7 +3,8 @@
  * and its form is fixed by docs/reference/migration-report.schema.json.
  */
 import { randomBytes } from 'node:crypto'
-import { open, rename, rm } from 'node:fs/promises'
+import { access, constants, open, rename, rm } from 'node:fs/promises'
+import path from 'node:path'
 import { SluiceError, toJson } from '@sluice/core'
 import type { ProvisionStep } from '@sluice/provision'
 import type { ServiceReport, TableReport, VerifyReport } from '@sluice/verify'
@@ -29,7 +30,7 @@ export interface MigrationReport {
 }
 
 export interface PhaseTiming {
-  /** `provision`, `load`, `verify` */
+  /** `fill`, `provision`, `load`, `workload`, `verify` */
   readonly phase: string
   readonly durationMs: number
 }
@@ -92,6 +93,13 @@ export function migrationReport({ startedAt, finishedAt, timings, steps, verific
   }
 }
 
+/** Before the work that it is about, which may take hours. @throws SluiceError SLU-1003 if its folder refuses it */
+export async function assertReportWritable(file: string): Promise<void> {
+  await access(path.dirname(path.resolve(file)), constants.W_OK).catch((cause: unknown) => {
+    throw notWritable(file, cause)
+  })
+}
+
 /** Under another name first, so that nobody reads half of it. @throws SluiceError SLU-1003 if the file can not be written */
 export async function writeMigrationReport(file: string, report: MigrationReport): Promise<void> {
   const partial = `${file}.${randomBytes(4).toString('hex')}.partial`
@@ -106,13 +114,17 @@ export async function writeMigrationReport(file: string, report: MigrationReport
     await rename(partial, file)
   } catch (cause) {
     await rm(partial, { force: true })
-    throw new SluiceError('CONFIG_INVALID', {
-      what: `the report ${file} can not be written`,
-      why: cause instanceof Error && 'code' in cause ? String(cause.code) : 'its folder refuses it',
-      ways: ['name a file in a folder that is there and may be written to'],
-      cause,
-    })
+    throw notWritable(file, cause)
   }
+}
+
+function notWritable(file: string, cause: unknown): SluiceError {
+  return new SluiceError('CONFIG_INVALID', {
+    what: `the report ${file} can not be written`,
+    why: cause instanceof Error && 'code' in cause ? String(cause.code) : 'its folder refuses it',
+    ways: ['name a file in a folder that is there and may be written to'],
+    cause,
+  })
 }
 
 function migratedService({ service, tables, references, parked }: ServiceReport): MigratedService {

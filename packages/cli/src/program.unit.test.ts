@@ -58,6 +58,38 @@ describe('the command tree', () => {
     }
   })
 
+  test('says beforehand what it would do, wherever it changes data or structure or starts much', () => {
+    const pathOf = (command: Command): string => (command.parent ? `${pathOf(command.parent)} ${command.name()}`.trim() : '')
+    const rehearsed = everyCommand(programFor([])).filter((c) => c.options.some((o) => o.long === '--dry-run'))
+    expect(rehearsed.map(pathOf)).toEqual([
+      'demo',
+      'provision',
+      'migrate up',
+      'migrate down',
+      'migrate new',
+      'backfill start',
+      'backup',
+      'backup due',
+      'restore',
+      'erase',
+      'keys rotate',
+      'parked retry',
+      'parked edit',
+      'parked skip',
+    ])
+  })
+
+  test('works on one service alone, wherever it works on services', async () => {
+    expect((await parse('run projector analytics')).input.args).toEqual(['analytics'])
+    expect((await parse('provision --service analytics')).input.options).toMatchObject({ service: 'analytics' })
+    expect((await parse('migrate up analytics')).input.args).toEqual(['analytics'])
+    expect((await parse('migrate status analytics')).input.args).toEqual(['analytics'])
+    expect((await parse('migrate drift analytics')).input.args).toEqual(['analytics'])
+    expect((await parse('verify --service analytics')).input.options).toMatchObject({ service: 'analytics' })
+    expect((await parse('backup analytics --to /backups')).input.args).toEqual(['analytics'])
+    expect((await parse('restore analytics --from /backups')).input.args).toEqual(['analytics'])
+  })
+
   test('takes global options before and after the command', async () => {
     expect((await parse('--json verify')).globals.json).toBe(true)
     expect((await parse('verify --json --system shop')).globals).toMatchObject({ json: true, system: 'shop' })

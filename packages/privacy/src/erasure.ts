@@ -116,6 +116,14 @@ export async function applyRecordedErasures(places: ErasurePlaces, requestedBy: 
   })
 }
 
+/** What `applyRecordedErasures` would do; changes nothing. @throws SluiceError SLU-2001 to SLU-2004 */
+export async function missingErasures(places: RecordPlaces): Promise<AppliedErasures> {
+  const record = await withConnection(places.pipeline, SESSION, (client) => readRecord(client, places))
+  return [['pipeline', record.pipeline] as const, ...record.services, ['monolith', record.source] as const]
+    .map(([place, ids]) => ({ place, subjects: missingIn(ids, record).length }))
+    .filter(({ subjects }) => subjects > 0)
+}
+
 /** What a pipeline database and the record of its source made of each other. */
 export interface TakenErasures {
   /** Keys that were destroyed again: the pipeline database is an older copy. */

@@ -4,7 +4,7 @@
  *
  * Killed anywhere, some keys are wrapped anew and the others as before; the next run does the rest.
  */
-import { type PostgresTarget, connect, toPostgresError } from '@sluice/postgres'
+import { type PostgresTarget, connect, toPostgresError, withConnection } from '@sluice/postgres'
 import type { ClientBase } from 'pg'
 import { type MasterKeys, unwrapKey, wrapKey } from './master-keys.ts'
 import { subjectBound } from './subject-keys.ts'
@@ -38,6 +38,22 @@ export async function rotateKeys(rotation: KeyRotation): Promise<number> {
   } finally {
     await client.end()
   }
+}
+
+/** How many keys `rotateKeys` would wrap anew; changes nothing. */
+export async function countKeysToRotate({
+  system,
+  pipeline,
+  master,
+}: Pick<KeyRotation, 'system' | 'pipeline' | 'master'>): Promise<number> {
+  return withConnection(pipeline, { applicationName: 'sluice keys' }, async (client) => {
+    const { rows } = await client.query<{ keys: string }>(
+      `SELECT (SELECT count(*) FROM system_secrets WHERE system_name = $1 AND split_part(wrapped_secret, '.', 1) <> $2)
+         + (SELECT count(*) FROM subject_keys WHERE system_name = $1 AND split_part(wrapped_key, '.', 1) <> $2) AS keys`,
+      [system, master.current],
+    )
+    return Number(rows[0]!.keys)
+  })
 }
 
 async function rotateSecret(client: ClientBase, { system, master }: KeyRotation): Promise<number> {

@@ -6,7 +6,7 @@ import { migrateStore } from '@sluice/store'
 import type pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { KeyConnection } from '../src/key-access.ts'
-import { rotateKeys } from '../src/key-rotation.ts'
+import { countKeysToRotate, rotateKeys } from '../src/key-rotation.ts'
 import { parseMasterKeys } from '../src/master-keys.ts'
 import { SubjectKeys } from '../src/subject-keys.ts'
 import { readSystemKeys } from '../src/system-secret.ts'
@@ -65,8 +65,9 @@ test('the master key rotates: every key is wrapped anew, none changes, an erased
   await expect(new SubjectKeys(system, NEW).read(client, ids)).rejects.toSatisfy((e) => isSluiceError(e, 'MASTER_KEY_MISSING'))
   const rotation = { system, pipeline: target, master: BOTH, signal: new AbortController().signal }
   // The secret and every key but the destroyed one; again there is nothing left to do.
+  expect(await countKeysToRotate(rotation)).toBe(2_500)
   expect(await rotateKeys(rotation)).toBe(2_500)
-  expect(await rotateKeys(rotation)).toBe(0)
+  expect([await countKeysToRotate(rotation), await rotateKeys(rotation)]).toEqual([0, 0])
   const after = await new SubjectKeys(system, NEW).read(client, ids)
   expect(exported(after)).toEqual(exported(new Map([...before, ['s7', null]])))
   const again = (await readSystemKeys(client, system, NEW, { mayMake: false }))!

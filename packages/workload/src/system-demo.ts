@@ -3,6 +3,7 @@ import { SluiceError } from '@sluice/core'
 import { type CapturedTable, type SystemDefinition, qualifiedName } from '@sluice/system'
 import { type FillOptions, type FillReport, fillMonolith } from './fill-monolith.ts'
 import { RandomChanges } from './random-changes.ts'
+import { sampleCounts } from './sample-rows.ts'
 import type { SampleTable } from './sample-table.ts'
 import type { WeightedStep } from './steps.ts'
 import { type WorkloadOptions, type WorkloadReport, runSteps } from './workload.ts'
@@ -10,6 +11,8 @@ import { type WorkloadOptions, type WorkloadReport, runSteps } from './workload.
 export type RowChange = 'insert' | 'update' | 'delete'
 
 export interface SystemDemo {
+  /** How many rows each table gets where there are to be `rows` in all, about: `public.opportunities` and its number. */
+  rowsOf(rows: number): Readonly<Record<string, number>>
   /** Fills every captured table of the monolith, which has its migrations and no rows of the same seed. */
   fill(options: FillOptions): Promise<FillReport>
   /** Seeded random transactions until the signal aborts. */
@@ -31,6 +34,7 @@ export function systemDemo({ system, tables, steps = [] }: SystemDemoOptions): S
   assertEveryTable(system, tables)
   const ordered = parentsFirst(tables)
   return {
+    rowsOf: (rows) => Object.fromEntries([...sampleCounts(ordered, rows)].map(([sample, n]) => [sample.name, n])),
     fill: (options) => fillMonolith(ordered, options),
     runWorkload: (options) => runSteps([...new RandomChanges(ordered).steps(), ...steps], options),
     changes: new Map(ordered.map((sample) => [sample.table, changesOf(sample)])),

@@ -19,7 +19,10 @@ export function addPrivacy(program: Command, leaf: AddLeaf): void {
 
   const keys = program.command('keys').description('The keys of private columns.')
   addHelp(keys, { examples: ['sluice keys rotate'], exits: DATA_EXITS })
-  const rotate = keys.command('rotate').description('Wraps every key with the first master key of SLUICE_MASTER_KEY.')
+  const rotate = keys
+    .command('rotate')
+    .description('Wraps every key with the first master key of SLUICE_MASTER_KEY.')
+    .option('--dry-run', 'say how many that would be and change nothing', false)
   leaf(rotate, { load: async () => (await import('../commands/keys.ts')).keysRotate })
   addHelp(rotate, { examples: ['sluice keys rotate'], exits: DATA_EXITS })
 }

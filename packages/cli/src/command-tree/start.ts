@@ -13,6 +13,8 @@ export function addStart(program: Command, leaf: AddLeaf): void {
     .option('--seed <n>', 'seed of the data and the workload', wholeNumber, 1)
     .option('--rate <n>', 'rows that the workload changes a second', wholeNumber, 300)
     .option('--seconds <n>', 'how long the workload goes on after the load has arrived', wholeNumber, 30)
+    .option('--report <file>', 'write migration_report.json there, whatever the verdict')
+    .option('--dry-run', 'say what would run, and start nothing', false)
     .option('--keep', 'leave everything running', false)
   leaf(demo, { load: async () => (await import('../commands/demo.ts')).demo })
   addHelp(demo, {

@@ -1,7 +1,14 @@
 /** `sluice erase <subject>`: exit 5 until the subject was typed again. */
 import { userInfo } from 'node:os'
 import { SluiceError } from '@sluice/core'
-import { type ErasurePlaces, type ErasureReport, applyRecordedErasures, eraseSubject, requireMasterKeys } from '@sluice/privacy'
+import {
+  type ErasurePlaces,
+  type ErasureReport,
+  applyRecordedErasures,
+  eraseSubject,
+  missingErasures,
+  requireMasterKeys,
+} from '@sluice/privacy'
 import { z } from 'zod'
 import type { CommandContext, CommandImplementation, CommandOutcome } from '../command.ts'
 import { readDeployment } from '../deployment.ts'
@@ -21,8 +28,8 @@ export const erase: CommandImplementation = async (context, { args, options: giv
   }
   const places = await placesOf(context)
   const requestedBy = userInfo().username
-  if (subject === undefined) return applyRecorded(places, requestedBy)
   const { kind, confirm, dryRun: isDryRun } = options
+  if (subject === undefined) return isDryRun ? missingRecorded(places) : applyRecorded(places, requestedBy)
   const called = ['sluice erase', subject, ...(kind === 'person' ? [] : ['--kind', kind])].join(' ')
   if (!isDryRun && confirm !== subject) throw notConfirmed(kind, called, subject, confirm)
   const report = await eraseSubject(places, { kind, subject, requestedBy, isDryRun })
@@ -42,8 +49,18 @@ async function applyRecorded(places: ErasurePlaces, requestedBy: string): Promis
   const applied = await applyRecordedErasures(places, requestedBy)
   return {
     summary: applied.length === 0 ? 'every database has every erasure' : `${applied.length} databases lacked erasures`,
-    result: { applied },
+    result: { dryRun: false, applied },
     text: applied.map(({ place, subjects }) => `${place}  ${formatCount(subjects)} subjects erased again`).join('\n'),
+  }
+}
+
+async function missingRecorded(places: ErasurePlaces): Promise<CommandOutcome> {
+  const missing = await missingErasures(places)
+  return {
+    summary: `nothing was changed: ${missing.length === 0 ? 'every database has every erasure' : `${missing.length} databases lack erasures`}`,
+    result: { dryRun: true, missing },
+    text: missing.map(({ place, subjects }) => `${place}  ${formatCount(subjects)} subjects would be erased again`).join('\n'),
+    nextSteps: missing.length === 0 ? [] : ['sluice erase --recorded'],
   }
 }
 

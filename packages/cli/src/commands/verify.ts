@@ -4,8 +4,9 @@ import { verifySystem } from '@sluice/verify'
 import { z } from 'zod'
 import type { CommandImplementation } from '../command.ts'
 import { readDeployment, requireService } from '../deployment.ts'
-import { migrationReport, writeMigrationReport } from '../migration-report.ts'
+import { assertReportWritable, migrationReport, writeMigrationReport } from '../migration-report.ts'
 import { kafkaOf } from '../servers.ts'
+import { sinksOf } from '../sinks.ts'
 import { formatCount, formatSeconds } from '../table.ts'
 import { consistencyTable, verifyNotes, verifyProgress, verifyTable, verifyVerdict } from '../verify-output.ts'
 
@@ -13,6 +14,7 @@ const Options = z.object({ service: z.string().optional(), report: z.string().op
 
 export const verify: CommandImplementation = async (context, { options }) => {
   const { service, report: reportFile, timeout } = Options.parse(options)
+  if (reportFile !== undefined) await assertReportWritable(reportFile)
   const system = await context.system()
   const services = service === undefined ? Object.keys(system.services) : [requireService(system, service)]
   const deployment = readDeployment(context.environment, system, {
@@ -30,6 +32,7 @@ export const verify: CommandImplementation = async (context, { options }) => {
     targets: deployment,
     kafka: kafkaOf(deployment.kafka, silentLogger),
     masterKeys: deployment.masterKeys,
+    openSinks: sinksOf(context.environment, system, services),
     limits: { standMs: timeout * 1000, slotMs: timeout * 1000, stallMs: timeout * 1000 },
     onProgress: show.onProgress,
     signal: context.signal,

@@ -11,6 +11,7 @@ import type { CommandContext } from '../command.ts'
 import { type Deployment, readDeployment, urlVariable } from '../deployment.ts'
 import { kafkaOf, registryOf } from '../servers.ts'
 import { formatCount } from '../table.ts'
+import type { MigrationCourse, PhaseTiming } from '../migration-report.ts'
 import { verifyProgress, verifyVerdict } from '../verify-output.ts'
 import { measureLatency } from './commit-latency.ts'
 import { countEvents } from './counted-events.ts'
@@ -39,7 +40,7 @@ export interface DemoOptions {
 
 export interface DemoOutcome {
   readonly report: DemoReport
-  readonly verification: VerifyReport
+  readonly migration: MigrationCourse
 }
 
 export class DemoCourse {
@@ -50,6 +51,8 @@ export class DemoCourse {
   readonly #monolithUrl: string
   readonly #deployment: Deployment
   readonly #kafka: KafkaPort
+  readonly #timings: PhaseTiming[] = []
+  readonly #steps: ProvisionStep[] = []
 
   constructor(context: CommandContext, options: DemoOptions, { system, demo }: LoadedDemo, place: DemoPlace) {
     this.#context = context
@@ -76,6 +79,11 @@ export class DemoCourse {
 
   /** The monolith with its data, and everything that the pipeline needs. */
   async prepare(): Promise<void> {
+    await this.#timed('fill', () => this.#fill())
+    await this.#timed('provision', () => this.#provision())
+  }
+
+  async #fill(): Promise<void> {
     const { progress, signal } = this.#context
     const { monolith } = this.#deployment
     const loading = progress.phase('filling the monolith')
@@ -90,7 +98,10 @@ export class DemoCourse {
       onProgress: (p) => loading.update(`${p.table}: ${formatCount(p.rows)} of ${formatCount(p.rowsWanted)} rows`),
     })
     loading.done(`${formatCount(Object.values(rows).reduce((a, b) => a + b, 0))} rows in ${Object.keys(rows).length} tables`)
-    const provisioning = progress.phase('provisioning')
+  }
+
+  async #provision(): Promise<void> {
+    const provisioning = this.#context.progress.phase('provisioning')
     const steps = await provision({
       system: this.#system,
       targets: this.#deployment,
@@ -100,6 +111,7 @@ export class DemoCourse {
       onStep: (step) => provisioning.update(`${step.place}: ${step.what}`),
     })
     provisioning.done(`${steps.length} steps`)
+    this.#steps.push(...steps)
     assertOwnTopics(steps, this.#deployment.kafka.brokers)
   }
 
@@ -113,19 +125,37 @@ export class DemoCourse {
     workload.catch(() => undefined)
     const watcher = await StageWatcher.open(this.#system, pipeline, services)
     try {
-      await waitForStages(this.#context, watcher, 'migrating', workload)
+      await this.#timed('load', () => waitForStages(this.#context, watcher, 'migrating', workload))
       const since = await watcher.now()
-      await this.#measure(watcher, workload)
+      await this.#timed('workload', () => this.#measure(watcher, workload))
       stop.abort()
       const counts = await workload
       this.#context.signal.throwIfAborted()
-      const verification = await this.#verify()
+      const verification = await this.#timed('verify', () => this.#verify())
       await waitForStages(this.#context, watcher, 'letting the last events arrive', null)
-      return { verification, report: await this.#report(startedAt, since, verification, counts) }
+      const report = await this.#report(startedAt, since, verification, counts)
+      const finishedAt = new Date()
+      return {
+        report,
+        migration: {
+          startedAt: new Date(finishedAt.getTime() - report.durationMs),
+          finishedAt,
+          timings: this.#timings,
+          steps: this.#steps,
+          verification,
+        },
+      }
     } finally {
       stop.abort()
       await watcher.close()
     }
+  }
+
+  async #timed<Result>(phase: string, work: () => Promise<Result>): Promise<Result> {
+    const startedAt = performance.now()
+    const result = await work()
+    this.#timings.push({ phase, durationMs: Math.round(performance.now() - startedAt) })
+    return result
   }
 
   #startWorkload(signal: AbortSignal): Promise<WorkloadReport> {

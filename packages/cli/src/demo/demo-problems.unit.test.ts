@@ -8,6 +8,7 @@ const columns = { id: integer() }
 const orders = table('orders', { aggregate: 'Order', key: ['id'], topic: topic('d.orders'), columns })
 const audit = table('audit', { aggregate: 'Audit', key: ['id'], topic: topic('d.audit'), columns })
 const demo: SystemDemo = {
+  rowsOf: () => ({}),
   fill: () => Promise.reject(new Error('not called')),
   runWorkload: () => Promise.reject(new Error('not called')),
   changes: new Map<CapturedTable, readonly RowChange[]>([

@@ -15,6 +15,7 @@ import type { CommandContext } from '../command.ts'
 import { ChildCommand } from './child-command.ts'
 import { DemoCourse, type DemoOptions, type DemoOutcome } from './demo-course.ts'
 import { type DemoPlace, openDemoPlace } from './demo-place.ts'
+import { type DemoPlan, demoProcesses, planDemo } from './demo-plan.ts'
 import { loadDemo } from './load-demo.ts'
 
 /** The system that is shown where none is named. */
@@ -28,6 +29,11 @@ export interface DemoRun extends DemoOptions {
 export interface DemoEnd extends DemoOutcome {
   /** Set if it is kept: says how to look at it, waits for the signal, and cleans up. */
   readonly stay?: () => Promise<void>
+}
+
+/** Says what `runDemo` would do. @throws SluiceError SLU-1001 if there is no such demo, SLU-1005 */
+export async function dryRunDemo({ globals, environment }: CommandContext, options: DemoOptions): Promise<DemoPlan> {
+  return planDemo(await loadDemo(globals.system ?? DEFAULT_SYSTEM), options, environment)
 }
 
 export async function runDemo(context: CommandContext, options: DemoRun): Promise<DemoEnd> {
@@ -71,13 +77,8 @@ function withErrorsOf(children: readonly ChildCommand[], error: unknown): unknow
 
 /** Every stage as a process of its own. */
 function startChildren(name: string, system: SystemDefinition, place: DemoPlace): readonly ChildCommand[] {
-  const commands = [
-    ['run', 'reader'],
-    ['run', 'relay'],
-    ...Object.keys(system.services).map((service) => ['run', 'projector', service]),
-  ]
   const environment = { ...place.environment, SLUICE_SYSTEM: name }
-  return commands.map((args) => new ChildCommand(args, environment, place.folder))
+  return demoProcesses(Object.keys(system.services)).map((args) => new ChildCommand(args, environment, place.folder))
 }
 
 async function stayUntilSignal(context: CommandContext, name: string, place: DemoPlace): Promise<void> {
