@@ -3,6 +3,7 @@
  * a line is printed when a phase begins or ends, and one each 10 s between.
  */
 import type { Style, StyledStream } from './glyphs.ts'
+import { formatSeconds } from './table.ts'
 
 const TERMINAL_INTERVAL_MS = 100
 const PLAIN_INTERVAL_MS = 10_000
@@ -17,6 +18,12 @@ export interface Phase {
 
 export interface Progress {
   phase(title: string): Phase
+}
+
+/** Adds how long it will still take, where that can be told. */
+export function timeLeft(text: string, seconds: number | null): string {
+  if (seconds === null) return text
+  return [...(text === '' ? [] : [text]), `about ${formatSeconds(seconds)} left`].join(', ')
 }
 
 export interface ProgressOptions {

@@ -1,7 +1,7 @@
 /** A verification's report as text, as JSON and as the error that its verdict is. */
-import { SluiceError } from '@sluice/core'
+import { SluiceError, TimeLeft } from '@sluice/core'
 import { type ReferenceReport, type ServiceReport, type VerifyProgress, type VerifyReport, isGreen } from '@sluice/verify'
-import type { Phase, Progress } from './progress.ts'
+import { type Phase, type Progress, timeLeft } from './progress.ts'
 import { formatCount, renderTable } from './table.ts'
 
 export function verifyTable(services: readonly ServiceReport[]): string {
@@ -120,13 +120,16 @@ export function verifyVerdict(report: VerifyReport): SluiceError | null {
   })
 }
 
-/** One line a phase: reach the point, compare, recompute the chain. */
+/** One line a phase: reach the point, compare, recompute the chain; the last two with the time that they still take, as things go. */
 export function verifyProgress(
   progress: Progress,
   say: (line: string) => void,
+  now?: () => number,
 ): { readonly onProgress: (p: VerifyProgress) => void; done(): void } {
   let phase: Phase | null = null
   let title = ''
+  let compared: { readonly left: TimeLeft; readonly of: number; done: number } | null = null
+  const chains = new Map<string, TimeLeft>()
   const enter = (next: string, text: string): void => {
     if (next !== title) {
       phase?.done()
@@ -155,16 +158,30 @@ export function verifyProgress(
           enter('comparing', `projectors were held ${p.heldMs} ms`)
           return
         }
+        case 'measured': {
+          compared = { left: new TimeLeft(now), of: p.bytes, done: 0 }
+          compared.left.seconds(0, p.bytes)
+          return
+        }
         case 'comparing': {
-          enter('comparing', `${p.service}.${p.table}`)
+          const seconds = compared?.left.seconds(compared.done, compared.of) ?? null
+          enter('comparing', timeLeft(`${p.service}.${p.table}`, seconds))
           return
         }
         case 'compared': {
-          enter('comparing', `${p.service}.${p.table.table}: ${p.table.status}`)
+          if (compared) compared.done = p.bytes
+          const seconds = compared?.left.seconds(p.bytes, compared.of) ?? null
+          enter('comparing', timeLeft(`${p.service}.${p.table.table}: ${p.table.status}`, seconds))
           return
         }
         case 'chain': {
-          enter('recomputing the hash chain', `${p.lane}: ${formatCount(p.events)} events`)
+          const left = chains.get(p.lane) ?? new TimeLeft(now)
+          chains.set(p.lane, left)
+          const seconds = left.seconds(Number(p.events), Number(p.of))
+          enter(
+            'recomputing the hash chain',
+            timeLeft(`${p.lane}: ${formatCount(p.events)} of ${formatCount(p.of)} events`, seconds),
+          )
           return
         }
         case 'warning': {

@@ -72,6 +72,33 @@ export async function loadProgress(client: ClientBase, lane: LaneId, run?: Uuid)
   return rows.map((row) => tableLoadOf(lane, row))
 }
 
+/** Chunks that tell how fast a load goes lately. */
+const RATE_CHUNKS = 200
+
+/**
+ * Seconds until the loads of a lane that have not ended are stored, at the rate of their last chunks up to now; null where that can not be
+ * told: before the second chunk, or where nobody knows how many rows a table has.
+ */
+export async function loadSecondsLeft(client: ClientBase, lane: LaneId): Promise<number | null> {
+  const { rows } = await client.query<{ seconds: number | null }>(
+    `WITH unfinished AS (
+       SELECT run, count(*) FILTER (WHERE coalesce(total_rows_estimate, 0) <= 0) AS unknown,
+         sum(greatest(total_rows_estimate - total_processed, 0)) AS rows_left
+       FROM data_migration_state WHERE lane = $1 AND kind = 'load' AND status <> 'completed' GROUP BY run),
+     chunk AS (
+       SELECT c.created_at, (c.checkpoint_data ->> 'rows')::bigint AS rows
+       FROM migration_checkpoints c JOIN data_migration_state m ON m.id = c.migration_id
+       WHERE m.lane = $1 AND m.kind = 'load' AND m.run IN (SELECT run FROM unfinished) ORDER BY c.id DESC LIMIT ${RATE_CHUNKS}),
+     begun AS (SELECT min(created_at) AS at FROM chunk),
+     lately AS (
+       SELECT sum(chunk.rows) AS rows, extract(epoch FROM clock_timestamp() - min(begun.at)) AS seconds
+       FROM chunk, begun WHERE chunk.created_at > begun.at)
+     SELECT (u.rows_left * l.seconds / nullif(l.rows, 0))::float8 AS seconds FROM unfinished u, lately l WHERE u.unknown = 0`,
+    [lane],
+  )
+  return rows[0]?.seconds ?? null
+}
+
 interface LoadRow {
   readonly id: string
   readonly run: string

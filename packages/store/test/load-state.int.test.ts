@@ -1,5 +1,5 @@
-import { SluiceError, lsnOf } from '@sluice/core'
-import { completeTable, failTable, loadProgress, planLoad, saveCheckpoint } from '@sluice/store'
+import { SluiceError, type Uuid, lsnOf } from '@sluice/core'
+import { completeTable, failTable, loadProgress, loadSecondsLeft, planLoad, saveCheckpoint } from '@sluice/store'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type StoreFixture, commit, openStoreFixture, uuidNumber } from './store-fixture.ts'
 
@@ -67,4 +67,37 @@ test('a load keeps its tables in order, and each checkpoint moves with the event
   expect(await progress()).toMatchObject({ status: 'completed', rowsStored: 5n })
   expect(await store.count(`migration_checkpoints WHERE migration_id = '${companies!.id}'`)).toBe(3)
   await expect(saveCheckpoint(client, { ...chunk, migrationId: uuidNumber(404) })).rejects.toThrow()
+})
+
+test('at half way of a load, the estimate of its end is within 30 %, whichever table it is at', async () => {
+  const lane = await store.lane()
+  const { client } = store
+  const [lines, orders] = await planLoad(client, {
+    systemName: 'shop',
+    laneName: lane.laneName,
+    lane: lane.lane,
+    run: uuidNumber(2),
+    tables: [
+      { table: 'public.lines', rowsEstimate: 4_000n, rowFilter: null },
+      { table: 'public.orders', rowsEstimate: 6_000n, rowFilter: null },
+    ],
+  })
+  const chunk = { snapshotLsn: lsnOf(1n), kind: 'range' as const, from: null, to: ['1'], rows: 500 }
+  const store500 = async (migrationId: Uuid): Promise<void> => saveCheckpoint(client, { ...chunk, migrationId })
+  expect(await loadSecondsLeft(client, lane.lane), 'nothing was stored').toBeNull()
+  for (let i = 0; i < 8; i += 1) await store500(lines!.id)
+  await completeTable(client, lines!.id)
+  for (let i = 0; i < 2; i += 1) await store500(orders!.id)
+  // As if one chunk a second had come, the last one just now: 5,000 of 10,000 rows are there.
+  await client.query(
+    `UPDATE migration_checkpoints c SET created_at = clock_timestamp() - n.place * interval '1 second'
+     FROM (SELECT id, row_number() OVER (ORDER BY id DESC) - 1 AS place FROM migration_checkpoints
+       WHERE migration_id = ANY ($1::uuid[])) AS n WHERE n.id = c.id`,
+    [[lines!.id, orders!.id]],
+  )
+  const seconds = await loadSecondsLeft(client, lane.lane)
+  expect(seconds).toBeGreaterThan(7)
+  expect(seconds).toBeLessThan(13)
+  await completeTable(client, orders!.id)
+  expect(await loadSecondsLeft(client, lane.lane), 'it has ended').toBeNull()
 })

@@ -57,6 +57,8 @@ export interface StoreStatus {
   readonly lastCommitAt: string | null
   readonly updatedAt: string
   readonly load: readonly TableLoadStatus[]
+  /** Until the initial load is stored, as things go; null where it can not be told, or nothing is loaded. */
+  readonly loadSecondsLeft: number | null
   readonly backfills: readonly RunningBackfill[]
 }
 

@@ -51,8 +51,8 @@ async function checkChain(options: ChainCheckOptions, lane: LaneRecord): Promise
   const head = await outsideHead(options, lane)
   const { links, events, broken } = await verifyChain(options.pipeline, lane, {
     ...('unknown' in head ? {} : { expectedHead: head }),
-    onProgress: (progress) => {
-      options.onProgress({ phase: 'chain', lane: lane.laneName, events: progress.events })
+    onProgress: ({ events, position, through }) => {
+      options.onProgress({ phase: 'chain', lane: lane.laneName, events, of: events + through - position })
     },
     signal: options.signal,
   })

@@ -6,9 +6,13 @@ export type VerifyProgress =
   | { readonly phase: 'snapshot'; readonly source: string; readonly lsn: string }
   | { readonly phase: 'waiting'; readonly lane: string; readonly stage: string; readonly at: string; readonly goal: string }
   | { readonly phase: 'released'; readonly heldMs: number }
+  /** Before the first table: bytes of all that will be compared, on the services' disks. */
+  | { readonly phase: 'measured'; readonly bytes: number }
   | { readonly phase: 'comparing'; readonly service: string; readonly table: string }
-  | { readonly phase: 'compared'; readonly service: string; readonly table: TableReport }
-  | { readonly phase: 'chain'; readonly lane: string; readonly events: bigint }
+  /** With the bytes of all tables so far. */
+  | { readonly phase: 'compared'; readonly service: string; readonly table: TableReport; readonly bytes: number }
+  /** Events so far, and in all. */
+  | { readonly phase: 'chain'; readonly lane: string; readonly events: bigint; readonly of: bigint }
   | { readonly phase: 'warning'; readonly message: string }
 
 export type OnVerifyProgress = (progress: VerifyProgress) => void

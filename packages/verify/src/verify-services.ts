@@ -3,6 +3,7 @@ import { SluiceError } from '@sluice/core'
 import type { SealedReader } from '@sluice/privacy'
 import { type ServiceDefinition, type SystemDefinition, ownTablesOf } from '@sluice/system'
 import type { CompareLimits } from './compare-table.ts'
+import { ComparedBytes } from './compared-bytes.ts'
 import { consistencyOf } from './consistency.ts'
 import type { ComparisonPoint, ServicePoint } from './comparison-point.ts'
 import { type ExpectedTable, expectedTables, handlersWithoutExpectation, tableName } from './expected-table.ts'
@@ -34,16 +35,28 @@ export async function verifyServices(
 ): Promise<readonly ServiceReport[]> {
   const waiting = [...point.services]
   const reports = new Map<string, ServiceReport>()
+  const compared = await measure(point, options)
+  options.onProgress({ phase: 'measured', bytes: compared.total })
   const workers = Math.max(...[...point.sources.values()].map((sessions) => sessions.length))
   await settled(
     Array.from({ length: workers }, async (_, worker) => {
       const sources = new Map([...point.sources].map(([name, sessions]) => [name, sessions[worker]!]))
       for (let next = waiting.shift(); next; next = waiting.shift()) {
-        reports.set(next[0], await verifyService(sources, next[0], next[1], options))
+        reports.set(next[0], await verifyService(sources, next[0], next[1], options, compared))
       }
     }),
   )
   return [...point.services.keys()].map((service) => reports.get(service)!)
+}
+
+/** Of every table that something is expected of. @throws SluiceError SLU-5002 */
+function measure({ services }: Pick<ComparisonPoint, 'services'>, { system, tables }: CompareOptions): Promise<ComparedBytes> {
+  const wanted = [...services.keys()].flatMap((service) =>
+    expectedTables(definitionOf(system, service))
+      .filter(({ schema, table }) => tables === undefined || tables.includes(tableName(schema, table)))
+      .map(({ schema, table }) => ({ service, schema, table })),
+  )
+  return ComparedBytes.measure(services, wanted)
 }
 
 async function verifyService(
@@ -51,9 +64,9 @@ async function verifyService(
   service: string,
   point: ServicePoint,
   options: CompareOptions,
+  compared: ComparedBytes,
 ): Promise<ServiceReport> {
-  const definition = options.system.services[service]
-  if (!definition) throw unknownService(options.system, service)
+  const definition = definitionOf(options.system, service)
   const isWanted = (name: string): boolean => options.tables === undefined || options.tables.includes(name)
   const tables: TableReport[] = []
   const rowFilters = await readRowFilters(sources.get(MONOLITH), options.system)
@@ -71,13 +84,14 @@ async function verifyService(
             name,
             `service "${expected.source}" has no outbox that this service consumes, so no LSN to compare at`,
           )
-    options.onProgress({ phase: 'compared', service, table: report })
+    const bytes = compared.add({ service, schema: expected.schema, table: expected.table })
+    options.onProgress({ phase: 'compared', service, table: report, bytes })
     tables.push(report)
   }
   const unknown = await withoutExpectation(definition, point.session)
   const all = [...tables, ...unknown.filter((t) => isWanted(t.table))]
-  const compared = new Set(tables.filter((t) => t.status !== 'unverifiable').map((t) => t.table))
-  const references = await countReferences(point.session, compared)
+  const verifiable = new Set(tables.filter((t) => t.status !== 'unverifiable').map((t) => t.table))
+  const references = await countReferences(point.session, verifiable)
   return {
     service,
     tables: all,
@@ -119,6 +133,12 @@ async function withoutExpectation(definition: ServiceDefinition, session: Snapsh
     reports.push(unverifiableTable(tableName(schema, name), hidden ?? 'no mapping and no expectation says what it must hold'))
   }
   return reports
+}
+
+function definitionOf(system: SystemDefinition, service: string): ServiceDefinition {
+  const definition = system.services[service]
+  if (!definition) throw unknownService(system, service)
+  return definition
 }
 
 export function unknownService(system: SystemDefinition, service: string): SluiceError {

@@ -135,14 +135,15 @@ function laneRow({ lane, store, readerLag, source, relay }: LaneStatus): readonl
 /** Tables that are being read: by the initial load, and by backfills. */
 function readingLines({ lane, store }: LaneStatus): readonly string[] {
   if (store.value === null) return []
-  const { load, backfills } = store.value
+  const { load, loadSecondsLeft, backfills } = store.value
   const loading = load
     .filter(({ status, rows }) => status === 'running' || (status === 'failed' && rows > 0n))
     .map(({ table, status, rows, estimate }) => {
       const about = estimate === null || estimate <= 0n ? '' : ` of about ${formatCount(estimate)}`
       return `initial load of ${table} (${lane}) is ${status}: ${formatCount(rows)}${about} rows`
     })
-  return [...loading, ...backfills.map((backfill) => backfillLine(lane, backfill))]
+  const left = loadSecondsLeft === null ? [] : [`initial load (${lane}): about ${formatSeconds(loadSecondsLeft)} left`]
+  return [...loading, ...left, ...backfills.map((backfill) => backfillLine(lane, backfill))]
 }
 
 function backfillLine(lane: string, { table, status, rowsRead, rowsEstimate, rowsPerSecond, ...run }: RunningBackfill): string {

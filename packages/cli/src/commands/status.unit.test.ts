@@ -5,7 +5,7 @@ import { statusText } from './status.ts'
 
 const STYLE = styleOf(process.stdout, { NO_COLOR: '1' })
 
-function linesOf(reading: Pick<StoreStatus, 'load' | 'backfills'>): readonly string[] {
+function linesOf(reading: Pick<StoreStatus, 'load' | 'loadSecondsLeft' | 'backfills'>): readonly string[] {
   const error = { code: 'SLU-2001', name: 'POSTGRES_UNREACHABLE', what: 'w', why: 'y', ways: [] }
   const unknown = { value: null, error }
   const store: StoreStatus = {
@@ -50,6 +50,7 @@ test('what is being read has a line: the table of an initial load, and each back
         { table: 'public.lines', status: 'running', rows: 1_500n, estimate: 4_000n },
         { table: 'public.later', status: 'pending', rows: 0n, estimate: null },
       ],
+      loadSecondsLeft: 75,
       backfills: [
         run,
         { ...run, id: 'b2', rowsPerSecond: null, secondsLeft: null, waitsFor: '120 events are not published yet' },
@@ -58,6 +59,7 @@ test('what is being read has a line: the table of an initial load, and each back
     }),
   ).toEqual([
     'initial load of public.lines (monolith) is running: 1,500 of about 4,000 rows',
+    'initial load (monolith): about 1 m 15 s left',
     'backfill b1 of public.orders (monolith) is running: 50,000 of 200,000 rows, 30,000 rows/s, 5.0 s left',
     'backfill b2 of public.orders (monolith) is running: 50,000 of 200,000 rows, waits: 120 events are not published yet',
     'backfill b3 of public.orders (monolith) is paused: 50,000 of 200,000 rows',

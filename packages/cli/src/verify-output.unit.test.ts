@@ -1,0 +1,66 @@
+import type { TableReport } from '@sluice/verify'
+import { expect, test } from 'vitest'
+import type { Progress } from './progress.ts'
+import { verifyProgress } from './verify-output.ts'
+
+const TABLE: TableReport = {
+  table: 'people',
+  sourceRows: 1,
+  targetRows: 1,
+  missing: 0,
+  extra: 0,
+  different: 0,
+  status: 'equal',
+  reason: null,
+  comparedColumns: ['id'],
+  targetOnlyColumns: [],
+  examples: [],
+  durationMs: 1,
+}
+
+/** Every line of a phase, as soon as it is told. */
+function shown(): { readonly lines: string[]; readonly progress: Progress } {
+  const lines: string[] = []
+  const phase = (title: string) => ({
+    update: (text: string) => void lines.push(`${title}: ${text}`),
+    done: () => undefined,
+    failed: () => undefined,
+  })
+  return { lines, progress: { phase } }
+}
+
+test('while tables are compared, the time left follows their bytes and not their number', () => {
+  let clock = 0
+  const { lines, progress } = shown()
+  const { onProgress } = verifyProgress(
+    progress,
+    () => undefined,
+    () => clock,
+  )
+  onProgress({ phase: 'measured', bytes: 1_000_000 })
+  onProgress({ phase: 'comparing', service: 'crm', table: 'people' })
+  // A tenth of the tables, and half of the bytes.
+  clock = 60_000
+  onProgress({ phase: 'compared', service: 'crm', table: TABLE, bytes: 500_000 })
+  onProgress({ phase: 'comparing', service: 'crm', table: 'notes' })
+  expect(lines).toEqual([
+    'comparing: crm.people',
+    'comparing: crm.people: equal, about 1 m 00 s left',
+    'comparing: crm.notes, about 1 m 00 s left',
+  ])
+})
+
+test('while a chain is recomputed, the time left follows its events', () => {
+  let clock = 0
+  const { lines, progress } = shown()
+  const { onProgress } = verifyProgress(
+    progress,
+    () => undefined,
+    () => clock,
+  )
+  const chain = { phase: 'chain', lane: 'monolith', of: 90_000n } as const
+  onProgress({ ...chain, events: 10_000n })
+  clock = 4_000
+  onProgress({ ...chain, events: 50_000n })
+  expect(lines.at(-1)).toBe('recomputing the hash chain: monolith: 50,000 of 90,000 events, about 4.0 s left')
+})
