@@ -1,5 +1,5 @@
 /** Which backups of one database a schedule lets go. A backup is kept if any of its rules keeps it. */
-import type { KeepRules } from './backup-plan.ts'
+import type { KeepRules } from './schedule-plan.ts'
 
 interface Taken {
   readonly startedAt: Date

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { KeepRules } from './backup-plan.ts'
+import type { KeepRules } from './schedule-plan.ts'
 import { backupsLetGo } from './retention.ts'
 
 const at = (text: string) => ({ startedAt: new Date(text) })
@@ -62,10 +62,10 @@ describe('what is kept', () => {
 })
 
 const rule = fc.option(fc.integer({ min: 1, max: 12 }), { nil: undefined })
-const rules = fc
-  .record({ last: rule, days: rule, daily: rule, weekly: rule, monthly: rule })
-  .map((given) => Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as KeepRules)
-const times = fc.array(fc.date({ min: new Date('2026-06-01'), max: NOW, noInvalidDate: true }).map((startedAt) => ({ startedAt })))
+const rules = fc.record({ last: rule, days: rule, daily: rule, weekly: rule, monthly: rule }).map((given) => withRules(given, 0))
+const times = fc.array(
+  fc.date({ min: new Date('2026-06-01'), max: NOW, noInvalidDate: true }).map((startedAt) => ({ startedAt })),
+)
 
 test('whatever the rules: the newest stays, a longer rule never lets go of more, and what stayed stays at once again', () => {
   fc.assert(
@@ -78,8 +78,12 @@ test('whatever the rules: the newest stays, a longer rule never lets go of more,
         expect(stayed.some(({ startedAt }) => startedAt.getTime() === newest)).toBe(true)
       }
       expect(backupsLetGo(stayed, keep, when)).toEqual([])
-      const longer = Object.fromEntries(Object.entries(keep).map(([name, value]) => [name, value + 1])) as KeepRules
-      for (const backup of backupsLetGo(backups, longer, when)) expect(gone.has(backup)).toBe(true)
+      for (const backup of backupsLetGo(backups, withRules(keep, 1), when)) expect(gone.has(backup)).toBe(true)
     }),
   )
 })
+
+/** The rules that are given, each with so many more. */
+function withRules(rules: { readonly [Rule in keyof KeepRules]?: number | undefined }, more: number): KeepRules {
+  return Object.fromEntries(Object.entries(rules).flatMap(([name, value]) => (value === undefined ? [] : [[name, value + more]])))
+}

@@ -15,18 +15,25 @@ import { isSluiceError, SluiceError, toSluiceError } from '@sluice/core'
 import type { PostgresTarget } from '@sluice/postgres'
 import type { MasterKeys } from '@sluice/privacy'
 import { type BackupProgress, backupDatabase } from './backup-database.ts'
-import { type BackupPlan, type BackupSchedule, nextTime } from './backup-plan.ts'
+import { type SchedulePlan, type BackupSchedule, nextTime } from './schedule-plan.ts'
 import type { BackupTool } from './backup-tool.ts'
 import { backupFolder } from './manifest.ts'
 import { backupsLetGo } from './retention.ts'
 import { withScheduleLock } from './schedule-lock.ts'
-import { type BackupPlace, type ScheduledBackup, findBackups, placeFor, removeBackup, removeLeftovers } from './scheduled-backups.ts'
+import {
+  type BackupPlace,
+  type ScheduledBackup,
+  findBackups,
+  placeFor,
+  removeBackup,
+  removeLeftovers,
+} from './scheduled-backups.ts'
 import { writeVerification } from './verification.ts'
 import { assertWhole } from './verify-backups.ts'
 
 export interface DueOptions {
   readonly system: string
-  readonly plan: BackupPlan
+  readonly plan: SchedulePlan
   /** Every database of the system that the plan names, by its name. */
   readonly targets: Readonly<Record<string, PostgresTarget>>
   /** pg_dump and pg_restore. */
@@ -79,7 +86,7 @@ export interface PlannedRun extends ScheduleState {
 }
 
 /** Databases that a plan backs up, each once. */
-export function databasesOf(plan: BackupPlan, all: readonly string[]): readonly string[] {
+export function databasesOf(plan: SchedulePlan, all: readonly string[]): readonly string[] {
   return [...new Set(plan.schedules.flatMap(({ databases }) => databases ?? all))]
 }
 
@@ -119,8 +126,7 @@ export async function runDueBackups(options: DueOptions): Promise<readonly Sched
 async function runOne(options: DueOptions, schedule: BackupSchedule, place: BackupPlace): Promise<ScheduleRun> {
   const { plan, targets, now, onProgress, signal } = options
   const target = targets[place.database]!
-  const tell = (stage: DueProgress['stage']): void =>
-    onProgress?.({ schedule: schedule.name, database: place.database, stage })
+  const tell = (stage: DueProgress['stage']): void => onProgress?.({ schedule: schedule.name, database: place.database, stage })
   const result: { made: string | null; removed: string[]; state: ScheduleState | null } = { made: null, removed: [], state: null }
   const about = { schedule: schedule.name, database: place.database }
   try {
@@ -209,7 +215,7 @@ interface Unit {
   readonly place: BackupPlace
 }
 
-function unitsOf(plan: BackupPlan, system: string, all: readonly string[]): readonly Unit[] {
+function unitsOf(plan: SchedulePlan, system: string, all: readonly string[]): readonly Unit[] {
   return plan.schedules.flatMap((schedule) =>
     (schedule.databases ?? all).map((database) => ({
       schedule,
@@ -219,7 +225,7 @@ function unitsOf(plan: BackupPlan, system: string, all: readonly string[]): read
 }
 
 function stateOf(
-  { timeZone }: BackupPlan,
+  { timeZone }: SchedulePlan,
   schedule: BackupSchedule,
   { database }: BackupPlace,
   backups: readonly ScheduledBackup[],
@@ -259,7 +265,7 @@ function assertNoneDamaged(backups: readonly ScheduledBackup[], { database }: Ba
   })
 }
 
-function assertKeys(plan: BackupPlan, keys: MasterKeys | null): void {
+function assertKeys(plan: SchedulePlan, keys: MasterKeys | null): void {
   const encrypted = plan.schedules.filter((schedule) => schedule.encrypted).map(({ name }) => name)
   if (keys !== null || encrypted.length === 0) return
   throw new SluiceError('CONFIG_MISSING', {

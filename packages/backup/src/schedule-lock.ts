@@ -17,10 +17,9 @@ export async function withScheduleLock<T>(
   return withConnection(target, SESSION, async (client) => {
     // It waits for as long as the backup takes.
     await client.query('SET idle_session_timeout = 0')
-    const { rows } = await client.query<{ taken: boolean }>(
-      'SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS taken',
-      [`sluice backup ${folder}/${schedule}`],
-    )
+    const { rows } = await client.query<{ taken: boolean }>('SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS taken', [
+      `sluice backup ${folder}/${schedule}`,
+    ])
     if (!rows[0]!.taken) {
       throw new SluiceError('BACKUP_BUSY', {
         what: `${database} is not backed up by schedule "${schedule}"`,

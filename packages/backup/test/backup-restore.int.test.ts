@@ -269,9 +269,9 @@ describe('a backup that does not end leaves nothing that looks whole', () => {
     await rm(folder, { recursive: true })
   })
 
-  test('killed in the middle, what it leaves is no backup', async () => {
+  /** A command in the middle of a backup: its pg_dump writes until nobody reads any more. @returns how it ended */
+  async function endInTheMiddle(by: 'SIGINT' | 'SIGKILL'): Promise<unknown> {
     const folder = await mkdtemp(join(tmpdir(), 'sluice-stand-in-'))
-    // It writes until nobody reads any more.
     standInForPgDump(folder, '16.14', `printf half; touch ${folder}/begun; exec yes`)
     const changes = watch(folder)
     const command = spawn(process.execPath, [MAIN, 'backup', 'analysis', '--to', root, '--pg-bin', folder], {
@@ -279,15 +279,25 @@ describe('a backup that does not end leaves nothing that looks whole', () => {
       stdio: 'ignore',
     })
     for await (const { filename } of changes) if (filename === 'begun') break
-    command.kill('SIGKILL')
-    await once(command, 'close')
+    command.kill(by)
+    const [code] = (await once(command, 'close')) as [number | null]
+    await rm(folder, { recursive: true })
+    return code
+  }
+
+  test('SIGINT in the middle ends it with 130, and leaves nothing', async () => {
+    expect(await endInTheMiddle('SIGINT')).toBe(130)
+    expect(await readdir(root)).toEqual([])
+  })
+
+  test('killed in the middle, what it leaves is no backup', async () => {
+    await endInTheMiddle('SIGKILL')
     expect(await readdir(root)).toEqual([expect.stringMatching(/^\.analysis-[0-9a-f]{12}\.partial$/)])
     await expect(checked()).rejects.toMatchObject({
       code: 'BACKUP_NOT_FOUND',
       why: expect.stringContaining('.partial') as string,
     })
     await expect(planRestore(restoring())).rejects.toMatchObject({ code: 'BACKUP_NOT_FOUND' })
-    await rm(folder, { recursive: true })
   })
 })
 

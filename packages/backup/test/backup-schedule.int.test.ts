@@ -7,7 +7,7 @@ import { type PostgresTarget, postgresTarget, withConnection } from '@sluice/pos
 import { parseMasterKeys } from '@sluice/privacy'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import {
-  type BackupPlan,
+  type SchedulePlan,
   type BackupTool,
   type ScheduleRun,
   backupDatabase,
@@ -31,7 +31,7 @@ let clock: Date
 
 const signal = new AbortController().signal
 
-function planOf(changes: Partial<BackupPlan['schedules'][number]> = {}): BackupPlan {
+function planOf(changes: Partial<SchedulePlan['schedules'][number]> = {}): SchedulePlan {
   const nightly = { name: 'nightly', cron: '0 2 * * *', keep: { daily: 2 }, encrypted: false, overdueAfterMinutes: 120 }
   return { format: 1, folder, timeZone: 'UTC', schedules: [{ ...nightly, ...changes }] }
 }
@@ -99,9 +99,9 @@ test('what is due is made and verified, and then the oldest goes; what is not du
   expect(await run()).toMatchObject(
     DATABASES.map((database) => ({ database, made: placeOf('20261101T020005Z', database), removed: [], error: null })),
   )
-  expect((await verifyBackups({ root: join(folder, 'nightly', '20261101T020005Z'), tool: restore, keys: null, signal })).backups).toMatchObject(
-    DATABASES.map((database) => ({ database, error: null })),
-  )
+  expect(
+    (await verifyBackups({ root: join(folder, 'nightly', '20261101T020005Z'), tool: restore, keys: null, signal })).backups,
+  ).toMatchObject(DATABASES.map((database) => ({ database, error: null })))
   clock = new Date('2026-11-02T01:59:59Z')
   expect(await run()).toMatchObject(DATABASES.map(() => ({ made: null, state: { whole: 1, isDue: false } })))
   for (const day of ['02', '03']) {
@@ -181,7 +181,9 @@ describe('a run that was killed', () => {
     const verification = join(placeOf('20261101T020005Z'), 'verification.json')
     await rm(verification)
     await writeFile(`${verification}.partial`, '{"form')
-    expect(await backupStates({ system: 'shop', plan: planOf(), now: clock }, ['orders'])).toMatchObject([{ whole: 0, isDue: true }])
+    expect(await backupStates({ system: 'shop', plan: planOf(), now: clock }, ['orders'])).toMatchObject([
+      { whole: 0, isDue: true },
+    ])
     expect(await run(only('orders'))).toMatchObject([{ made: null, state: { whole: 1, unverified: [] } }])
     expect(await isThere(verification)).toBe(true)
   })

@@ -19,7 +19,7 @@ export function tlsFault(error: unknown, target: PostgresTarget): SluiceError | 
     what: `the connection to ${target.name} (${target.display}) is not encrypted`,
     why: 'its URL asks for TLS, and the server has none',
     ways: [
-      "ALTER SYSTEM SET ssl = on;    with ssl_cert_file and ssl_key_file, then SELECT pg_reload_conf();",
+      'ALTER SYSTEM SET ssl = on;    with ssl_cert_file and ssl_key_file, then SELECT pg_reload_conf();',
       `?sslmode=disable in ${urlVariable(target)}, where nobody else is on the network in between`,
     ],
     cause: error,

@@ -14,7 +14,19 @@ export class Authority {
   #issued = 0
 
   constructor() {
-    this.#openssl('req', '-x509', ...NEW_KEY, '-keyout', 'ca.key', '-out', 'ca.pem', '-days', '2', '-subj', '/CN=Authority of a test')
+    this.#openssl(
+      'req',
+      '-x509',
+      ...NEW_KEY,
+      '-keyout',
+      'ca.key',
+      '-out',
+      'ca.pem',
+      '-days',
+      '2',
+      '-subj',
+      '/CN=Authority of a test',
+    )
   }
 
   /** File of its own certificate, which whoever trusts it names. */

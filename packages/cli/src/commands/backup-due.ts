@@ -1,13 +1,13 @@
 /** `sluice backup due`: makes what a plan says is due, verifies it, and removes what retention lets go. */
 import {
-  type BackupPlan,
+  type SchedulePlan,
   type DueProgress,
   type PlannedRun,
   type ScheduleRun,
   backupStates,
   databasesOf,
   findTool,
-  readBackupPlan,
+  readSchedulePlan,
   runDueBackups,
 } from '@sluice/backup'
 import { SluiceError, serializeError } from '@sluice/core'
@@ -29,7 +29,7 @@ export const backupDue: CommandImplementation = async (context, { options }) => 
     })
   }
   const system = await context.system()
-  const plan = await readBackupPlan(file)
+  const plan = await readSchedulePlan(file)
   const databases = plannedDatabases(plan, system)
   if (isDryRun) {
     const states = await backupStates({ system: system.name, plan, now: new Date() }, databases)
@@ -54,7 +54,7 @@ export const backupDue: CommandImplementation = async (context, { options }) => 
 }
 
 /** @throws SluiceError SLU-5002 if the system has not all of them */
-export function plannedDatabases(plan: BackupPlan, system: SystemDefinition): readonly string[] {
+export function plannedDatabases(plan: SchedulePlan, system: SystemDefinition): readonly string[] {
   const databases = databasesOf(plan, ['monolith', 'pipeline', ...Object.keys(system.services)])
   for (const name of databases) if (isService(name)) requireService(system, name)
   return databases
@@ -70,14 +70,19 @@ function targetsOf(
     pipeline: databases.includes('pipeline'),
     services: databases.filter(isService),
   })
-  return { ...(monolith ? { monolith } : {}), ...(pipeline ? { pipeline } : {}), ...services }
+  const read = Object.entries({ monolith, pipeline, ...services })
+  // What was not asked for was not read.
+  return Object.fromEntries(read.filter(([name]) => databases.includes(name)))
 }
 
 function isService(name: string): boolean {
   return name !== 'monolith' && name !== 'pipeline'
 }
 
-async function watched<T>(context: CommandContext, work: (onProgress: (progress: DueProgress) => void) => Promise<T>): Promise<T> {
+async function watched<T>(
+  context: CommandContext,
+  work: (onProgress: (progress: DueProgress) => void) => Promise<T>,
+): Promise<T> {
   const phase = context.progress.phase('backing up what is due')
   try {
     const result = await work(({ schedule, database, stage }) => {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
-import { nextTime, readBackupPlan } from './backup-plan.ts'
+import { nextTime, readSchedulePlan } from './schedule-plan.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'sluice-plan-'))
 const file = join(folder, 'plan.json')
@@ -11,9 +11,9 @@ const plan = { format: 1, folder: '/backups', schedules: [nightly] }
 
 afterAll(() => rmSync(folder, { recursive: true }))
 
-async function read(content: unknown): ReturnType<typeof readBackupPlan> {
+async function read(content: unknown): ReturnType<typeof readSchedulePlan> {
   writeFileSync(file, typeof content === 'string' ? content : JSON.stringify(content))
-  return readBackupPlan(file)
+  return readSchedulePlan(file)
 }
 
 test('a plan is of every database, encrypted and in UTC, unless it says otherwise', async () => {
@@ -44,7 +44,7 @@ describe('what a plan can not be', () => {
   })
 
   test('a file that is not there', async () => {
-    await expect(readBackupPlan(join(folder, 'none.json'))).rejects.toMatchObject({ why: 'it can not be read: ENOENT' })
+    await expect(readSchedulePlan(join(folder, 'none.json'))).rejects.toMatchObject({ why: 'it can not be read: ENOENT' })
   })
 })
 

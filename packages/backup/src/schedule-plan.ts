@@ -59,12 +59,12 @@ const Plan = z
     })
   })
 
-export type BackupPlan = z.output<typeof Plan>
-export type BackupSchedule = BackupPlan['schedules'][number]
+export type SchedulePlan = z.output<typeof Plan>
+export type BackupSchedule = SchedulePlan['schedules'][number]
 export type KeepRules = BackupSchedule['keep']
 
 /** @throws SluiceError SLU-1003 with everything that is wrong with it */
-export async function readBackupPlan(file: string): Promise<BackupPlan> {
+export async function readSchedulePlan(file: string): Promise<SchedulePlan> {
   let content: unknown
   try {
     content = JSON.parse(await readFile(file, 'utf8'))
