@@ -1,6 +1,6 @@
 /** Topics, their settings and ends. */
 import { SluiceError, offsetOf } from '@sluice/core'
-import kafkajs, { type Admin } from 'kafkajs'
+import kafkajs, { type Admin, type PartitionMetadata } from 'kafkajs'
 import { toKafkaError } from './kafka-error.ts'
 import type { KafkaAdmin, PartitionOffsets, TopicSettings } from './kafka-port.ts'
 import { type KafkaConnection, kafkajsClient } from './kafkajs-client.ts'
@@ -30,6 +30,12 @@ export async function openKafkaAdmin(connection: KafkaConnection): Promise<Kafka
     topicConfig: (topic) => guard(`describe topic ${topic}`, () => topicConfig(admin, topic), topic),
     brokerSetting: (name) => guard(`read the setting ${name} of the brokers`, () => brokerSetting(admin, name)),
     partitionCount: (topic) => guard(`describe topic ${topic}`, () => partitionCount(admin, topic), topic),
+    replicationFactor: (topic) =>
+      guard(
+        `describe topic ${topic}`,
+        async () => Math.min(...(await partitionsOf(admin, topic)).map(({ replicas }) => replicas.length)),
+        topic,
+      ),
     offsets: (topic) => guard(`read the ends of topic ${topic}`, () => partitionEnds(connection, admin, topic), topic),
     close: () => guard('close the connection to Kafka', () => admin.disconnect()),
   }
@@ -80,9 +86,13 @@ async function brokerSetting(admin: Admin, name: string): Promise<ReadonlyMap<st
 }
 
 async function partitionCount(admin: Admin, topic: string): Promise<number> {
+  return (await partitionsOf(admin, topic)).length
+}
+
+async function partitionsOf(admin: Admin, topic: string): Promise<readonly PartitionMetadata[]> {
   const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
   const found = topics.find((t) => t.name === topic)
-  if (found && found.partitions.length > 0) return found.partitions.length
+  if (found && found.partitions.length > 0) return found.partitions
   throw new SluiceError('TOPIC_MISSING', {
     what: `topic ${topic} does not exist`,
     why: 'the metadata of the cluster do not list it',

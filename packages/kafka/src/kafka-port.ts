@@ -113,6 +113,8 @@ export interface KafkaAdmin {
   /** What each broker says of one of its settings, by node id; a broker that does not name the setting is left out. */
   brokerSetting(name: string): Promise<ReadonlyMap<string, string>>
   partitionCount(topic: string): Promise<number>
+  /** Of the partition that has the fewest replicas. */
+  replicationFactor(topic: string): Promise<number>
   offsets(topic: string): Promise<readonly PartitionOffsets[]>
   close(): Promise<void>
 }

@@ -94,6 +94,7 @@ export class FakeKafka implements KafkaPort {
       topicConfig: async () => this.config,
       brokerSetting: unused,
       partitionCount: async (topic) => this.partitionsOf(topic),
+      replicationFactor: unused,
       offsets: async (topic) =>
         this.#logsOf([topic]).map(({ partition, low, high }) => ({ partition, low: offsetOf(low), high: offsetOf(high) })),
       close: async () => undefined,

@@ -14,6 +14,7 @@ export function controlTopicWith(record: ControlRecord): KafkaPort {
       topicConfig: unused,
       brokerSetting: unused,
       partitionCount: unused,
+      replicationFactor: unused,
       offsets: async () => [{ partition: 0, low: offsetOf(0), high: offsetOf(2) }],
       close: async () => undefined,
     }),
