@@ -1,6 +1,7 @@
 /**
  * The SQL of a table mapping. Each statement takes rows of the captured table column by column: parameter n is the text
- * array of its n-th source column. The mapping's expressions run over those rows inside the statement.
+ * array of its n-th source column; those of the fields that tracking columns hold of each row's event come after them. The mapping's
+ * expressions run over those rows inside the statement.
  *
  * Every statement that writes answers with one row (expected, written): how many rows had to be written, and how many
  * were. If they differ the service refused silently (a trigger) or lacks a row.
@@ -10,9 +11,12 @@ import {
   type CapturedTable,
   type ColumnSource,
   type ColumnType,
+  EVENT_FIELDS,
+  type EventField,
   type SqlExpression,
   type TableMapping,
   columnsOf,
+  isEventField,
   renderSql,
 } from '@sluice/system'
 import type { TargetColumn } from './target-catalog.ts'
@@ -21,11 +25,14 @@ export interface MappingStatement {
   readonly text: string
   /** Source columns whose text arrays are the parameters, in order. */
   readonly parameters: readonly string[]
+  /** Fields of each row's event, whose text arrays are the next parameters. */
+  readonly fields: readonly EventField[]
 }
 
 export type TargetColumns = ReadonlyMap<string, TargetColumn>
 
 const render = (column: string): string => `s.${quoteIdentifier(column)}`
+const renderField = (field: string): string => render(`event ${field}`)
 
 /** Columns of the source that a mapping reads, in the order of the source's definition. */
 export function columnsRead(mapping: TableMapping): readonly string[] {
@@ -34,10 +41,16 @@ export function columnsRead(mapping: TableMapping): readonly string[] {
   return mapping.source.columnNames.filter((c) => read.has(c))
 }
 
+/** Fields of the event that a mapping's tracking columns hold. */
+function fieldsRead({ tracking }: TableMapping): readonly EventField[] {
+  return [...new Set(Object.values(tracking).flatMap(columnsOf))].filter(isEventField)
+}
+
 /** Inserts whole rows or replaces them, where the filter holds. */
 export function upsertStatement(mapping: TableMapping, target: TargetColumns): MappingStatement {
   const parameters = columnsRead(mapping)
-  const columns = Object.entries(mapping.columns)
+  const fields = fieldsRead(mapping)
+  const columns = [...valuesOf(mapping.columns, render), ...valuesOf(mapping.tracking, renderField)]
   const key = new Set(mapping.targetKey)
   const changed = columns.map(([name]) => name).filter((name) => !key.has(name))
   // With nothing but a key there is nothing to change, but the row has to count as written.
@@ -45,10 +58,11 @@ export function upsertStatement(mapping: TableMapping, target: TargetColumns): M
     (c) => `${quoteIdentifier(c)} = excluded.${quoteIdentifier(c)}`,
   )
   const names = columns.map(([name]) => quoteIdentifier(name)).join(', ')
-  const values = columns.map(([name, source]) => castTo(target, name, renderSql(source, render))).join(', ')
+  const values = columns.map(([name, value]) => castTo(target, name, value)).join(', ')
   return {
     parameters,
-    text: `WITH s AS MATERIALIZED (${rowsOf(mapping.source, parameters)}), w AS (
+    fields,
+    text: `WITH s AS MATERIALIZED (${rowsOf(mapping.source, parameters, fields)}), w AS (
       INSERT INTO ${quoteQualified(mapping.targetSchema, mapping.target)} (${names}) OVERRIDING SYSTEM VALUE
       SELECT ${values} FROM s ${whereFilter(mapping.filter)}
       ON CONFLICT (${mapping.targetKey.map(quoteIdentifier).join(', ')}) DO UPDATE SET ${set.join(', ')} RETURNING 1)
@@ -59,7 +73,7 @@ export function upsertStatement(mapping: TableMapping, target: TargetColumns): M
 /** What an update of rows with unavailable columns can say about a mapping's target. */
 export type PartialUpdate =
   | { readonly kind: 'statement'; readonly statement: MappingStatement }
-  /** Nothing that the mapping reads is available: nothing of it changed. */
+  /** Nothing that the mapping reads is available: nothing of it changed, and it tracks no events. */
   | { readonly kind: 'unchanged' }
   /** Part of what an expression reads is available, part not: its value can't be told. */
   | { readonly kind: 'undecidable'; readonly column: string; readonly unavailable: readonly string[] }
@@ -69,32 +83,40 @@ export function partialUpdate(mapping: TableMapping, target: TargetColumns, avai
   const undecidable = findUndecidable(mapping, available)
   if (undecidable) return undecidable
   const key = new Set(mapping.targetKey)
-  const settable = Object.entries(mapping.columns).filter(([name, from]) => !key.has(name) && isAvailable(from, available))
+  const changed = Object.entries(mapping.columns).filter(([name, from]) => !key.has(name) && isAvailable(from, available))
+  const settable = [...valuesOf(Object.fromEntries(changed), render), ...valuesOf(mapping.tracking, renderField)]
   const filter = mapping.filter && isAvailable(mapping.filter, available) ? mapping.filter : null
   if (settable.length === 0) return { kind: 'unchanged' }
   const parameters = columnsRead(mapping).filter((c) => available.has(c))
-  const text = `WITH s AS MATERIALIZED (${rowsOf(mapping.source, parameters)}), w AS (
+  const fields = fieldsRead(mapping)
+  const text = `WITH s AS MATERIALIZED (${rowsOf(mapping.source, parameters, fields)}), w AS (
       UPDATE ${quoteQualified(mapping.targetSchema, mapping.target)} AS t SET ${assignments(settable, target)}
       FROM s WHERE ${keyMatch(mapping, target, render)}${filter ? ` AND (${renderSql(filter, render)})` : ''} RETURNING 1)
       ${updateCounts(mapping, filter)}`
-  return { kind: 'statement', statement: { text, parameters } }
+  return { kind: 'statement', statement: { text, parameters, fields } }
 }
 
 /**
  * Moves one row from an old key to a new one, in place, so that references to it are treated as in the source.
- * Parameters: the available source columns, then the old key's.
+ * Parameters: the available source columns, the event's fields, then the old key's columns.
  */
 export function keyChange(mapping: TableMapping, target: TargetColumns, available: ReadonlySet<string>): MappingStatement {
   const parameters = columnsRead(mapping).filter((c) => available.has(c))
-  const settable = Object.entries(mapping.columns).filter(([, from]) => isAvailable(from, available))
+  const fields = fieldsRead(mapping)
+  const changed = Object.entries(mapping.columns).filter(([, from]) => isAvailable(from, available))
+  const settable = [...valuesOf(Object.fromEntries(changed), render), ...valuesOf(mapping.tracking, renderField)]
   const filter = mapping.filter && isAvailable(mapping.filter, available) ? mapping.filter : null
+  const row = parameters.map((c, i) => `${parameterRow(mapping.source, c, i)} AS ${quoteIdentifier(c)}`)
+  const event = fields.map((f, i) => `($${parameters.length + i + 1}::${EVENT_FIELDS[f]}[])[1] AS ${fieldName(f)}`)
+  const before = parameters.length + fields.length
   const oldKey = mapping.source.key.map(
-    (c, i) => `${parameterRow(mapping.source, c, parameters.length + i)} AS ${quoteIdentifier(`old ${c}`)}`,
+    (c, i) => `${parameterRow(mapping.source, c, before + i)} AS ${quoteIdentifier(`old ${c}`)}`,
   )
   const oldRef = (column: string): string => `s.${quoteIdentifier(`old ${column}`)}`
   return {
     parameters,
-    text: `WITH s AS MATERIALIZED (SELECT ${[...parameters.map((c, i) => `${parameterRow(mapping.source, c, i)} AS ${quoteIdentifier(c)}`), ...oldKey].join(', ')}),
+    fields,
+    text: `WITH s AS MATERIALIZED (SELECT ${[...row, ...event, ...oldKey].join(', ')}),
       w AS (UPDATE ${quoteQualified(mapping.targetSchema, mapping.target)} AS t SET ${assignments(settable, target)}
       FROM s WHERE ${keyMatch(mapping, target, oldRef)}${filter ? ` AND (${renderSql(filter, render)})` : ''} RETURNING 1)
       ${updateCounts(mapping, filter)}`,
@@ -106,6 +128,7 @@ export function deleteStatement(mapping: TableMapping, target: TargetColumns): M
   const parameters = mapping.source.key
   return {
     parameters,
+    fields: [],
     text: `DELETE FROM ${quoteQualified(mapping.targetSchema, mapping.target)} AS t
       USING (${rowsOf(mapping.source, parameters)}) AS s WHERE ${keyMatch(mapping, target, render)}`,
   }
@@ -125,6 +148,7 @@ export function leaveStatement(mappings: readonly TableMapping[], target: Target
   const left = filters.map((filter) => `(${renderSql(filter, render)}) IS NOT TRUE`).join(' AND ')
   return {
     parameters,
+    fields: [],
     text: `DELETE FROM ${quoteQualified(first.targetSchema, first.target)} AS t
       USING (${rowsOf(first.source, parameters)}) AS s WHERE ${keyMatch(first, target, render)} AND ${left}`,
   }
@@ -181,10 +205,15 @@ function findUndecidable(mapping: TableMapping, available: ReadonlySet<string>):
   return null
 }
 
-function assignments(columns: readonly (readonly [string, ColumnSource])[], target: TargetColumns): string {
-  return columns
-    .map(([name, source]) => `${quoteIdentifier(name)} = ${castTo(target, name, renderSql(source, render))}`)
-    .join(', ')
+/** A target column and the SQL of what it gets. */
+type ColumnValue = readonly [name: string, value: string]
+
+function valuesOf(columns: TableMapping['columns'], reference: (name: string) => string): readonly ColumnValue[] {
+  return Object.entries(columns).map(([name, source]) => [name, renderSql(source, reference)] as const)
+}
+
+function assignments(columns: readonly ColumnValue[], target: TargetColumns): string {
+  return columns.map(([name, value]) => `${quoteIdentifier(name)} = ${castTo(target, name, value)}`).join(', ')
 }
 
 function keyMatch(mapping: TableMapping, target: TargetColumns, ref: (column: string) => string): string {
@@ -213,11 +242,19 @@ function updateCounts(mapping: TableMapping, available: SqlExpression | null): s
   return 'SELECT count(*)::integer AS expected, count(*)::integer AS written FROM w'
 }
 
-/** `SELECT` of the parameters' rows under the source's column names and types. */
-function rowsOf(source: CapturedTable, columns: readonly string[]): string {
-  const arrays = columns.map((c, i) => `$${i + 1}::${arrayType(source.columns[c]!)}`).join(', ')
-  const names = columns.map((c, i) => `${fromArray(source.columns[c]!, `u.c${i}`)} AS ${quoteIdentifier(c)}`).join(', ')
-  return `SELECT ${names} FROM unnest(${arrays}) AS u (${columns.map((_, i) => `c${i}`).join(', ')})`
+/** `SELECT` of the parameters' rows under the source's column names and types, and of the fields of each row's event. */
+function rowsOf(source: CapturedTable, columns: readonly string[], fields: readonly EventField[] = []): string {
+  const types = [...columns.map((c) => arrayType(source.columns[c]!)), ...fields.map((f) => `${EVENT_FIELDS[f]}[]`)]
+  const names = [
+    ...columns.map((c, i) => `${fromArray(source.columns[c]!, `u.c${i}`)} AS ${quoteIdentifier(c)}`),
+    ...fields.map((f, i) => `u.c${columns.length + i} AS ${fieldName(f)}`),
+  ]
+  const arrays = types.map((type, i) => `$${i + 1}::${type}`).join(', ')
+  return `SELECT ${names.join(', ')} FROM unnest(${arrays}) AS u (${types.map((_, i) => `c${i}`).join(', ')})`
+}
+
+function fieldName(field: EventField): string {
+  return quoteIdentifier(`event ${field}`)
 }
 
 /** The only value of a parameter's array. */

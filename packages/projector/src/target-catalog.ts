@@ -111,7 +111,9 @@ function assertComplete(
   const missing = mappings.flatMap((mapping) => {
     const known = columns.get(targetName(mapping))
     if (!known) return [`table ${targetName(mapping)}`]
-    return Object.keys(mapping.columns).flatMap((c) => (known.has(c) ? [] : [`column ${targetName(mapping)}.${c}`]))
+    return [...Object.keys(mapping.columns), ...Object.keys(mapping.tracking)].flatMap((c) =>
+      known.has(c) ? [] : [`column ${targetName(mapping)}.${c}`],
+    )
   })
   if (missing.length === 0) return
   throw new SluiceError('SERVICE_NOT_PROVISIONED', {

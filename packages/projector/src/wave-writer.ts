@@ -3,13 +3,14 @@ import { type RowText, runInContext } from '@sluice/core'
 import type { EventHandler, ProjectedEvent, ProjectionTransaction } from '@sluice/system'
 import type { ClientBase, QueryResultRow } from 'pg'
 import type { BatchEvent } from './batch.ts'
+import { eventFieldText } from './event-field-text.ts'
 import type { MappingStatement } from './mapping-statements.ts'
 import type { MappingPlan, ProjectionPlan, TableRoute, TargetPlan } from './projection-plan.ts'
 import type { PreparedStatements } from './prepared-statements.ts'
 import { type EndedPartitions, keysInPartitions } from './partition-keys.ts'
 import { RefusedError, refusedByHandler, refusedIn } from './refusal.ts'
 import { textArray } from './text-array.ts'
-import type { TableChanges, Wave } from './wave.ts'
+import type { TableChanges, Wave, WrittenRow } from './wave.ts'
 
 export interface WriterContext {
   readonly plan: ProjectionPlan
@@ -37,7 +38,7 @@ export class WaveWriter {
       case 'set':
         return this.#writeSet(wave.changes)
       case 'key change':
-        return this.#changeKey(wave.table, wave.before, wave.row)
+        return this.#changeKey(wave.table, wave.before, wave.written)
       case 'truncate':
         return this.#truncate(wave)
       case 'handlers': {
@@ -54,25 +55,31 @@ export class WaveWriter {
     const targets = this.#parentsFirst(
       [...changes.keys()].flatMap((table) => table.targets.map((target) => ({ target, changes: changes.get(table)! }))),
     )
-    const partial: { mapping: MappingPlan; rows: readonly RowText[] }[] = []
+    const partial: { mapping: MappingPlan; rows: readonly WrittenRow[] }[] = []
     for (const { target, changes } of targets) {
       for (const mapping of target.mappings) {
-        const complete: RowText[] = []
-        const incomplete: RowText[] = []
-        for (const row of changes.writes.values()) (isComplete(row, mapping.columnsRead) ? complete : incomplete).push(row)
+        const complete: WrittenRow[] = []
+        const incomplete: WrittenRow[] = []
+        for (const written of changes.writes.values())
+          (isComplete(written.row, mapping.columnsRead) ? complete : incomplete).push(written)
         await this.#writeRows(mapping, mapping.upsert, complete)
         if (incomplete.length > 0) partial.push({ mapping, rows: incomplete })
       }
     }
     for (const { mapping, rows } of partial) await this.#updatePartially(mapping, rows)
     for (const { target, changes } of targets.reverse()) {
-      if (target.leave) await this.#leave(target, target.leave, [...changes.writes.values()])
+      if (target.leave)
+        await this.#leave(
+          target,
+          target.leave,
+          [...changes.writes.values()].map((written) => written.row),
+        )
       await this.#run(projectionOf(target), target.delete, [...changes.deletes.values()])
     }
   }
 
-  async #updatePartially(mapping: MappingPlan, rows: readonly RowText[]): Promise<void> {
-    const groups = Map.groupBy(rows, (row) => mapping.columnsRead.filter((c) => row[c] !== undefined).join('\u0000'))
+  async #updatePartially(mapping: MappingPlan, rows: readonly WrittenRow[]): Promise<void> {
+    const groups = Map.groupBy(rows, ({ row }) => mapping.columnsRead.filter((c) => row[c] !== undefined).join('\u0000'))
     for (const [signature, group] of groups) {
       const update = mapping.partial(new Set(signature.split('\u0000')))
       if (update.kind === 'undecidable') throw undecidable(mapping, update.column, update.unavailable)
@@ -89,7 +96,8 @@ export class WaveWriter {
     )
   }
 
-  async #changeKey(table: TableRoute, before: RowText, row: RowText): Promise<void> {
+  async #changeKey(table: TableRoute, before: RowText, written: WrittenRow): Promise<void> {
+    const { row, event } = written
     if (table.isOrderedByKeyOnly) throw beyondOneKey(table, 'a change of key')
     const available = new Set(Object.keys(row).filter((c) => row[c] !== undefined))
     const oldKey = table.source.key.map((c) => textArray([before[c] ?? null]))
@@ -99,19 +107,20 @@ export class WaveWriter {
         const update = mapping.partial(available)
         if (update.kind === 'undecidable') throw undecidable(mapping, update.column, update.unavailable)
       }
-      let written = 0
+      let moved = 0
       let expected = 0
       for (const mapping of target.mappings) {
         const statement = mapping.keyChange(available)
-        const values = [...statement.parameters.map((c) => textArray([row[c] ?? null])), ...oldKey]
+        const fields = statement.fields.map((field) => textArray([eventFieldText(event, field)]))
+        const values = [...statement.parameters.map((c) => textArray([row[c] ?? null])), ...fields, ...oldKey]
         const counts = await this.#counted(mapping, statement.text, values)
-        written += counts.written
+        moved += counts.written
         expected += counts.expected
       }
-      if (written === 0 && expected > 0) {
+      if (moved === 0 && expected > 0) {
         for (const mapping of target.mappings) {
           if (!isComplete(row, mapping.columnsRead)) throw rowsMissing(mapping, expected, 0)
-          await this.#writeRows(mapping, mapping.upsert, [row])
+          await this.#writeRows(mapping, mapping.upsert, [written])
         }
       }
       await this.#run(projectionOf(target), target.delete, [before])
@@ -178,9 +187,13 @@ export class WaveWriter {
     if (failure !== undefined) throw refusedByHandler(handler.name, failure)
   }
 
-  async #writeRows(mapping: MappingPlan, statement: MappingStatement, rows: readonly RowText[]): Promise<void> {
+  async #writeRows(mapping: MappingPlan, statement: MappingStatement, rows: readonly WrittenRow[]): Promise<void> {
     for (let from = 0; from < rows.length; from += this.#rowsMax) {
-      const values = parameters(statement, rows, from, Math.min(from + this.#rowsMax, rows.length))
+      const slice = rows.length <= this.#rowsMax ? rows : rows.slice(from, from + this.#rowsMax)
+      const values = [
+        ...statement.parameters.map((column) => textArray(slice.map(({ row }) => row[column] ?? null))),
+        ...statement.fields.map((field) => textArray(slice.map(({ event }) => eventFieldText(event, field)))),
+      ]
       const { expected, written } = await this.#counted(mapping, statement.text, values)
       if (expected !== written) throw rowsMissing(mapping, expected, written)
     }

@@ -12,10 +12,15 @@ import type { ProjectedEvent } from '@sluice/system'
 import type { BatchEvent } from './batch.ts'
 import type { TableRoute } from './projection-plan.ts'
 
+/** A row as far as it is available, and the newest event that says so. */
+export interface WrittenRow {
+  readonly row: RowText
+  readonly event: ProjectedEvent
+}
+
 /** What a wave does to the rows of one captured table, by aggregate id. */
 export interface TableChanges {
-  /** Row as far as it is available. */
-  readonly writes: Map<string, RowText>
+  readonly writes: Map<string, WrittenRow>
   /** Row with at least the key. */
   readonly deletes: Map<string, RowText>
 }
@@ -27,7 +32,7 @@ export type Wave =
       readonly events: readonly [BatchEvent]
       readonly table: TableRoute
       readonly before: RowText
-      readonly row: RowText
+      readonly written: WrittenRow
     }
   | { readonly kind: 'truncate'; readonly events: readonly BatchEvent[]; readonly tables: readonly TableRoute[] }
   /** Handlers run after the event's own mappings, which are `inner`. */
@@ -56,6 +61,8 @@ export function planWaves(events: readonly BatchEvent[]): readonly Wave[] {
       if (wave?.kind === 'truncate' && last?.kind === 'truncate' && isSameCommit(item, last.events[0]!)) {
         waves[waves.length - 1] = { kind: 'truncate', events: [...last.events, item], tables: [...last.tables, table] }
       } else if (wave) waves.push(wave)
+      // Without a target there is nothing to write; the event waits behind a parked one of its key all the same.
+      else waves.push({ kind: 'set', events: [item], changes: new Map() })
     }
   }
   close()
@@ -77,7 +84,7 @@ class OpenSet {
     const changes = this.changes.get(table)
     if (!changes) return true
     if (changes.deletes.has(event.aggregateId)) return false
-    const older = changes.writes.get(event.aggregateId)
+    const older = changes.writes.get(event.aggregateId)?.row
     return older === undefined || event.op === 'd' || !table.uniqueColumns.some((c) => isOther(event.after?.[c], older[c]))
   }
 
@@ -96,7 +103,7 @@ class OpenSet {
     }
     const row = availableRow(event)
     const older = changes.writes.get(id)
-    changes.writes.set(id, older ? { ...older, ...row } : row)
+    changes.writes.set(id, { row: older ? { ...older.row, ...row } : row, event })
   }
 }
 
@@ -104,7 +111,7 @@ function singleWave(item: BatchEvent, table: TableRoute): Wave | null {
   if (table.targets.length === 0) return null
   if (item.event.op === 't') return { kind: 'truncate', events: [item], tables: [table] }
   const before = changedKey(item.event, table.source.key)
-  if (before) return { kind: 'key change', events: [item], table, before, row: availableRow(item.event) }
+  if (before) return { kind: 'key change', events: [item], table, before, written: writtenRow(item.event) }
   const set = new OpenSet()
   set.add(item, table)
   return { kind: 'set', events: [item], changes: set.changes }
@@ -112,6 +119,10 @@ function singleWave(item: BatchEvent, table: TableRoute): Wave | null {
 
 function isSetChange(event: ProjectedEvent, table: TableRoute): boolean {
   return event.op !== 't' && changedKey(event, table.source.key) === null
+}
+
+function writtenRow(event: ProjectedEvent): WrittenRow {
+  return { row: availableRow(event), event }
 }
 
 /** An unavailable column did not change, so the old row's value, where one was sent, is the new one. */

@@ -49,7 +49,7 @@ const kinds = (items: readonly BatchEvent[]): string[] => planWaves(items).map((
 
 test('W1: changes of one key merge, newer available columns over older', () => {
   const [wave] = planWaves([event('c', 'a'), event('u', 'a', { after: { k: 'a', v: '2' } })])
-  expect(wave?.kind === 'set' && wave.changes.get(plain)?.writes.get('a')).toEqual({ k: 'a', v: '2', w: '1' })
+  expect(wave?.kind === 'set' && wave.changes.get(plain)?.writes.get('a')?.row).toEqual({ k: 'a', v: '2', w: '1' })
 })
 
 test('W1: a delete ends its key, not the others', () => {
@@ -76,7 +76,7 @@ test('W2: a changed key, a handler and a truncate stand alone', () => {
 
 test('an old row with the same key is no changed key: it fills what is unavailable', () => {
   const [wave] = planWaves([event('u', 'a', { before: { k: 'a', v: '1', w: 'old' }, after: { k: 'a', v: '2' } })])
-  expect(wave?.kind === 'set' && wave.changes.get(plain)?.writes.get('a')).toEqual({ k: 'a', v: '2', w: 'old' })
+  expect(wave?.kind === 'set' && wave.changes.get(plain)?.writes.get('a')?.row).toEqual({ k: 'a', v: '2', w: 'old' })
 })
 
 test('W3: the waves hold every event once, in order', () => {

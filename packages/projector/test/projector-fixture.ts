@@ -149,7 +149,7 @@ export class Shop {
   /** Empties the service and begins with a new lane and empty topics. */
   async reset(): Promise<void> {
     await this.client.query(
-      `TRUNCATE clients, favourites, orders, order_counts, links, processed_events, processed_truncates, parked_events, projector_positions,
+      `TRUNCATE clients, favourites, sightings, orders, order_counts, links, processed_events, processed_truncates, parked_events, projector_positions,
          consumed_offsets, processing_batches`,
     )
     this.kafka = newKafka()

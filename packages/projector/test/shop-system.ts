@@ -107,6 +107,15 @@ export function defineShop(name: string): ShopSystem {
             columns: (c) => ({ client_id: c.id, name: c.name, bio: c.bio }),
             filter: (c) => sql`${c.tier} = 'gold'`,
           }),
+          mapTable(customers, {
+            into: 'sightings',
+            columns: (c) => ({ client_id: c.id, name: c.name, bio: c.bio }),
+            tracking: (e) => ({
+              last_position: e.position,
+              last_commit: e.committedAt,
+              seen_by: sql`jsonb_build_object('sales', ${e.version})`,
+            }),
+          }),
           mapTable(links, { into: 'links' }),
           countOrders,
         ],

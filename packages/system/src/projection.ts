@@ -1,6 +1,7 @@
 /** How a service's table is built from events: a mapping in SQL, or a handler in code. */
 import type { Claim, Operation, RowText, TransactionContext } from '@sluice/core'
 import type { CapturedTable } from './captured-table.ts'
+import { EVENT_REFS, type EventRefs } from './event-field.ts'
 import type { HeldColumn } from './held-column.ts'
 import type { ColumnRef, ColumnSource, SqlExpression } from './sql-expression.ts'
 
@@ -14,6 +15,8 @@ export interface TableMapping {
   readonly target: string
   /** Target column to what it holds. */
   readonly columns: Readonly<Record<string, ColumnSource>>
+  /** Target columns to what they hold of the newest event that wrote the row: their references are fields of the event. */
+  readonly tracking: Readonly<Record<string, ColumnSource>>
   /** Target columns that hold the source's key, one for each, each a plain reference. They must be unique in the target. */
   readonly targetKey: readonly string[]
   /** Rows for which it is not true are not in the target. */
@@ -105,6 +108,12 @@ export interface TableMappingOptions<Column extends string> {
   readonly schema?: string
   /** @default every column under its own name */
   readonly columns?: (c: { readonly [C in Column]: ColumnRef<C> }) => Readonly<Record<string, ColumnSource>>
+  /**
+   * Columns in which the service notes what wrote a row, set with every event that writes it. The monolith has nothing like them:
+   * `verify` names them as columns that only the target has.
+   * @default none
+   */
+  readonly tracking?: (event: EventRefs) => Readonly<Record<string, ColumnSource>>
   /** @default all rows */
   readonly filter?: (c: { readonly [C in Column]: ColumnRef<C> }) => SqlExpression
   /**
@@ -127,6 +136,7 @@ export function mapTable<Name extends string, Column extends string>(
     targetSchema: options.schema ?? 'public',
     target: options.into,
     columns,
+    tracking: options.tracking?.(EVENT_REFS) ?? {},
     targetKey: source.key.flatMap((keyColumn) => {
       const held = Object.entries<ColumnSource>(columns).find(([, from]) => from.kind === 'column' && from.name === keyColumn)
       return held ? [held[0]] : []

@@ -57,6 +57,10 @@ const mapping = z.looseObject({
   targetSchema: z.string(),
   target: z.string(),
   columns: z.record(z.string(), z.union([columnRef, expression], { error: 'must be a column, or SQL written with sql`…`' })),
+  tracking: z.record(
+    z.string(),
+    z.union([columnRef, expression], { error: 'must be a field of the event, or SQL written with sql`…`' }),
+  ),
   targetKey: names,
   filter: expression.nullable(),
   copyOf: z.string().nullable(),

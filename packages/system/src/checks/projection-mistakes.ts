@@ -1,6 +1,7 @@
 /** Checks the projections of a service: what they read exists, and every target has one writer. */
 import { type CapturedTable, qualifiedName } from '../captured-table.ts'
 import { outboxTable } from '../outbox-definition.ts'
+import { isEventField } from '../event-field.ts'
 import type { EventHandler, Expectation, Projection, TableMapping } from '../projection.ts'
 import { columnsOf } from '../sql-expression.ts'
 import type { ServiceDefinition, SystemDefinition } from '../system-definition.ts'
@@ -51,8 +52,23 @@ function mappingMistakes(system: SystemDefinition, mapping: TableMapping, place:
       ...unknownColumns(source, columnsOf(from), `${place}.columns.${name}`),
     ]),
     ...(mapping.filter ? unknownColumns(source, columnsOf(mapping.filter), `${place}.filter`) : []),
+    ...trackingMistakes(mapping, place),
     ...keyMistakes(mapping, place),
   ]
+}
+
+/** A column that verify compares can not be one that only the target has, and nothing but the event is known there. */
+function trackingMistakes({ columns, tracking }: TableMapping, place: string): readonly Mistake[] {
+  return Object.entries(tracking).flatMap(([name, from]) => {
+    const at = `${place}.tracking.${name}`
+    return [
+      ...identifierMistakes(at, name),
+      ...(Object.hasOwn(columns, name) ? [{ place: at, problem: `"${name}" is one of columns already` }] : []),
+      ...columnsOf(from)
+        .filter((field) => !isEventField(field))
+        .map((field) => ({ place: at, problem: `an event has no field "${field}"` })),
+    ]
+  })
 }
 
 /** A copy has an owner: another service that maps the same captured table for itself. */
@@ -203,8 +219,12 @@ function sharingMistakes(later: Target, first: Target | undefined): readonly Mis
   if (!later.mapping.filter || !first.mapping.filter) {
     return mistake(`${shared}: give each a filter, so that no row of the source is in both`)
   }
-  if (Object.keys(later.mapping.columns).join() !== Object.keys(first.mapping.columns).join()) {
+  if (filledColumns(later.mapping) !== filledColumns(first.mapping)) {
     return mistake(`${shared}, in other columns: fill the same ones in the same order`)
   }
   return []
+}
+
+function filledColumns({ columns, tracking }: TableMapping): string {
+  return [...Object.keys(columns), ...Object.keys(tracking)].join()
 }
