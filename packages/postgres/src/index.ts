@@ -1,7 +1,6 @@
 export * from './binary-copy-encoder.ts'
 export * from './connection.ts'
 export * from './database-sessions.ts'
-export { quoteIdentifier, quoteLiteral, quoteQualified } from '@sluice/core'
 export * from './migration-file.ts'
 export * from './migrations.ts'
 export * from './postgres-error.ts'

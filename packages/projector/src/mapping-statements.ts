@@ -6,7 +6,7 @@
  * Every statement that writes answers with one row (expected, written): how many rows had to be written, and how many
  * were. If they differ the service refused silently (a trigger) or lacks a row.
  */
-import { quoteIdentifier, quoteQualified } from '@sluice/postgres'
+import { quoteIdentifier, quoteQualified } from '@sluice/core'
 import {
   type CapturedTable,
   type ColumnSource,

@@ -119,6 +119,7 @@ test('an empty database is replaced, and nothing is kept', async () => {
   await shop.client.end()
   await query(`DROP DATABASE "${shop.target.database}"`, 'postgres')
   await query(`CREATE DATABASE "${shop.target.database}"`, 'postgres')
+  await query(`COMMENT ON DATABASE "${shop.target.database}" IS 'sluice: of a test'`, 'postgres')
   await recreate()
   expect(await databasesBeside()).toEqual([])
   expect(await empty()).toBe(true)
