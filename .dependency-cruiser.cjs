@@ -16,6 +16,7 @@ const arrows = {
   relay: ['core', 'system', 'postgres', 'store', 'avro', 'kafka'],
   sink: ['core', 'system'],
   clickhouse: ['core', 'system', 'sink'],
+  weaviate: ['core', 'system', 'sink'],
   projector: ['core', 'system', 'postgres', 'avro', 'kafka', 'privacy', 'sink'],
   verify: ['core', 'system', 'postgres', 'store', 'kafka', 'privacy', 'sink'],
   migrate: ['core', 'system', 'postgres', 'outbox', 'projector'],

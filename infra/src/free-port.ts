@@ -17,12 +17,23 @@ const ATTEMPTS = 200
  * it is written first and then looked for elsewhere, so of two runs that take a port at once at least one sees the other.
  */
 export async function claimPort(runFolder: string): Promise<number> {
+  return claimPorts(runFolder, 1)
+}
+
+/** The first of two such ports in a row. */
+export async function claimPortPair(runFolder: string): Promise<number> {
+  return claimPorts(runFolder, 2)
+}
+
+async function claimPorts(runFolder: string, count: number): Promise<number> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const port = randomInt(FIRST_PORT, LAST_PORT)
-    if (existsSync(claimFile(runFolder, port)) || !(await isFree(port))) continue
-    writeFileSync(claimFile(runFolder, port), '')
-    if (!isClaimedElsewhere(runFolder, port)) return port
-    rmSync(claimFile(runFolder, port))
+    const first = randomInt(FIRST_PORT, LAST_PORT)
+    const ports = Array.from({ length: count }, (_, i) => first + i)
+    if (ports.some((port) => existsSync(claimFile(runFolder, port)))) continue
+    if ((await Promise.all(ports.map(isFree))).includes(false)) continue
+    for (const port of ports) writeFileSync(claimFile(runFolder, port), '')
+    if (!ports.some((port) => isClaimedElsewhere(runFolder, port))) return first
+    for (const port of ports) rmSync(claimFile(runFolder, port))
   }
   throw new Error(`no free port between ${FIRST_PORT} and ${LAST_PORT} after ${ATTEMPTS} attempts`)
 }

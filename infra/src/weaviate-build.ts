@@ -1,0 +1,94 @@
+/**
+ * Weaviate's server, built from its module by Go, pinned by `weaviate.lock.json`: nobody offers the program itself through a registry.
+ * Go verifies what the module needs with its own database of checksums.
+ *
+ *   module --it has the pinned sum--> built in a staging folder --> renamed to weaviate-<version>-<platform>
+ */
+import { execFile } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { SluiceError } from '@sluice/core'
+import { z } from 'zod'
+import { cacheFolder } from './folders.ts'
+import { withFileLock } from './file-lock.ts'
+import type { OnServerProgress } from './progress.ts'
+
+const run = promisify(execFile)
+
+const lockSchema = z.object({ version: z.string(), module: z.string(), sum: z.string() })
+const moduleSchema = z.object({ Sum: z.string() })
+
+type Lock = z.infer<typeof lockSchema>
+
+export interface WeaviateBuild {
+  /** The server's program. */
+  readonly file: string
+  readonly version: string
+}
+
+/** @throws SluiceError SLU-7002 when Go can't get or build it, SLU-7003 when it is not the pinned one, SLU-7004 without Go */
+export async function buildWeaviate(onProgress: OnServerProgress): Promise<WeaviateBuild> {
+  const lock = lockSchema.parse(JSON.parse(readFileSync(new URL('../weaviate.lock.json', import.meta.url), 'utf8')))
+  const folder = join(cacheFolder(), `weaviate-${lock.version}-${process.platform}-${process.arch}`)
+  const build = { file: join(folder, 'weaviate-server'), version: lock.version }
+  if (existsSync(folder)) return build
+  const what = `weaviate ${lock.version}`
+  const onWaiting = () => {
+    onProgress({ kind: 'waiting', what: `another process that builds ${what}` })
+  }
+  return withFileLock(`${folder}.lock`, onWaiting, async () => {
+    if (existsSync(folder)) return build
+    const staging = mkdtempSync(join(cacheFolder(), 'staging-weaviate-'))
+    try {
+      onProgress({ kind: 'waiting', what: `the download of ${what}` })
+      await assertPinned(lock, staging)
+      onProgress({ kind: 'waiting', what: `the build of ${what}, some minutes` })
+      const environment = { ...process.env, GOBIN: staging, CGO_ENABLED: '0' }
+      await go(['install', `${lock.module}/cmd/weaviate-server@${lock.version}`], staging, environment)
+      renameSync(staging, folder)
+    } finally {
+      rmSync(staging, { recursive: true, force: true })
+    }
+    return build
+  })
+}
+
+async function assertPinned({ module, version, sum }: Lock, folder: string): Promise<void> {
+  const { stdout } = await go(['mod', 'download', '-json', `${module}@${version}`], folder, process.env)
+  const found = moduleSchema.parse(JSON.parse(stdout)).Sum
+  if (found === sum) return
+  throw new SluiceError('CHECKSUM_MISMATCH', {
+    what: `the downloaded ${module} is not the pinned one`,
+    why: `its sum is ${found}, pinned is ${sum}`,
+    ways: ['go clean -modcache    and try again: a download may have broken', 'check what GOPROXY serves'],
+  })
+}
+
+async function go(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv): Promise<{ readonly stdout: string }> {
+  try {
+    return await run('go', args, { cwd, env })
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') throw missing(error)
+    throw new SluiceError('DOWNLOAD_FAILED', {
+      what: 'weaviate could not be built',
+      why: withoutAddresses(error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : String(error)),
+      ways: [`go ${args.join(' ')}`, 'set SLUICE_TEST_WEAVIATE_URL to a server of your own'],
+      cause: error,
+    })
+  }
+}
+
+/** A proxy may carry credentials in its address. */
+function withoutAddresses(text: string): string {
+  return text.replaceAll(/\w+:\/\/\S+/g, '<address>')
+}
+
+function missing(cause: unknown): SluiceError {
+  return new SluiceError('TOOL_MISSING', {
+    what: 'the program go is needed to build weaviate',
+    why: 'it is not on the path',
+    ways: ['install Go, 1.24 or newer: https://go.dev/dl/', 'set SLUICE_TEST_WEAVIATE_URL to a server of your own'],
+    cause,
+  })
+}

@@ -1,0 +1,5 @@
+export * from './deterministic-embedder.ts'
+export type * from './embedder.ts'
+export { EmbeddingError } from './embedding-error.ts'
+export * from './http-embedder.ts'
+export * from './weaviate-sink.ts'
