@@ -14,6 +14,7 @@ import { projectorMetrics, readerMetrics, relayMetrics } from './engine-metrics.
 import { projectorSigns, readerSigns, relaySigns } from './engine-signs.ts'
 import { packageVersion } from './package-version.ts'
 import { kafkaOf, registryOf } from './servers.ts'
+import { type OpenSinks, sinksOf } from './sinks.ts'
 import { sampleOutbox } from './samples/outbox-sample.ts'
 import { sampleParked } from './samples/parked-sample.ts'
 import { sampleProjectorLag } from './samples/projector-lag-sample.ts'
@@ -44,13 +45,14 @@ export interface EngineProcess extends EnginePlan {
  */
 export async function runEngines(context: CommandContext, system: SystemDefinition, plan: EngineProcess): Promise<void> {
   const deployment = readDeployment(context.environment, system, needsOf(plan))
+  const sinks = sinksOf(context.environment, system, plan.projectors)
   const isTerminal = process.stderr.isTTY
   const logger = createLogger({ role: plan.role, level: context.globals.logLevel, pretty: isTerminal })
   const revision = context.environment['SLUICE_REVISION'] ?? 'unknown'
   const metrics = createMetrics({ role: plan.role, version: packageVersion(), revision })
   const standby = new Set<string>()
   const supervisor = createSupervisor({
-    engines: enginesOf(system, plan, deployment, { logger, metrics, standby }),
+    engines: enginesOf(system, plan, deployment, { logger, metrics, standby, sinks }),
     logger,
     onState: (engine, { state, error }) => {
       const [role, lane = ''] = engine.split(' ')
@@ -142,6 +144,7 @@ interface EngineTools {
   readonly metrics: Metrics
   /** Names of engines that stand by for another process. */
   readonly standby: Set<string>
+  readonly sinks: OpenSinks
 }
 
 function enginesOf(
@@ -203,7 +206,7 @@ function projectorEngine(
   system: SystemDefinition,
   service: string,
   deployment: PartialDeployment,
-  { logger, metrics, standby }: EngineTools,
+  { logger, metrics, standby, sinks }: EngineTools,
 ): SupervisedEngine {
   const name = `projector ${service}`
   const target: PostgresTarget = given(deployment.services[service])
@@ -221,7 +224,9 @@ function projectorEngine(
       const decoder = createEventDecoder(registry, system)
       const keys = given(deployment.keys)
       const claims = given(deployment.claims)
-      const projector = createProjector({ system, service, target, kafka, decoder, keys, claims, logger: own, onProgress })
+      const openSink = sinks[service] ?? null
+      const known = { system, service, target, kafka, decoder, keys, claims, openSink }
+      const projector = createProjector({ ...known, logger: own, onProgress })
       return { run: (signal) => projector.run(signal).finally(count.ended) }
     },
   }

@@ -1,1 +1,2 @@
-export {}
+export * from './clickhouse-sink.ts'
+export * from './clickhouse-target.ts'

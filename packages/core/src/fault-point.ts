@@ -27,6 +27,7 @@ export const FAULT_POINTS = [
   'relay.progress-stored',
   'projector.before-rows',
   'projector.after-rows',
+  'projector.after-sink',
   'projector.before-commit',
   'projector.after-commit',
 ] as const

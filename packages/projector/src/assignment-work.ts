@@ -5,6 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type LaneId, type Logger, SluiceError, backoffMs, isSluiceError, partitionName } from '@sluice/core'
 import type { KafkaPort } from '@sluice/kafka'
+import type { Sink } from '@sluice/sink'
 import { type PostgresTarget, faultOf, isConnectionFault, toPostgresError } from '@sluice/postgres'
 import { type Barrier, answerBarriers } from './barrier.ts'
 import type { Batch } from './batch.ts'
@@ -34,6 +35,7 @@ export interface AssignmentWorkOptions {
   readonly kafka: KafkaPort
   readonly decoder: EventDecoder
   readonly claims: ClaimedValues
+  readonly sink: Sink | null
   readonly limits: ProjectorLimits
   readonly logger: Logger
   readonly onProgress: OnProjectorProgress
@@ -229,6 +231,7 @@ export class AssignmentWork {
             breaker: this.#breakerOf(batch.laneName),
             claims: this.#options.claims,
             onCommit,
+            sink: this.#options.sink,
           },
           batch,
         ),
@@ -277,10 +280,11 @@ export class AssignmentWork {
         if (connection.statements.giveUpAfter(error)) continue
         // Whether it committed is not known: a new start reads it.
         const isOpen = commit.isSent && isConnectionFault(error)
-        if (isOpen || faultOf(error) !== 'transient') throw toPostgresError(error, target)
+        const isOfSink = isSluiceError(error, 'SINK_UNREACHABLE')
+        if (isOpen || (!isOfSink && faultOf(error) !== 'transient')) throw toPostgresError(error, target)
         const problem = toPostgresError(error, target)
-        if (attempt === 1)
-          logger.warn({ code: problem.number, why: problem.why }, 'the service database is not ready; trying again')
+        const waited = isOfSink ? 'the sink' : 'the service database'
+        if (attempt === 1) logger.warn({ code: problem.number, why: problem.why }, `${waited} is not ready; trying again`)
         onProgress({ kind: 'retrying', attempt, error: problem })
         await pause(backoffMs(attempt, { firstMs: FIRST_RETRY_MS, longestMs: limits.retryDelayMsMax }), signal)
       }

@@ -1,6 +1,6 @@
 /**
  * Promise 6, one transaction out: rows, `processed_events`, parked events, consumed offsets and the applied position of a
- * batch commit together, or nothing of it.
+ * batch commit together, or nothing of it. A sink has the batch's rows before the positions move: it may get them again, never too late.
  *
  * T1  An event takes effect only if the transaction itself entered its id into `processed_events`; a truncate that members share, in a
  *     partition only if the transaction entered that partition.
@@ -10,6 +10,7 @@
  * T4  Killed at any moment: before COMMIT nothing is left, after it everything; the next start reads which.
  */
 import { faultPoint } from '@sluice/core'
+import type { Sink } from '@sluice/sink'
 import type { ClientBase } from 'pg'
 import { type Batch, splitBatch } from './batch.ts'
 import type { ClaimedValues } from './claimed-values.ts'
@@ -21,13 +22,17 @@ import type { ParkingBreaker } from './parking-breaker.ts'
 import { type ParkedDraft, ParkingLot } from './parking-lot.ts'
 import { movePositions } from './position-move.ts'
 import type { AppliedBatch } from './projector-progress.ts'
+import type { Refusal } from './refusal.ts'
 import type { ServicePosition } from './service-position.ts'
+import { SinkWrites, withoutRefused } from './sink-writes.ts'
 import { WaveWriter } from './wave-writer.ts'
 
 export interface BatchContext extends LockContext {
   readonly statementRowsMax: number
   readonly breaker: ParkingBreaker
   readonly claims: ClaimedValues
+  /** Null for a service without sinks. */
+  readonly sink: Sink | null
   /** Called when COMMIT is sent: from then on a broken connection leaves the outcome open. */
   readonly onCommit: () => void
 }
@@ -49,9 +54,22 @@ export type BatchOutcome =
  *
  * On an error the transaction is still open: the caller rolls it back.
  *
- * @throws SluiceError SLU-5010, SLU-5023, SLU-4102, SLU-4104; any error of PostgreSQL that is not the data's as it is
+ * @throws SluiceError SLU-5010, SLU-5023, SLU-4102, SLU-4104; SLU-5101, SLU-5102 of a sink; any error of PostgreSQL that is not the
+ *   data's as it is
  */
 export async function applyBatch(client: ClientBase, context: BatchContext, whole: Batch): Promise<BatchOutcome> {
+  return withoutRefused(
+    (refused) => attempt(client, context, whole, refused),
+    () => client.query('ROLLBACK'),
+  )
+}
+
+async function attempt(
+  client: ClientBase,
+  context: BatchContext,
+  whole: Batch,
+  refused: ReadonlyMap<string, Refusal>,
+): Promise<BatchOutcome> {
   const startedAt = performance.now()
   const state = await lockLane(client, whole, context)
   const { batch, rest } = cutAtBarrier(whole, state)
@@ -65,9 +83,12 @@ export async function applyBatch(client: ClientBase, context: BatchContext, whol
   const lot = new ParkingLot(client, context.plan, state.hasParked, context.breaker)
   await lot.look(fresh)
   const writer = new WaveWriter(client, context)
-  await new EventSequence(client, writer, lot, context.claims.opener(client, context.plan)).apply(fresh)
+  const writes = new SinkWrites(context.sink, context.claims.opener(client, context.plan), refused)
+  await new EventSequence(client, writer, lot, writes.opener).apply(fresh)
   await lot.store()
   faultPoint('projector.after-rows')
+  await writes.write(fresh.filter((item) => !lot.hasDraft(item)))
+  faultPoint('projector.after-sink')
 
   const applied: AppliedBatch = {
     lane: batch.lane,

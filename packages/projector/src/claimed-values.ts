@@ -142,7 +142,9 @@ const columnsOfTables = new WeakMap<TableRoute, ReadonlySet<string>>()
 function columnsRead(table: TableRoute): ReadonlySet<string> {
   let columns = columnsOfTables.get(table)
   if (columns === undefined) {
-    columns = new Set(table.targets.flatMap((target) => target.mappings.flatMap((mapping) => mapping.columnsRead)))
+    const sunk = Object.values(table.sink?.columns ?? {}).flatMap((from) => (from.kind === 'column' ? [from.name] : []))
+    const mapped = table.targets.flatMap((target) => target.mappings.flatMap((mapping) => mapping.columnsRead))
+    columns = new Set([...mapped, ...sunk])
     columnsOfTables.set(table, columns)
   }
   return columns

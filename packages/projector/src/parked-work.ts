@@ -13,6 +13,7 @@ import type { EventDecoder } from '@sluice/avro'
 import { PROJECTOR_PREFIX, backoffMs, offsetOf, toSluiceError } from '@sluice/core'
 import { type PostgresTarget, connect, faultOf, isConnectionFault, toPostgresError } from '@sluice/postgres'
 import type { KeyAccess } from '@sluice/privacy'
+import type { Sink } from '@sluice/sink'
 import type { SystemDefinition } from '@sluice/system'
 import type { Client } from 'pg'
 import type { BatchEvent } from './batch.ts'
@@ -24,6 +25,9 @@ import { type ParkedSelection, selectionSql } from './parked-selection.ts'
 import { type EarlierParking, ParkingLot } from './parking-lot.ts'
 import { PreparedStatements } from './prepared-statements.ts'
 import { type ProjectionPlan, mappingsOf, planProjections } from './projection-plan.ts'
+import type { Refusal } from './refusal.ts'
+import { sinkOf } from './sink-of.ts'
+import { SinkWrites, withoutRefused } from './sink-writes.ts'
 import { readTargetCatalog } from './target-catalog.ts'
 import { textArray } from './text-array.ts'
 import { WaveWriter } from './wave-writer.ts'
@@ -47,6 +51,8 @@ export interface ParkedWorkOptions {
   readonly keys?: KeyAccess | null
   /** The pipeline database, where claimed values are read; needed where a parked event has one. */
   readonly claims?: PostgresTarget | null
+  /** Makes the service's sink, which is closed at the end. Needed where the service has tables in one. */
+  readonly openSink?: (() => Sink) | null
   /** Ends the work between two transactions. */
   readonly signal: AbortSignal
   readonly limits?: Partial<ParkedWorkLimits>
@@ -120,14 +126,16 @@ export async function workOnParked(options: ParkedWorkOptions, request: ParkedRe
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
   const granted = grantedColumnsOf(system, service, options.keys ?? null)
   const claims = new ClaimedValues(options.claims ?? null, service)
+  const sink = sinkOf(system, service, options.openSink ?? null)
   const client = await connect(target, { applicationName: `sluice parked ${request.command}` })
   try {
+    await sink?.open()
     const catalog = await readTargetCatalog(client, service, mappingsOf(system, service))
     const plan = planProjections(system, service, catalog, granted)
     const work = await readWork(client, request.command, request.selection, limits)
     const commandId = await beginJournal(client, request, work.plan)
     const done = { ...work.plan, commandId, applied: 0, skipped: 0, refused: 0, waiting: 0, refusals: [] as Refused[] }
-    const tools = { client, plan, commandId, statements: new PreparedStatements(), decoder: options.decoder, claims }
+    const tools = { client, plan, commandId, statements: new PreparedStatements(), decoder: options.decoder, claims, sink }
     try {
       for (const chunk of chunksOf(work.events, limits)) {
         if (signal.aborted) break
@@ -151,6 +159,7 @@ export async function workOnParked(options: ParkedWorkOptions, request: ParkedRe
   } finally {
     await client.end()
     await claims.close()
+    await sink?.close()
     await granted?.close()
   }
 }
@@ -230,6 +239,7 @@ interface Tools {
   readonly statements: PreparedStatements
   readonly decoder: EventDecoder
   readonly claims: ClaimedValues
+  readonly sink: Sink | null
   readonly commandId: string
 }
 
@@ -246,7 +256,10 @@ async function applyChunk(tools: Tools, chunk: readonly WorkEvent[]): Promise<Ch
   const items = await readEvents(tools, chunk)
   for (let attempt = 1; ; attempt++) {
     try {
-      return await chunkTransaction(tools, chunk, items)
+      return await withoutRefused(
+        (refused) => chunkTransaction(tools, chunk, items, refused),
+        () => tools.client.query('ROLLBACK'),
+      )
     } catch (error) {
       // Where it is the pipeline database that went away, the service's transaction is still open, and the journal wants to be ended.
       if (isConnectionFault(error)) {
@@ -284,9 +297,10 @@ async function readEvents({ client, plan, decoder }: Tools, chunk: readonly Work
 }
 
 async function chunkTransaction(
-  { client, plan, statements, claims, commandId }: Tools,
+  { client, plan, statements, claims, sink, commandId }: Tools,
   chunk: readonly WorkEvent[],
   items: readonly BatchEvent[],
+  refusedBySink: ReadonlyMap<string, Refusal>,
 ): Promise<ChunkResult> {
   await client.query('BEGIN; SET CONSTRAINTS ALL DEFERRED; SELECT FROM public.projector_positions ORDER BY lane FOR UPDATE')
   const earlier = await takeOut(client, chunk)
@@ -299,8 +313,11 @@ async function chunkTransaction(
   const lot = new ParkingLot(client, plan, true)
   await lot.look(tried)
   const writer = new WaveWriter(client, { plan, statements, statementRowsMax: STATEMENT_ROWS_MAX })
-  await new EventSequence(client, writer, lot, claims.opener(client, plan)).apply(await revealRows(client, plan, tried))
+  const writes = new SinkWrites(sink, claims.opener(client, plan), refusedBySink)
+  const revealed = await revealRows(client, plan, tried)
+  await new EventSequence(client, writer, lot, writes.opener).apply(revealed)
   await lot.store(earlier)
+  await writes.write(revealed.filter((item) => !lot.hasDraft(item)))
   const skipped = taken.filter((item) => givenUp.has(item.event.eventId))
   const applied = tried.filter((item) => !lot.hasDraft(item))
   await record(client, commandId, skipped, 'skipped', earlier)

@@ -6,6 +6,7 @@ import {
   type EventHandler,
   type ProjectedEvent,
   type ServiceDefinition,
+  type SinkTable,
   type SystemDefinition,
   type TableMapping,
   columnsOf,
@@ -62,6 +63,8 @@ export interface TableRoute {
   /** Columns of the source whose values a unique index of a target keeps apart between keys. */
   readonly uniqueColumns: readonly string[]
   readonly handlers: readonly EventHandler[]
+  /** Table of the service's sink that takes the events, too. */
+  readonly sink?: SinkTable
 }
 
 export interface ProjectionPlan {
@@ -99,9 +102,10 @@ export function planProjections(
     const targets = targetsOf(system.services[service]!, source, mappings, catalog)
     const called = handlers.filter((h) => h.tables.includes(source))
     const isOrderedByKeyOnly = isIndependent && source.topic.partitions > 1
-    return targets.length + called.length === 0
-      ? []
-      : [{ source, isOrderedByKeyOnly, targets, uniqueColumns: uniqueColumns(targets, catalog), handlers: called }]
+    const sink = system.services[service]?.sinks?.find((table) => table.source === source)
+    if (targets.length + called.length === 0 && sink === undefined) return []
+    const route = { source, isOrderedByKeyOnly, targets, uniqueColumns: uniqueColumns(targets, catalog), handlers: called }
+    return [sink === undefined ? route : { ...route, sink }]
   })
   const byAggregate = new Map(tables.map((table) => [table.source.aggregateType, { kind: 'table', table } as const]))
   const ownTypes = new Set(handlers.flatMap((h) => h.eventTypes))

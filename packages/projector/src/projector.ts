@@ -15,6 +15,7 @@ import { type Logger, SluiceError, type TopicPartition, parseUuid } from '@sluic
 import type { KafkaPort } from '@sluice/kafka'
 import { type PostgresTarget, connect, sqlStateOf, toPostgresError, withConnection } from '@sluice/postgres'
 import type { GrantedColumns, KeyAccess } from '@sluice/privacy'
+import type { Sink } from '@sluice/sink'
 import { type SystemDefinition, controlTopicName, subscriptionsOf } from '@sluice/system'
 import { AssignmentWork } from './assignment-work.ts'
 import { ClaimedValues } from './claimed-values.ts'
@@ -29,6 +30,7 @@ import { type ProjectionPlan, mappingsOf, planProjections } from './projection-p
 import { DEFAULT_PROJECTOR_LIMITS, type ProjectorLimits } from './projector-limits.ts'
 import type { OnProjectorProgress } from './projector-progress.ts'
 import { ServiceConnection } from './service-connection.ts'
+import { sinkOf } from './sink-of.ts'
 import { type ServicePosition, ensurePartitions, readServicePosition } from './service-position.ts'
 import { claimPartitions } from './shared-work.ts'
 import { readTargetCatalog } from './target-catalog.ts'
@@ -43,6 +45,8 @@ export interface ProjectorOptions {
   readonly keys?: KeyAccess | null
   /** The pipeline database, where values are read that their messages are too small for. Needed once there is one. */
   readonly claims?: PostgresTarget | null
+  /** Makes the service's sink, which is closed at the end. Needed where the service has tables in one. */
+  readonly openSink?: (() => Sink) | null
   readonly logger: Logger
   /** @default DEFAULT_PROJECTOR_LIMITS */
   readonly limits?: Partial<ProjectorLimits>
@@ -53,7 +57,7 @@ export interface Projector {
   /**
    * Works until the signal aborts; a transaction that runs is finished first, within `stopGraceMs`.
    *
-   * @throws SluiceError SLU-20xx, SLU-40xx, SLU-5001, SLU-5002, SLU-5003, SLU-5010, SLU-5011, SLU-5041
+   * @throws SluiceError SLU-20xx, SLU-40xx, SLU-5001, SLU-5002, SLU-5003, SLU-5010, SLU-5011, SLU-5041, SLU-5101 to SLU-5103
    */
   run(signal: AbortSignal): Promise<void>
 }
@@ -87,8 +91,10 @@ async function runProjector(options: ProjectorOptions, signal: AbortSignal): Pro
   })
   const connection = new ServiceConnection(target, `sluice projector ${service}`)
   const claims = new ClaimedValues(options.claims ?? null, service)
+  const sink = sinkOf(system, service, options.openSink ?? null)
   const stop = stopWithin(connection, limits.stopGraceMs, signal)
   try {
+    await sink?.open()
     await session.open()
     while (!signal.aborted) {
       const assignment = session.current
@@ -105,6 +111,7 @@ async function runProjector(options: ProjectorOptions, signal: AbortSignal): Pro
           kafka,
           decoder: options.decoder,
           claims,
+          sink,
           limits,
           logger,
           onProgress,
@@ -120,6 +127,7 @@ async function runProjector(options: ProjectorOptions, signal: AbortSignal): Pro
     await session.close()
     await connection.close()
     await claims.close()
+    await sink?.close()
     await granted?.close()
   }
 }

@@ -4,7 +4,7 @@ import pg from 'pg'
 
 export interface Refusal {
   /** @default SLU-5020 */
-  readonly code?: 'SLU-5040'
+  readonly code?: 'SLU-5040' | 'SLU-5104'
   /** Mapping or handler that was running. */
   readonly projection: string
   readonly sqlState: string | null

@@ -25,7 +25,7 @@ import { TestLane, jsonDecoder } from './test-lane.ts'
 export const GROUP = consumerGroupOf(shop, SERVICE)
 
 /** What a projector reads from, where it is not the fake. */
-type ProjectorSource = Pick<ProjectorOptions, 'system' | 'service' | 'kafka' | 'decoder' | 'claims'>
+type ProjectorSource = Pick<ProjectorOptions, 'system' | 'service' | 'kafka' | 'decoder' | 'claims' | 'target' | 'openSink'>
 
 /** A projector that runs until `stop`. */
 export interface RunningProjector {

@@ -8,6 +8,7 @@ import { outboxMigration } from '@sluice/outbox'
 import type { PostgresTarget } from '@sluice/postgres'
 import type { MasterKeys } from '@sluice/privacy'
 import { migrateService, pendingServiceMigrations } from '@sluice/projector'
+import type { Sink } from '@sluice/sink'
 import { STORE_MIGRATIONS } from '@sluice/store'
 import { type LaneDefinition, type SystemDefinition, lanesOf, topicsWanted } from '@sluice/system'
 import { aggregateTopicsStep, databaseStep, migrateStep, setOf } from './databases.ts'
@@ -16,6 +17,7 @@ import { extensionSteps } from './extensions.ts'
 import { rightsSteps, roleSteps } from './roles.ts'
 import { recreate } from './recreate.ts'
 import { schemaSteps } from './schemas.ts'
+import { sinkSteps } from './sinks.ts'
 import type { OnStep, ProvisionStep } from './step.ts'
 import { topicSteps } from './topics.ts'
 
@@ -31,6 +33,8 @@ export interface ProvisionOptions {
   readonly targets: ProvisionTargets
   readonly kafka: KafkaPort
   readonly registry: SchemaRegistry
+  /** Makes the sinks of services, by service: without one its tables are not made, which a step says. */
+  readonly openSinks?: Readonly<Record<string, () => Sink>>
   /** With them, erasures that one database remembers and another lacks are applied. */
   readonly masterKeys?: MasterKeys | null
   /** Tells what would be done and changes nothing. */
@@ -117,6 +121,7 @@ async function* serviceSteps(service: string, target: PostgresTarget, options: P
   yield* await rightsSteps(place, target, definition.roles, isDryRun)
   const lane = lanesOf(system).find((l) => l.source !== 'monolith' && l.source.service === service)
   yield* outboxSteps(place, target, lane, options)
+  yield* sinkSteps(place, definition.sinks ?? [], options.openSinks?.[service] ?? null, isDryRun)
 }
 
 /** The outbox table, where applications of that database write events of their own. */

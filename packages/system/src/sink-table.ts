@@ -59,10 +59,7 @@ export interface ClickhouseEventsOptions<Column extends string> {
   readonly into: string
   readonly structure: URL
   /** @param e Fields of the event. */
-  readonly columns: (
-    c: { readonly [C in Column]: ColumnRef<C> },
-    e: typeof SINK_FIELDS,
-  ) => Readonly<Record<string, SinkSource>>
+  readonly columns: (c: { readonly [C in Column]: ColumnRef<C> }, e: typeof SINK_FIELDS) => Readonly<Record<string, SinkSource>>
   /** @default loaded rows are events like any other */
   readonly history?: {
     readonly eventType: string

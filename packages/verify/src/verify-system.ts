@@ -14,13 +14,15 @@ import {
 } from '@sluice/privacy'
 import type { SystemDefinition } from '@sluice/system'
 import { checkChains } from './chain-check.ts'
-import { openComparisonPoint } from './comparison-point.ts'
+import { type ComparisonPoint, openComparisonPoint } from './comparison-point.ts'
+import { consistencyOf } from './consistency.ts'
 import { expectedTables, tableName } from './expected-table.ts'
 import { MONOLITH } from './point-scope.ts'
 import { DEFAULT_VERIFY_LIMITS, type VerifyLimits } from './verify-limits.ts'
 import type { VerifyProgress } from './verify-progress.ts'
-import { type VerifyReport, verdictOf } from './verify-report.ts'
+import { type ServiceReport, type VerifyReport, verdictOf } from './verify-report.ts'
 import { unknownService, verifyServices } from './verify-services.ts'
+import { type OpenSinks, verifySinks } from './verify-sinks.ts'
 import { type VerifyTargets, serviceTarget } from './verify-targets.ts'
 
 export interface VerifyOptions {
@@ -32,6 +34,8 @@ export interface VerifyOptions {
   readonly targets: VerifyTargets
   /** For the heads that the control topics keep; without it the chain is `unchecked` and the verdict partial. */
   readonly kafka?: KafkaPort
+  /** Makes the sinks of services, by service. A table of a sink that is not named is unverifiable. */
+  readonly openSinks?: OpenSinks
   /** Needed where the system hashes or encrypts columns. */
   readonly masterKeys?: MasterKeys | null
   readonly limits?: Partial<VerifyLimits>
@@ -63,7 +67,9 @@ export async function verifySystem(options: VerifyOptions): Promise<VerifyReport
     for (const session of reader ? (point.sources.get(MONOLITH) ?? []) : []) {
       await setCaptureKeys(session.client, reader!.keys, reader!.erased)
     }
-    const reports = await verifyServices(point, { system, tables: options.tables, limits, reader, onProgress })
+    const compared = await verifyServices(point, { system, tables: options.tables, limits, reader, onProgress })
+    const reports: ServiceReport[] = []
+    for (const report of compared) reports.push(await withSinks(report, point, options))
     const chain = await checkChains({ system, pipeline: targets.pipeline, kafka: options.kafka, onProgress, signal })
     const parts = { isComplete: options.tables === undefined, services: reports, chain }
     return {
@@ -78,6 +84,19 @@ export async function verifySystem(options: VerifyOptions): Promise<VerifyReport
     await point.close()
     await reader?.close()
   }
+}
+
+/** The report of a service, with the tables that it has in a sink. */
+async function withSinks(
+  report: ServiceReport,
+  point: ComparisonPoint,
+  { system, targets, openSinks = {}, tables: wanted }: VerifyOptions,
+): Promise<ServiceReport> {
+  const service = point.services.get(report.service)
+  if (!service || wanted !== undefined) return report
+  const sunk = await verifySinks({ system, targets, openSinks }, report.service, service)
+  const tables = [...report.tables, ...sunk]
+  return sunk.length === 0 ? report : { ...report, tables, consistency: consistencyOf(tables, report.references) }
 }
 
 /**

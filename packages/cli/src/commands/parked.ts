@@ -21,6 +21,7 @@ import type { CommandContext, CommandImplementation, CommandInput, CommandOutcom
 import { readDeployment, requireService } from '../deployment.ts'
 import { operatorName } from '../operator-name.ts'
 import { registryOf } from '../servers.ts'
+import { sinksOf } from '../sinks.ts'
 import { ENDED_COLUMNS, endedRow, notParked } from './parked-ends.ts'
 import { relayParkedEnded, relayParkedList, relayParkedShow, relayParkedWork } from './relay-parked.ts'
 import { type Cell, type Column, formatCount, renderTable } from '../table.ts'
@@ -182,6 +183,7 @@ async function work(context: CommandContext, input: CommandInput, command: Parke
       decoder: createEventDecoder(registryOf(registry), system),
       keys,
       claims,
+      openSink: sinksOf(context.environment, system, [service])[service] ?? null,
       signal: context.signal,
       onProgress: (done) => phase.update(`${formatCount(done)} of ${formatCount(plan.selected + plan.others)} events`),
     },

@@ -4,6 +4,7 @@ import { type RecreatePlan, planRecreate, recreateService } from '@sluice/provis
 import type { CommandContext, CommandOutcome } from '../command.ts'
 import { readDeployment, requireService } from '../deployment.ts'
 import { kafkaOf, registryOf } from '../servers.ts'
+import { sinksOf } from '../sinks.ts'
 import { formatCount, renderTable } from '../table.ts'
 
 export async function recreate(
@@ -46,6 +47,7 @@ export async function recreate(
     kafka,
     registry: registryOf(deployment.registry),
     masterKeys: deployment.masterKeys,
+    openSinks: sinksOf(context.environment, system, [service]),
     isDryRun: false,
     onStep: (step) => phase.update(step.what),
   })

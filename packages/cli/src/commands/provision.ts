@@ -5,6 +5,7 @@ import { z } from 'zod'
 import type { CommandImplementation } from '../command.ts'
 import { readDeployment, requireService } from '../deployment.ts'
 import { kafkaOf, registryOf } from '../servers.ts'
+import { sinksOf } from '../sinks.ts'
 import { renderTable } from '../table.ts'
 import { recreate } from './provision-recreate.ts'
 
@@ -39,6 +40,7 @@ export const provisionCommand: CommandImplementation = async (context, { options
     kafka: kafkaOf(deployment.kafka, silentLogger),
     registry: registryOf(deployment.registry),
     masterKeys: deployment.masterKeys,
+    openSinks: sinksOf(context.environment, system, services),
     isDryRun,
     createDatabases,
     ...(service === undefined ? {} : { only: service }),

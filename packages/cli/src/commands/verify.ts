@@ -6,6 +6,7 @@ import type { CommandImplementation } from '../command.ts'
 import { readDeployment, requireService } from '../deployment.ts'
 import { assertReportWritable, migrationReport, writeMigrationReport } from '../migration-report.ts'
 import { kafkaOf } from '../servers.ts'
+import { sinksOf } from '../sinks.ts'
 import { formatCount, formatSeconds } from '../table.ts'
 import { consistencyTable, verifyNotes, verifyProgress, verifyTable, verifyVerdict } from '../verify-output.ts'
 
@@ -31,6 +32,7 @@ export const verify: CommandImplementation = async (context, { options }) => {
     targets: deployment,
     kafka: kafkaOf(deployment.kafka, silentLogger),
     masterKeys: deployment.masterKeys,
+    openSinks: sinksOf(context.environment, system, services),
     limits: { standMs: timeout * 1000, slotMs: timeout * 1000, stallMs: timeout * 1000 },
     onProgress: show.onProgress,
     signal: context.signal,

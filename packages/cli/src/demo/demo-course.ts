@@ -10,6 +10,7 @@ import type { SystemDemo, WorkloadReport } from '@sluice/workload'
 import type { CommandContext } from '../command.ts'
 import { type Deployment, readDeployment, urlVariable } from '../deployment.ts'
 import { kafkaOf, registryOf } from '../servers.ts'
+import { type OpenSinks, sinksOf } from '../sinks.ts'
 import { formatCount } from '../table.ts'
 import type { MigrationCourse, PhaseTiming } from '../migration-report.ts'
 import { verifyProgress, verifyVerdict } from '../verify-output.ts'
@@ -50,6 +51,7 @@ export class DemoCourse {
   readonly #demo: SystemDemo
   readonly #monolithUrl: string
   readonly #deployment: Deployment
+  readonly #openSinks: OpenSinks
   readonly #kafka: KafkaPort
   readonly #timings: PhaseTiming[] = []
   readonly #steps: ProvisionStep[] = []
@@ -74,6 +76,7 @@ export class DemoCourse {
       relay: true,
     } as const
     this.#deployment = readDeployment(place.environment, system, needs)
+    this.#openSinks = sinksOf(place.environment, system, services)
     this.#kafka = kafkaOf(this.#deployment.kafka, silentLogger, 'sluice-demo')
   }
 
@@ -107,6 +110,7 @@ export class DemoCourse {
       targets: this.#deployment,
       kafka: this.#kafka,
       registry: registryOf(this.#deployment.registry),
+      openSinks: this.#openSinks,
       isDryRun: false,
       onStep: (step) => provisioning.update(`${step.place}: ${step.what}`),
     })
@@ -185,6 +189,7 @@ export class DemoCourse {
       targets: this.#deployment,
       kafka: this.#kafka,
       masterKeys: this.#deployment.masterKeys,
+      openSinks: this.#openSinks,
       limits: { standMs: PATIENCE_MS, slotMs: PATIENCE_MS, stallMs: PATIENCE_MS },
       onProgress: show.onProgress,
       signal: this.#context.signal,

@@ -5,13 +5,22 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
-import { type TestDatabase, createTestDatabase, describeProgress, startServers, testServerRequests } from '@sluice/infra'
+import {
+  type Clickhouse,
+  type TestDatabase,
+  createTestDatabase,
+  describeProgress,
+  startClickhouse,
+  startServers,
+  testServerRequests,
+} from '@sluice/infra'
 import type { SystemDefinition } from '@sluice/system'
 import { urlVariable } from '../deployment.ts'
 import type { Phase } from '../progress.ts'
+import { sinkVariable } from '../sinks.ts'
 
 export interface DemoPlace {
-  /** Settings for `sluice` commands: URLs of all databases, of Kafka and of the registry. */
+  /** Settings for `sluice` commands: URLs of all databases and sinks, of Kafka and of the registry. */
   readonly environment: Readonly<Record<string, string>>
   /** Logs of the children and the settings file; it goes with the servers. */
   readonly folder: string
@@ -30,10 +39,12 @@ export async function openDemoPlace(
     onProgress: (progress) => phase.update(describeProgress(progress)),
   })
   const databases: TestDatabase[] = []
+  let clickhouse: Clickhouse | undefined
   const folder = path.join(servers.folder, 'demo')
   const close = async (): Promise<void> => {
     // Databases of servers that somebody gave stay behind otherwise.
     for (const database of databases) await database.drop()
+    await clickhouse?.remove()
     await servers.stop()
   }
   try {
@@ -52,6 +63,11 @@ export async function openDemoPlace(
       SLUICE_MASTER_KEY: `demo:${randomBytes(32).toString('base64')}`,
     }
     for (const service of Object.keys(system.services)) urls[urlVariable(service)] = await make(servers.services.url, service)
+    for (const [service, { sinks = [] }] of Object.entries(system.services)) {
+      if (!sinks.some((table) => table.store === 'clickhouse')) continue
+      clickhouse ??= await startClickhouse((progress) => phase.update(describeProgress(progress)))
+      urls[sinkVariable(service, 'clickhouse')] = `${clickhouse.url}/sluice_demo_${service}_${randomBytes(6).toString('hex')}`
+    }
     return { environment: urls, folder, close }
   } catch (error) {
     await close()

@@ -1,0 +1,69 @@
+/**
+ * Sinks of services, made from the environment:
+ *
+ *   SLUICE_<SERVICE>_CLICKHOUSE_URL  SLUICE_<SERVICE>_CLICKHOUSE_CA_FILE
+ */
+import { readFileSync } from 'node:fs'
+import { ClickhouseSink, clickhouseTarget } from '@sluice/clickhouse'
+import { SluiceError } from '@sluice/core'
+import type { Sink } from '@sluice/sink'
+import type { SinkStore, SinkTable, SystemDefinition } from '@sluice/system'
+import { type Environment, findSetting } from './deployment.ts'
+
+/** Makes the sink of a service; whoever makes one closes it. */
+export type OpenSinks = Readonly<Record<string, () => Sink>>
+
+/** Of those services that have one. @throws SluiceError SLU-1002 if a URL is missing, SLU-1003 if one can not be used */
+export function sinksOf(environment: Environment, system: SystemDefinition, services: readonly string[]): OpenSinks {
+  return Object.fromEntries(
+    services.flatMap((service) => {
+      const tables = system.services[service]?.sinks ?? []
+      const [first] = tables
+      return first === undefined ? [] : [[service, openerOf(environment, service, first.store, tables)]]
+    }),
+  )
+}
+
+/** `SLUICE_ANALYTICS_CLICKHOUSE_URL` */
+export function sinkVariable(service: string, store: SinkStore): string {
+  return `SLUICE_${service.toUpperCase()}_${store.toUpperCase()}_URL`
+}
+
+function openerOf(environment: Environment, service: string, store: SinkStore, tables: readonly SinkTable[]): () => Sink {
+  const variable = sinkVariable(service, store)
+  const setting = findSetting(environment, variable)
+  if (setting === null) {
+    throw new SluiceError('CONFIG_MISSING', {
+      what: 'a setting is missing',
+      why: `the environment has no ${variable} (nor the same with _FILE), and service "${service}" has tables in ${store}`,
+      ways: [`export ${variable}='https://user:password@host:8443/database'`],
+    })
+  }
+  switch (store) {
+    case 'clickhouse': {
+      const target = clickhouseTarget(variable, setting.text, certificateOf(environment, variable.replace(/_URL$/, '_CA_FILE')))
+      return () => new ClickhouseSink(target, tables)
+    }
+    case 'weaviate':
+      throw new SluiceError('CONFIG_INVALID', {
+        what: `service "${service}" has tables in weaviate`,
+        why: 'the command does not know this store yet',
+        ways: ['leave the sinks of the service out of the definition'],
+      })
+  }
+}
+
+function certificateOf(environment: Environment, variable: string): string | null {
+  const path = environment[variable]
+  if (path === undefined || path === '') return null
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw new SluiceError('CONFIG_INVALID', {
+      what: `${variable} can not be used`,
+      why: cause instanceof Error && 'code' in cause ? String(cause.code) : 'the file can not be read',
+      ways: [`export ${variable}=/path/to/ca.pem`],
+      cause,
+    })
+  }
+}

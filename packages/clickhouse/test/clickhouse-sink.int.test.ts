@@ -1,0 +1,178 @@
+import { randomBytes } from 'node:crypto'
+import { createClient } from '@clickhouse/client'
+import type { RowText } from '@sluice/core'
+import { type Clickhouse, startClickhouse } from '@sluice/infra'
+import type { SinkRow, SinkedRow } from '@sluice/sink'
+import { bigint, clickhouseEvents, numeric, table, text, timestamptz, topic, uuid } from '@sluice/system'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { ClickhouseSink, clickhouseTarget } from '../src/index.ts'
+
+const source = table('readings', {
+  aggregate: 'Reading',
+  key: ['id'],
+  topic: topic('lab.readings', { partitions: 1 }),
+  columns: { id: uuid(), note: text().nullable(), amount: numeric(14, 2).nullable(), taken_at: timestamptz(), count: bigint() },
+})
+const readings = clickhouseEvents(source, {
+  into: 'readings',
+  structure: new URL('./readings.sql', import.meta.url),
+  columns: (c, e) => ({ kind: e.eventType, note: c.note, amount: c.amount, taken_at: c.taken_at, count: c.count }),
+})
+
+let server: Clickhouse
+let sink: ClickhouseSink
+let database: string
+
+beforeAll(async () => {
+  server = await startClickhouse()
+})
+
+afterAll(async () => {
+  await server.remove()
+})
+
+/** A database of its own. */
+async function fresh(): Promise<void> {
+  database = `sluice_test_${randomBytes(6).toString('hex')}`
+  sink = new ClickhouseSink(clickhouseTarget('SLUICE_LAB_CLICKHOUSE_URL', `${server.url}/${database}`), [readings])
+  await sink.make(readings)
+  await sink.open()
+}
+
+const id = (n: number): string => `00000000-0000-5000-8000-${String(n).padStart(12, '0')}`
+
+function row(position: number, values: RowText): SinkRow {
+  return {
+    table: readings,
+    eventId: id(position),
+    eventType: 'ReadingCreated',
+    lane: 1,
+    position: BigInt(position),
+    op: 'c',
+    committedAtMicros: 1_700_000_000_123_456n,
+    aggregateId: id(7),
+    aggregateKey: null,
+    values,
+  }
+}
+
+async function collapsed(): Promise<readonly SinkedRow[]> {
+  const rows: SinkedRow[] = []
+  for await (const page of sink.read(readings)) rows.push(...page)
+  return rows
+}
+
+async function query(text: string): Promise<unknown> {
+  const { username, password, origin } = new URL(server.url)
+  const client = createClient({ url: origin, username, password, database })
+  try {
+    return await (await client.query({ query: text, format: 'JSONEachRow' })).json()
+  } finally {
+    await client.close()
+  }
+}
+
+test('tables are made once, from the file of the service, and a table of another form is refused before anything is written', async () => {
+  await fresh()
+  const other = new ClickhouseSink(clickhouseTarget('X', `${server.url}/${database}_none`), [readings])
+  expect(await other.missing()).toEqual([readings])
+  await expect(other.open()).rejects.toMatchObject({ number: 'SLU-5103' })
+  await other.close()
+  await sink.make(readings)
+  expect(await sink.missing()).toEqual([])
+
+  await query('ALTER TABLE readings MODIFY COLUMN amount Nullable(Float32)')
+  await expect(sink.open()).rejects.toMatchObject({ number: 'SLU-5103', why: /amount is Nullable\(Float32\)/ })
+  await sink.close()
+})
+
+test('values come back as they went in, and what the event did not have is named, never NULL', async () => {
+  await fresh()
+  const note = 'tab\t, "quote", \\ and \u2028 ☃ 😀\n'
+  const first = {
+    kind: 'ReadingCreated',
+    note,
+    amount: '-123456789012.10',
+    taken_at: '1969-12-31 23:59:59.999999+00',
+    count: '-9007199254740993',
+  }
+  await sink.write([
+    row(1, first),
+    row(2, { note: null, amount: null, taken_at: '2024-02-29 00:00:00+00', count: '1' }),
+    row(3, {}),
+  ])
+  expect(
+    await query(`SELECT note, toString(amount) AS amount, toString(taken_at) AS taken_at, toString(count) AS count, unavailable,
+      toString(committed_at) AS committed_at FROM readings FINAL ORDER BY position`),
+  ).toEqual([
+    {
+      note,
+      amount: '-123456789012.1',
+      taken_at: '1969-12-31 23:59:59.999999',
+      count: '-9007199254740993',
+      unavailable: [],
+      committed_at: '2023-11-14 22:13:20.123456',
+    },
+    expect.objectContaining({ note: null, amount: null, unavailable: ['kind'] }),
+    expect.objectContaining({
+      unavailable: ['kind', 'note', 'amount', 'taken_at', 'count'],
+      taken_at: '2023-11-14 22:13:20.123456',
+    }),
+  ])
+  await sink.close()
+})
+
+test('what the table can not hold exactly is refused by name, before anything is written', async () => {
+  await fresh()
+  const refused = await sink.refusals([
+    row(1, { amount: '1.00' }),
+    row(2, { amount: '0.001' }),
+    row(3, { amount: 'NaN' }),
+    row(4, { taken_at: 'infinity' }),
+    row(5, { count: null }),
+  ])
+  expect(refused.map((r) => [r.eventId, r.column])).toEqual([
+    [id(2), 'amount'],
+    [id(3), 'amount'],
+    [id(4), 'taken_at'],
+    [id(5), 'count'],
+  ])
+  expect(await collapsed()).toEqual([])
+  await sink.close()
+})
+
+test('a constraint of the table refuses one row; those before it are written, none after it', async () => {
+  await fresh()
+  const rows = [1, 2, 3, 4, 5].map((n) => row(n, { count: n === 3 ? '1000000' : String(n) }))
+  expect((await sink.write(rows)).map((r) => r.eventId)).toEqual([id(3)])
+  expect((await collapsed()).map((r) => r.position)).toEqual([1n, 2n])
+  await sink.close()
+})
+
+test('repeats collapse, and what was answered is there after kill -9; while the server is away it says so', async () => {
+  await fresh()
+  const rows = Array.from({ length: 500 }, (_, i) =>
+    row(i + 1, { taken_at: `20${10 + (i % 20)}-0${1 + (i % 9)}-01 00:00:00+00`, count: '1' }),
+  )
+  await sink.write(rows)
+  // A server that was given belongs to somebody else.
+  if (server.control) {
+    await server.control.kill9()
+    await expect(sink.write(rows)).rejects.toMatchObject({ number: 'SLU-5101' })
+    await server.control.start()
+  }
+  await sink.write(rows)
+  const held = await collapsed()
+  expect(held.map((r) => r.eventId)).toEqual(rows.map((r) => r.eventId))
+  await sink.close()
+})
+
+test('a wrong password is no reason to try again', async () => {
+  await fresh()
+  const url = new URL(`${server.url}/${database}`)
+  url.password = 'wrong'
+  const other = new ClickhouseSink(clickhouseTarget('X', url.toString()), [readings])
+  await expect(other.open()).rejects.toMatchObject({ number: 'SLU-5102', what: expect.not.stringContaining('wrong') as unknown })
+  await other.close()
+  await sink.close()
+})
