@@ -205,8 +205,30 @@ export async function erasedInPipeline(client: ClientBase, system: string): Prom
   return new Set(rows.map((row) => row.subject_id))
 }
 
-/** Writes the journal and destroys the keys, in one statement. Returns the rows of the journal. */
+/**
+ * Writes the journal, destroys the keys and drops the subjects' aggregate snapshots, together. Returns the rows of the journal. Who takes
+ * snapshots meanwhile is waited for by the table's lock, and meets destroyed keys afterwards.
+ */
 async function destroyKeys(
+  client: ClientBase,
+  system: string,
+  subjectIds: readonly string[],
+  requestedBy: string,
+): Promise<readonly string[]> {
+  await client.query('BEGIN')
+  try {
+    await client.query('LOCK TABLE event_snapshots IN SHARE ROW EXCLUSIVE MODE')
+    const ids = await destroyAndJournal(client, system, subjectIds, requestedBy)
+    await client.query('DELETE FROM event_snapshots WHERE subject_ids && $1::text[]', [subjectIds])
+    await client.query('COMMIT')
+    return ids
+  } catch (error) {
+    await client.query('ROLLBACK')
+    throw error
+  }
+}
+
+async function destroyAndJournal(
   client: ClientBase,
   system: string,
   subjectIds: readonly string[],

@@ -46,6 +46,7 @@ export async function dropEventsBelow(target: PostgresTarget, lane: LaneId, belo
     const droppedThrough = await retainedAfter(client, lane)
     await trimProcessingLog(client, lane, droppedThrough)
     await dropClaims(client, lane, droppedThrough)
+    await dropUnusableSnapshots(client, lane, droppedThrough)
     return { droppedThrough, partitions }
   } catch (error) {
     throw toPostgresError(error, target)
@@ -129,6 +130,16 @@ async function dropClaims(client: ClientBase, lane: LaneId, through: PositionNum
     )
     if ((rowCount ?? 0) < CLAIM_ROWS) return
   }
+}
+
+/** An aggregate snapshot that is older than what was dropped is of use only where nothing came after it; nothing else would remove it. */
+async function dropUnusableSnapshots(client: ClientBase, lane: LaneId, through: PositionNumber): Promise<void> {
+  await client.query(
+    `DELETE FROM event_snapshots s WHERE s.lane = $1 AND s.position < $2 AND NOT EXISTS (
+       SELECT FROM aggregate_heads h WHERE h.aggregate_id = s.aggregate_id AND h.aggregate_type = s.aggregate_type
+         AND h.event_version = s.snapshot_version AND h.image_position <= s.position)`,
+    [lane, String(through)],
+  )
 }
 
 function closingLinkMissing(lane: LaneId, through: bigint): SluiceError {
