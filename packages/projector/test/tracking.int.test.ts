@@ -40,7 +40,9 @@ test('a row holds position, time and version of the newest event that wrote it, 
   await shop.client.query(`UPDATE sightings SET note = 'mine'`)
 
   // Two in one batch, of which the second comes without the large value; the service's own column is left alone.
-  const { bio: _, ...rest } = customer(ANN, { email: null, name: 'Anna' })
+  const rest = Object.fromEntries(
+    Object.entries(customer(ANN, { email: null, name: 'Anna' })).filter(([column]) => column !== 'bio'),
+  )
   shop.lane.commit(updated(customers, customer(ANN, { email: null, name: 'Ann B', bio: 'longer' })))
   const [third] = shop.lane.commit(updated(customers, rest))
   await shop.applyAll()

@@ -40,6 +40,7 @@ export const analytics: ServiceDefinition = {
         is_late: c.is_late,
         submitted_at: c.submitted_at,
       }),
+      tracking: () => ({ analytics_synced: sql`true` }),
     }),
     mapTable(apiUsage, {
       into: 'api_usage_events',

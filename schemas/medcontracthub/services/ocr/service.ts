@@ -26,6 +26,7 @@ export const ocr: ServiceDefinition = {
         uploaded_at: c.uploaded_at,
         processed_at: c.processed_at,
       }),
+      tracking: (e) => ({ processing_correlation_id: e.correlationUuid }),
     }),
     mapTable(contractDocuments, {
       into: 'document_texts',

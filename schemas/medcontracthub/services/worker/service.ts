@@ -44,6 +44,10 @@ export const worker: ServiceDefinition = {
         response_deadline: c.response_deadline,
         awarded_company_id: c.awarded_company_id,
       }),
+      tracking: (e) => ({
+        processed_by_services: sql`jsonb_build_object('worker', jsonb_build_object('eventId', ${e.eventId}, 'version', ${e.version}))`,
+        last_sync_to_kafka: e.committedAt,
+      }),
     }),
     mapTable(proposals, {
       into: 'proposals',
@@ -57,6 +61,7 @@ export const worker: ServiceDefinition = {
         sections: c.sections,
         submitted_at: c.submitted_at,
       }),
+      tracking: (e) => ({ event_stream_position: e.position }),
     }),
     mapTable(contractDocuments, {
       into: 'attachments',
