@@ -9,6 +9,7 @@ import { claimPort } from './free-port.ts'
 import { LocalServer, type ServerControl } from './local-server.ts'
 import { downloadPgbouncer } from './pgbouncer-download.ts'
 import { ProcessLauncher } from './process-launcher.ts'
+import type { ProcessSpec } from './process-spec.ts'
 import type { OnServerProgress } from './progress.ts'
 import { createRunFolder } from './run-folder.ts'
 import { probeOf } from './server-probe.ts'
@@ -52,7 +53,7 @@ export async function startPgbouncer(databaseUrl: string, options: PgbouncerOpti
   writeFileSync(users, usersOf(direct, options.roles ?? {}), { mode: 0o644 })
   writeFileSync(configuration, settingsOf(direct, url, users, options), { mode: 0o644 })
   const launcher = new ProcessLauncher(runFolder, false)
-  const spec = {
+  const spec: ProcessSpec = {
     name: 'pgbouncer',
     file: program.file,
     args: [configuration],
@@ -62,7 +63,7 @@ export async function startPgbouncer(databaseUrl: string, options: PgbouncerOpti
     logFile: join(runFolder, 'pgbouncer.log'),
     stopSignal: 'SIGTERM',
     endSignal: 'SIGKILL',
-  } as const
+  }
   const server = new LocalServer(launcher, spec, probeOf('services', url.toString()))
   try {
     await server.start()

@@ -6,9 +6,14 @@ import { type CapturedTable, type ServiceDefinition, type TableMapping, defineSy
 import { auditLogsCopy, policiesCopy, sessionsCopy, usersCopy } from './copies.ts'
 import * as tables from './tables.ts'
 
-/** A service that has its tables as they are, under their own names, and copies beside them. */
+/**
+ * A service that has its tables as they are, under their own names, and copies beside them. Its applications come by a pgbouncer of its own.
+ *
+ * @param connections `max_connections` of its server
+ */
 function service(
   name: string,
+  connections: number,
   role: string,
   owned: Readonly<Record<string, CapturedTable>>,
   copies: readonly TableMapping[],
@@ -17,6 +22,7 @@ function service(
     migrations: new URL(`./services/${name}/`, import.meta.url),
     roles: { projector: `${role}_projector`, verifier: `${role}_verifier`, others: [`${role}_app`] },
     projections: [...copies, ...Object.entries(owned).map(([into, table]) => mapTable(table, { into }))],
+    connections: { server: connections, pool: 20, clients: 100 },
   }
 }
 
@@ -28,6 +34,7 @@ export default defineSystem({
   services: {
     auth_service: service(
       'auth_service',
+      100,
       'auth',
       {
         users: tables.users,
@@ -40,18 +47,21 @@ export default defineSystem({
     ),
     constitutional_ai: service(
       'constitutional_ai',
+      150,
       'constitutional',
       { principles: tables.principles, validations: tables.validations, compliance_checks: tables.complianceChecks },
       [auditLogsCopy, sessionsCopy('user_sessions')],
     ),
     integrity_service: service(
       'integrity_service',
+      200,
       'integrity',
       { audit_logs: tables.auditLogs, integrity_checks: tables.integrityChecks, hash_chains: tables.hashChains },
       [usersCopy, sessionsCopy('sessions')],
     ),
     formal_verification: service(
       'formal_verification',
+      100,
       'verification',
       {
         verification_rules: tables.verificationRules,
@@ -62,6 +72,7 @@ export default defineSystem({
     ),
     governance_synthesis: service(
       'governance_synthesis',
+      150,
       'synthesis',
       {
         policies: tables.policies,
@@ -72,6 +83,7 @@ export default defineSystem({
     ),
     policy_governance: service(
       'policy_governance',
+      200,
       'governance',
       {
         governance_rules: tables.governanceRules,
@@ -82,12 +94,14 @@ export default defineSystem({
     ),
     executive_council: service(
       'executive_council',
+      100,
       'council',
       { council_members: tables.councilMembers, decisions: tables.decisions, voting_records: tables.votingRecords },
       [usersCopy, policiesCopy],
     ),
     dgm_service: service(
       'dgm_service',
+      100,
       'dgm',
       {
         improvements: tables.improvements,
@@ -97,4 +111,5 @@ export default defineSystem({
       [auditLogsCopy, usersCopy],
     ),
   },
+  connectionLimits: { total: 1_200, reserved: 200, monitoring: 50 },
 })

@@ -48,7 +48,12 @@ export function createStageSampler(samples: readonly Sample[], logger: Logger): 
 
 const onDatabase: OnDatabase = async (target, work) => {
   try {
-    const client = await connect(target, { applicationName: 'sluice status', statementTimeoutMs: STATEMENT_TIMEOUT_MS })
+    const client = await connect(target, {
+      applicationName: 'sluice status',
+      statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+      answerTimeoutMs: STATEMENT_TIMEOUT_MS,
+      mayBePooled: true,
+    })
     try {
       return await work(client)
     } finally {

@@ -7,6 +7,7 @@ import type { HealthCheck } from '@sluice/core'
 import type { KafkaPort } from '@sluice/kafka'
 import type { PostgresTarget } from '@sluice/postgres'
 import { type LaneDefinition, type SystemDefinition, lanesOf } from '@sluice/system'
+import { checkConnections } from './connection-check.ts'
 import { guarded } from './finding.ts'
 import { checkKafka } from './kafka-checks.ts'
 import { checkRegistry } from './registry-checks.ts'
@@ -17,7 +18,7 @@ import { checkCommitTimestamps, checkServiceTables } from './service-checks.ts'
 import { checkSourceServer, commitTimestampCheck } from './source-server.ts'
 import { checkOpenTransactions, checkOutbox, checkPublication, checkSlot } from './source-state.ts'
 import { checkTables } from './source-tables.ts'
-import { type DatabaseCheck, checkDatabase } from './with-client.ts'
+import { type CheckedDatabase, type DatabaseCheck, checkDatabase } from './with-client.ts'
 
 export interface DoctorTargets {
   readonly monolith: PostgresTarget
@@ -71,7 +72,7 @@ async function serverChecks(
 
 function monolithChecks(options: DoctorOptions, lane: LaneDefinition): Promise<readonly HealthCheck[]> {
   const { system, targets } = options
-  return checkDatabase('monolith', targets.monolith, statementTimeout(options), [
+  return checkDatabase(placeOf('monolith', targets.monolith, options), [
     ...sourceChecks('monolith', lane),
     ['tables', (client) => checkTables('monolith', client, system, lane.tables)],
     ['row_security', (client) => checkRows('monolith.row_security', client, lane.tables, ['SELECT'])],
@@ -90,7 +91,7 @@ function sourceChecks(prefix: string, lane: LaneDefinition): readonly (readonly 
 
 async function pipelineChecks(options: DoctorOptions): Promise<readonly HealthCheck[]> {
   const { pipeline } = options.targets
-  const checks = await checkDatabase('pipeline', pipeline, statementTimeout(options), [
+  const checks = await checkDatabase(placeOf('pipeline', pipeline, options), [
     ['server', (client) => checkServer('pipeline', client)],
   ])
   return [...checks, await checkStoreMigrated(pipeline)]
@@ -109,14 +110,15 @@ function serviceChecks(
         ['server', (client) => checkServer(prefix, client)],
         ['track_commit_timestamp', async (client) => [commitTimestampCheck(prefix, await checkCommitTimestamps(client))]],
       ]
-  return checkDatabase(prefix, target, statementTimeout(options), [
+  return checkDatabase({ ...placeOf(prefix, target, options), mayBePooled: lane === undefined }, [
     ...own,
     ['tables', (client) => checkServiceTables(prefix, client, options.system, service)],
+    ['connections', (client) => checkConnections(prefix, client, options.system, service)],
     ['extensions', (client) => checkExtensions(prefix, client, options.system, service)],
     ['row_security', (client) => checkServiceRows(prefix, client, options.system, service)],
   ])
 }
 
-function statementTimeout(options: DoctorOptions): number {
-  return options.statementTimeoutMs ?? 5_000
+function placeOf(prefix: string, target: PostgresTarget, options: DoctorOptions): CheckedDatabase {
+  return { prefix, target, statementTimeoutMs: options.statementTimeoutMs ?? 5_000, mayBePooled: false }
 }

@@ -1,5 +1,6 @@
 /** Connections and pools with the session settings that Sluice relies on. */
 import pg from 'pg'
+import { isPooled, isRefusedByPooler, poolerInFront } from './pooler.ts'
 import { toPostgresError } from './postgres-error.ts'
 import type { PostgresTarget } from './target.ts'
 
@@ -18,6 +19,9 @@ const SESSION_SETTINGS = [
   ['client_min_messages', 'warning'],
 ] as const
 
+/** The same for one transaction, right after its BEGIN: a session that a pooler lends can not be given settings. */
+export const TRANSACTION_SETTINGS = SESSION_SETTINGS.map(([name, value]) => `SET LOCAL ${name} = '${value}'; `).join('')
+
 const SESSION_OPTIONS = SESSION_SETTINGS.map(([name, value]) => `-c ${name}=${value.replaceAll(' ', '\\ ')}`).join(' ')
 
 const CONNECT_TIMEOUT_MS = 10_000
@@ -28,23 +32,61 @@ export interface ConnectOptions {
   readonly statementTimeoutMs?: number
   /** How long an answer is awaited: where a network drops packets, no server says that it was too late. @default for ever */
   readonly answerTimeoutMs?: number
+  /**
+   * True where the caller keeps nothing in the session: no settings, locks, LISTEN or named statements. Behind a pooler the settings of
+   * `TRANSACTION_SETTINGS` and the time limit of statements are not set then. @default false
+   */
+  readonly mayBePooled?: boolean
+}
+
+/** A connection, and whether a pooler gives each of its transactions another session. */
+export interface OpenedConnection {
+  readonly client: pg.Client
+  readonly isPooled: boolean
 }
 
 /**
  * Opens one connection. The caller ends it.
  *
- * @throws SluiceError SLU-2001, SLU-2002 or SLU-2003
+ * @throws SluiceError SLU-2001, SLU-2002, SLU-2003, or SLU-2005 if a pooler is in between and `mayBePooled` does not allow it
  */
 export async function connect(target: PostgresTarget, options: ConnectOptions): Promise<pg.Client> {
-  const client = new pg.Client(sessionConfig(target, options))
-  // A connection that breaks between two queries emits an error; the next query on it rejects and says so.
-  client.on('error', () => undefined)
+  return (await openConnection(target, options)).client
+}
+
+/** `connect`, for a caller that works in another way behind a pooler. @throws as `connect` */
+export async function openConnection(target: PostgresTarget, options: ConnectOptions): Promise<OpenedConnection> {
   try {
-    await client.connect()
-    return client
+    const client = await opened(target, options)
+    const pooled = await isPooled(client).catch(async (error: unknown) => {
+      await client.end()
+      throw error
+    })
+    if (!pooled || options.mayBePooled === true) return { client, isPooled: pooled }
+    await client.end()
+    throw poolerInFront(target, 'another process than the one that the connection was promised answers')
   } catch (error) {
     throw toPostgresError(error, target)
   }
+}
+
+async function opened(target: PostgresTarget, options: ConnectOptions): Promise<pg.Client> {
+  const config = sessionConfig(target, options)
+  try {
+    return await begun(config)
+  } catch (error) {
+    if (options.mayBePooled !== true || !isRefusedByPooler(error)) throw error
+    // What the URL itself asks for is not left out without a word.
+    return await begun({ ...config, options: target.config.options, statement_timeout: undefined })
+  }
+}
+
+async function begun(config: pg.ClientConfig): Promise<pg.Client> {
+  const client = new pg.Client(config)
+  // A connection that breaks between two queries emits an error; the next query on it rejects and says so.
+  client.on('error', () => undefined)
+  await client.connect()
+  return client
 }
 
 /**

@@ -6,6 +6,7 @@
  */
 import { type ErrorName, type ErrorText, SluiceError, isSluiceError } from '@sluice/core'
 import pg from 'pg'
+import { isRefusedByPooler, poolerInFront } from './pooler.ts'
 import type { PostgresTarget } from './target.ts'
 import { tlsFault } from './tls-fault.ts'
 
@@ -40,7 +41,7 @@ export function faultOf(error: unknown): Fault {
   // What another database than the caller's refused was named after that one already.
   if (isSluiceError(error, 'UNEXPECTED') && sqlStateOf(error.cause) !== undefined) return faultOf(error.cause)
   const state = sqlStateOf(error)
-  if (state === undefined) return 'unknown'
+  if (state === undefined || isRefusedByPooler(error)) return 'unknown'
   if (TRANSIENT.some((pattern) => pattern.test(state))) return 'transient'
   return PERMANENT.some((pattern) => pattern.test(state)) ? 'permanent' : 'unknown'
 }
@@ -54,7 +55,7 @@ export function isConstraintViolation(error: unknown): boolean {
 export function isConnectionFault(error: unknown): boolean {
   if (isSluiceError(error)) return error.code === 'POSTGRES_UNREACHABLE' || error.code === 'POSTGRES_CONNECTION_LOST'
   if (!(error instanceof Error)) return false
-  if (error instanceof pg.DatabaseError) return /^(08|57P0)/.test(error.code ?? '')
+  if (error instanceof pg.DatabaseError) return /^(08|57P0)/.test(error.code ?? '') && !isRefusedByPooler(error)
   if (error instanceof AggregateError) return error.errors.some(isConnectionFault)
   if ('code' in error && typeof error.code === 'string' && SOCKET_FAULTS.has(error.code)) return true
   return /^(Connection terminated|Client has encountered a connection error|timeout expired|Client was closed|timeout exceeded when trying to connect|Query read timeout)/.test(
@@ -82,6 +83,7 @@ export function refusedBy(error: pg.DatabaseError): RefusedBy {
 /** The error as a SluiceError; one that is a SluiceError already is returned as it is. */
 export function toPostgresError(error: unknown, target: PostgresTarget): SluiceError {
   if (isSluiceError(error)) return error
+  if (error instanceof Error && isRefusedByPooler(error)) return poolerInFront(target, error.message, error)
   const refused = tlsFault(error, target)
   if (refused) return refused
   const state = sqlStateOf(error)

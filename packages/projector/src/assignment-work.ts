@@ -228,6 +228,7 @@ export class AssignmentWork {
             statements: connection.statements,
             statementRowsMax: limits.statementRowsMax,
             position: this.#position,
+            begin: connection.begin,
             breaker: this.#breakerOf(batch.laneName),
             claims: this.#options.claims,
             onCommit,

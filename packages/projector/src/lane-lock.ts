@@ -27,6 +27,8 @@ export interface LockContext {
   readonly statements: PreparedStatements
   /** What the service database said at the last commit. */
   readonly position: ServicePosition
+  /** Statements that open the transaction: `BEGIN; `, and behind a pooler the settings that it needs. */
+  readonly begin: string
 }
 
 /**
@@ -37,7 +39,7 @@ export interface LockContext {
  */
 export async function lockLane(client: ClientBase, batch: Batch, context: LockContext): Promise<LaneState> {
   const { position, plan, statements } = context
-  await begin(client, batch, position)
+  await begin(client, batch, context)
   if (position.owner !== null) await lockPartitions(client, batch, context)
   const { rows } = await client.query<{
     applied: string
@@ -71,15 +73,15 @@ export async function lockLane(client: ClientBase, batch: Batch, context: LockCo
 }
 
 /** Opens the transaction and takes the lane's row, which is made with the lane's first batch. */
-async function begin(client: ClientBase, batch: Batch, position: ServicePosition): Promise<void> {
+async function begin(client: ClientBase, batch: Batch, { position, begin }: LockContext): Promise<void> {
   const { lane } = batch
   const lock = position.owner === null ? 'FOR UPDATE' : 'FOR KEY SHARE'
   const take = `SELECT FROM public.projector_positions WHERE lane = ${lane} ${lock}`
   if (position.lanes.has(batch.laneName)) {
-    await client.query(`BEGIN; SET CONSTRAINTS ALL DEFERRED; ${take}`)
+    await client.query(`${begin}SET CONSTRAINTS ALL DEFERRED; ${take}`)
     return
   }
-  await client.query('BEGIN; SET CONSTRAINTS ALL DEFERRED')
+  await client.query(`${begin}SET CONSTRAINTS ALL DEFERRED`)
   await client.query(
     `INSERT INTO public.projector_positions (lane, lane_name, epoch, cluster_id, applied_position)
      VALUES ($1, $2, $3, $4, 0) ON CONFLICT DO NOTHING`,

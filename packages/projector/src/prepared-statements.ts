@@ -3,7 +3,8 @@
  * of what a small statement costs.
  *
  * A pooler that gives each transaction another server connection (pgbouncer before 1.21 in transaction mode) does not know the
- * names; then they are given up, and the statements work without.
+ * names; then they are given up, and the statements work without. That has to be known before the first one: there a name may be that of
+ * another client's statement, which would be run instead, without an error.
  */
 import { sqlStateOf } from '@sluice/postgres'
 import type { QueryConfig } from 'pg'
@@ -29,10 +30,15 @@ export class PreparedStatements {
     return { text, values: [...values], ...(name === undefined ? {} : { name }) }
   }
 
+  /** From here on no name is used. */
+  giveUp(): void {
+    this.#isUsable = false
+  }
+
   /** True if the error is about names; from then on none is used. */
   giveUpAfter(error: unknown): boolean {
     if (!this.#isUsable || !NAME_FAULTS.has(sqlStateOf(error))) return false
-    this.#isUsable = false
+    this.giveUp()
     return true
   }
 }

@@ -148,7 +148,7 @@ async function readPlan(
   granted: GrantedColumns | null,
 ): Promise<ProjectionPlan> {
   const mappings = mappingsOf(system, service)
-  const client = await connect(target, { applicationName: `sluice projector ${service}` })
+  const client = await connect(target, { applicationName: `sluice projector ${service}`, mayBePooled: true })
   try {
     await client.query(
       `SELECT FROM public.projector_positions, public.consumed_offsets, public.parked_events, public.parked_event_results,
@@ -174,7 +174,7 @@ async function readPlan(
 
 /** Before the service is opened to events: an older copy of it would have clear values of erased subjects. */
 async function applyErasures(granted: GrantedColumns, target: PostgresTarget, logger: Logger): Promise<void> {
-  const client = await connect(target, { applicationName: 'sluice projector' })
+  const client = await connect(target, { applicationName: 'sluice projector', mayBePooled: true })
   try {
     const subjects = await granted.applyErasures(client)
     if (subjects > 0) logger.warn({ subjects }, 'the database lacked erasures, which were applied again')
@@ -187,7 +187,7 @@ async function applyErasures(granted: GrantedColumns, target: PostgresTarget, lo
 
 /** Reads the position on a connection of its own: the other one may be busy with the last transaction of the assignment before. */
 async function takeOver(target: PostgresTarget, partitions: readonly TopicPartition[]): Promise<ServicePosition> {
-  return withConnection(target, { applicationName: 'sluice projector' }, async (client) => {
+  return withConnection(target, { applicationName: 'sluice projector', mayBePooled: true }, async (client) => {
     await ensurePartitions(client, partitions)
     return readServicePosition(client, { waitForRunning: true })
   })
@@ -196,7 +196,7 @@ async function takeOver(target: PostgresTarget, partitions: readonly TopicPartit
 /** A claim of its own for each assignment: what an older one of this process began can not commit either. */
 function claim(target: PostgresTarget): ConsumerSessionOptions['takeOver'] {
   return (own, all) =>
-    withConnection(target, { applicationName: 'sluice projector' }, (client) =>
+    withConnection(target, { applicationName: 'sluice projector', mayBePooled: true }, (client) =>
       claimPartitions(client, parseUuid(randomUUID()), own, all),
     )
 }

@@ -1,5 +1,8 @@
-/** The projector's one connection to its service database; a broken one is replaced at the next use. */
-import { type PostgresTarget, connect } from '@sluice/postgres'
+/**
+ * The projector's one connection to its service database; a broken one is replaced at the next use. Behind a pooler nothing is kept in
+ * the session: no statement has a name, and each transaction brings its settings along (decision 0023).
+ */
+import { type PostgresTarget, TRANSACTION_SETTINGS, openConnection } from '@sluice/postgres'
 import type { Client } from 'pg'
 import { PreparedStatements } from './prepared-statements.ts'
 
@@ -9,6 +12,7 @@ export class ServiceConnection {
   /** Names are bound to the connection, so both live as long. */
   readonly statements = new PreparedStatements()
   #client: Client | undefined
+  #isPooled = false
 
   constructor(target: PostgresTarget, applicationName: string) {
     this.#target = target
@@ -17,8 +21,18 @@ export class ServiceConnection {
 
   /** @throws SluiceError SLU-2001, SLU-2002 or SLU-2003 */
   async client(): Promise<Client> {
-    this.#client ??= await connect(this.#target, { applicationName: this.#applicationName })
+    if (this.#client === undefined) {
+      const opened = await openConnection(this.#target, { applicationName: this.#applicationName, mayBePooled: true })
+      this.#client = opened.client
+      this.#isPooled = opened.isPooled
+      if (opened.isPooled) this.statements.giveUp()
+    }
     return this.#client
+  }
+
+  /** What a transaction is begun with. */
+  get begin(): string {
+    return this.#isPooled ? `BEGIN; ${TRANSACTION_SETTINGS}` : 'BEGIN; '
   }
 
   /** Ends an open transaction; a connection that can't do that is given up. */

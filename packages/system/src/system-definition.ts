@@ -1,5 +1,6 @@
 /** A system: one monolith, the services it is split into, and everything between them. */
 import type { CapturedTable } from './captured-table.ts'
+import type { ConnectionLimits, ServiceConnections } from './connection-plan.ts'
 import type { DecryptGrant } from './decrypt-grant.ts'
 import type { OutboxDefinition } from './outbox-definition.ts'
 import type { Projection } from './projection.ts'
@@ -36,6 +37,8 @@ export interface ServiceDefinition {
   readonly independent?: boolean
   /** Extensions that the migrations need, such as `vector`; `sluice provision` makes them where the server has them. @default none */
   readonly extensions?: readonly string[]
+  /** What its server and its pooler let in; `defineSystem` adds them up. @default not counted */
+  readonly connections?: ServiceConnections
   /** Roles that get at the service's database. @default none: rights are given by hand */
   readonly roles?: ServiceRoles
   /**
@@ -64,4 +67,6 @@ export interface SystemDefinition {
   readonly avroSchemas: URL
   readonly monolith: MonolithDefinition
   readonly services: Readonly<Record<string, ServiceDefinition>>
+  /** What the servers of all services may have together. @default no limit */
+  readonly connectionLimits?: ConnectionLimits
 }

@@ -8,7 +8,12 @@ const STATEMENT_TIMEOUT_MS = 10_000
 
 /** @throws SluiceError SLU-2001 to SLU-2004; SLU-3001 or SLU-5001 if the database lacks Sluice's tables */
 export async function onDatabase<T>(target: PostgresTarget, work: (client: Client) => Promise<T>): Promise<T> {
-  const client = await connect(target, { applicationName: 'sluice status', statementTimeoutMs: STATEMENT_TIMEOUT_MS })
+  const client = await connect(target, {
+    applicationName: 'sluice status',
+    statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+    answerTimeoutMs: STATEMENT_TIMEOUT_MS,
+    mayBePooled: true,
+  })
   try {
     return await work(client)
   } catch (error) {

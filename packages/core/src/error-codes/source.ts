@@ -16,6 +16,12 @@ export const sourceErrors = {
     retry: 'restart',
     meaning: 'A PostgreSQL connection broke while it was in use.',
   },
+  POSTGRES_POOLED: {
+    number: 'SLU-2005',
+    exit: 3,
+    retry: 'never',
+    meaning: "A pooler stands between Sluice and a PostgreSQL server where a session of the server's own is needed.",
+  },
   WAL_LEVEL_NOT_LOGICAL: {
     number: 'SLU-2010',
     exit: 3,

@@ -115,6 +115,7 @@ const sinkTable = z.looseObject(
   },
   { error: 'must be made by clickhouseEvents(…)' },
 )
+const count = z.int({ error: 'must be a whole number' }).nonnegative()
 const service = z.looseObject({
   database: z.string().optional(),
   migrations: url,
@@ -125,6 +126,7 @@ const service = z.looseObject({
   extensions: names.optional(),
   roles: z.looseObject({ projector: z.string(), verifier: z.string(), others: names.optional() }).optional(),
   ownTables: names.optional(),
+  connections: z.looseObject({ server: count, pool: count, clients: count.optional() }).optional(),
   sinks: z.array(sinkTable).optional(),
 })
 const system = z.looseObject({
@@ -133,6 +135,7 @@ const system = z.looseObject({
   avroSchemas: url,
   monolith: z.looseObject({ migrations: url.optional(), tables: z.array(table), outbox: outbox.optional() }),
   services: z.record(z.string(), service),
+  connectionLimits: z.looseObject({ total: count, reserved: count.optional(), monitoring: count.optional() }).optional(),
 })
 
 /** Mistakes of shape. When there are none, the value is a definition whose contents can be checked. */

@@ -3,6 +3,7 @@ import { lanesOf } from '../lane.ts'
 import { qualifiedName } from '../captured-table.ts'
 import { type OutboxDefinition, outboxTable } from '../outbox-definition.ts'
 import type { SystemDefinition } from '../system-definition.ts'
+import { connectionMistakes } from './connection-mistakes.ts'
 import { IDENTIFIER_BYTES_MAX, type Mistake, identifierMistakes } from './mistake.ts'
 import { grantMistakes, privacyMistakes } from './privacy-mistakes.ts'
 import { projectionMistakes } from './projection-mistakes.ts'
@@ -51,6 +52,7 @@ export function systemMistakes(system: SystemDefinition): readonly Mistake[] {
       ...sinkMistakes(system, name),
     ]),
     ...topicMistakes(system),
+    ...connectionMistakes(system),
   ]
 }
 
