@@ -1,7 +1,8 @@
 /**
  * Evaluates the few forms of Prometheus expressions that the rules use, over scrapes as `/metrics` answered them:
  *
- *   metric{label="a",label=~"b"} > 1      a / b > 1      increase(metric[5m]) > 0
+ *   metric{label="a",label=~"b"} > 1      a / b > 1      a / ignoring(label) b < 1
+ *   increase(metric[5m]) > 0              sum without (label) (a) > 1
  *
  * A rule's `for` is not waited for, and an increase is the difference of two scrapes: as in Prometheus, a counter that the first one
  * lacks shows none. What has another form is refused, so that no rule passes unread.
@@ -28,22 +29,45 @@ function labelsOf(text: string): Readonly<Record<string, string>> {
 
 /** The labels of what the alert fires for. */
 export function firing(expression: string, before: Scrape, now: Scrape): readonly Readonly<Record<string, string>>[] {
-  const match = /^(.+) (>|==) ([\d.]+)$/.exec(expression)
+  const match = /^(.+) (<|>|==) ([\d.]+)$/.exec(expression)
   if (!match) throw new Error(`no comparison with a number: ${expression}`)
   const [, left, operator, limit] = match
   return valuesOf(left!, before, now).flatMap(({ labels, value }) => {
-    const holds = operator === '>' ? value > Number(limit) : value === Number(limit)
+    const holds = operator === '>' ? value > Number(limit) : operator === '<' ? value < Number(limit) : value === Number(limit)
     return holds ? [labels] : []
   })
 }
 
 function valuesOf(text: string, before: Scrape, now: Scrape): readonly Sample[] {
-  const increase = /^increase\((.+)\[\d+m\]\)$/.exec(text)
-  if (increase) return combined(selected(increase[1]!, now), selected(increase[1]!, before), (a, b) => a - b)
   const [dividend, divisor, ...rest] = text.split(' / ')
   if (rest.length > 0) throw new Error(`more than one division: ${text}`)
-  const values = selected(dividend!, now)
-  return divisor === undefined ? values : combined(values, selected(divisor, now), (a, b) => a / b)
+  const values = termOf(dividend!, before, now)
+  if (divisor === undefined) return values
+  const [, ignored, right] = /^(?:ignoring\((\w+)\) )?(.+)$/.exec(divisor)!
+  const isNumber = ({ value }: Sample): boolean => !Number.isNaN(value)
+  return combined(without(ignored, values), without(ignored, termOf(right!, before, now)), (a, b) => a / b).filter(isNumber)
+}
+
+function termOf(text: string, before: Scrape, now: Scrape): readonly Sample[] {
+  const sum = /^sum without \((\w+)\) \((.+)\)$/.exec(text)
+  if (sum) return summed(without(sum[1], termOf(sum[2]!, before, now)))
+  const increase = /^increase\((.+)\[\d+m\]\)$/.exec(text)
+  if (increase) return combined(selected(increase[1]!, now), selected(increase[1]!, before), (a, b) => a - b)
+  return selected(text, now)
+}
+
+function without(label: string | undefined, samples: Scrape): Scrape {
+  if (label === undefined) return samples
+  return samples.map(({ labels, ...sample }) => {
+    const { [label]: _, ...others } = labels
+    return { ...sample, labels: others }
+  })
+}
+
+/** One sample for all that have the same labels. */
+function summed(samples: Scrape): Scrape {
+  const groups = Map.groupBy(samples, ({ labels }) => JSON.stringify(labels))
+  return [...groups.values()].map((group) => ({ ...group[0]!, value: group.reduce((sum, { value }) => sum + value, 0) }))
 }
 
 /** Samples of both sides with the same labels. */
