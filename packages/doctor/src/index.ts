@@ -1,1 +1,2 @@
+export * from './production/run-production-checks.ts'
 export * from './run-doctor.ts'

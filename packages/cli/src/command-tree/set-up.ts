@@ -1,5 +1,5 @@
 /** `sluice doctor`, `sluice provision` and `sluice env`: what a system needs. */
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { DATA_EXITS, VERDICT_EXITS, addHelp } from '../help-text.ts'
 import type { AddLeaf } from './leaf.ts'
 
@@ -7,8 +7,13 @@ export function addSetUp(program: Command, leaf: AddLeaf): void {
   const doctor = program
     .command('doctor')
     .description('Checks every server before anything is changed; each finding says what to do. Changes nothing.')
+    .option('--production', 'check also what the checklists ask for before production: rights, TLS, backups, topics', false)
+    .addOption(new Option('--plan <file>', 'with --production: the plan of backups').env('SLUICE_BACKUP_PLAN'))
   leaf(doctor, { load: async () => (await import('../commands/doctor.ts')).doctor })
-  addHelp(doctor, { examples: ['sluice doctor', 'sluice doctor --json'], exits: VERDICT_EXITS })
+  addHelp(doctor, {
+    examples: ['sluice doctor', 'sluice doctor --production --plan ./backup-plan.json', 'sluice doctor --json'],
+    exits: VERDICT_EXITS,
+  })
 
   const provision = program
     .command('provision')

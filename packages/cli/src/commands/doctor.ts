@@ -1,13 +1,18 @@
 /** `sluice doctor` */
+import { readSchedulePlan } from '@sluice/backup'
 import { type HealthCheck, SluiceError, silentLogger } from '@sluice/core'
-import { runDoctor } from '@sluice/doctor'
+import { runDoctor, runProductionChecks } from '@sluice/doctor'
+import { z } from 'zod'
 import { checkText } from '../check-text.ts'
 import type { CommandImplementation } from '../command.ts'
 import { readDeployment } from '../deployment.ts'
 import { styleOf } from '../glyphs.ts'
 import { kafkaOf, registryOf } from '../servers.ts'
 
-export const doctor: CommandImplementation = async (context) => {
+const Options = z.object({ production: z.boolean(), plan: z.string().optional() })
+
+export const doctor: CommandImplementation = async (context, { options }) => {
+  const { production: isForProduction, plan } = Options.parse(options)
   const system = await context.system()
   const services = Object.keys(system.services)
   const deployment = readDeployment(context.environment, system, {
@@ -18,12 +23,28 @@ export const doctor: CommandImplementation = async (context) => {
     registry: true,
   })
   const phase = context.progress.phase(`checking ${services.length + 4} servers`)
-  const checks = await runDoctor({
-    system,
-    targets: deployment,
-    kafka: kafkaOf(deployment.kafka, silentLogger),
-    registry: registryOf(deployment.registry),
-  })
+  const kafka = kafkaOf(deployment.kafka, silentLogger)
+  const checks = [...(await runDoctor({ system, targets: deployment, kafka, registry: registryOf(deployment.registry) }))]
+  if (isForProduction) {
+    const backupPlan = plan === undefined ? null : await readSchedulePlan(plan)
+    checks.push(
+      ...(await runProductionChecks({
+        system,
+        targets: deployment,
+        kafka,
+        transports: {
+          kafka: {
+            brokers: deployment.kafka.brokers,
+            isEncrypted: deployment.kafka.ssl !== null,
+            isAuthenticated: deployment.kafka.sasl !== null,
+          },
+          registry: { url: deployment.registry.url },
+        },
+        backupPlan,
+        now: new Date(),
+      })),
+    )
+  }
   phase.done(`${checks.length} checks`)
   const failed = checks.filter((c) => c.status === 'failed')
   const warnings = checks.filter((c) => c.status === 'warning')
