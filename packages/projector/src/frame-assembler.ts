@@ -7,8 +7,8 @@
  * F1  A frame is taken only if each partition gave exactly as many events as the control record counts: less is SLU-5011. A
  *     partition that was applied beyond the frame before gives nothing to it, and is counted by the first record that it is not
  *     beyond.
- * F2  What is held stays below `bufferBytesMax` but for the frame that is being completed: partitions that run ahead are paused,
- *     those that the next frame needs never are.
+ * F2  What is held stays below `bufferBytesMax` but for the frame that is being completed: partitions that run ahead are paused.
+ *     Those that the next frame needs are not, unless a batch can be taken before it: a slow service would be sent frame after frame.
  * F3  A taken batch ends where a source commit ends, unless that commit alone is larger than a batch may be.
  */
 import {
@@ -171,11 +171,14 @@ export class FrameAssembler {
     const total = this.heldBytes
     const { bufferBytesMax } = this.#limits
     const share = bufferBytesMax / Math.max(1, this.#data.size + this.#lanes.length)
-    const needed = new Set<PartitionBuffer>(this.#lanes.flatMap((lane) => this.#neededBy(lane)))
+    const isOver = total > bufferBytesMax
+    const needed = new Set<PartitionBuffer>(
+      this.#lanes.flatMap((lane) => (isOver && this.#completeFrames(lane, false) > 0 ? [] : this.#neededBy(lane))),
+    )
     const pause: TopicPartition[] = []
     const resume: TopicPartition[] = []
     for (const buffer of this.#buffers()) {
-      const isFull = buffer.bytes > share || (total > bufferBytesMax && buffer.bytes > 0)
+      const isFull = buffer.bytes > share || (isOver && buffer.bytes > 0)
       if (!buffer.isPaused && isFull && !needed.has(buffer)) {
         buffer.isPaused = true
         pause.push({ topic: buffer.topic, partition: buffer.partition })

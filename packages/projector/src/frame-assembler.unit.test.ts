@@ -224,6 +224,38 @@ test('F2: a partition that runs ahead is paused; the one that the next frame nee
   expect(target.heldBytes).toBe(0)
 })
 
+test('F2: what a slow service does not take stays bounded, however many frames are complete; once it takes, it gets all', () => {
+  const bufferBytesMax = 4_000
+  const target = assembler({ bufferBytesMax, batchEventsMax: 5 })
+  const frames = 500
+  const feeds = feedsOf(Array.from({ length: frames }, (): [number, number] => [2, 1]))
+  const paused = new Set<string>()
+  const fetchAll = (): void => {
+    for (let isAnyReady = true; isAnyReady;) {
+      isAnyReady = false
+      for (const { name, send } of feeds) {
+        if (paused.has(name) || send.length === 0) continue
+        isAnyReady = true
+        send.shift()!(target)
+        const { pause, resume } = target.flow()
+        for (const p of pause) paused.add(partitionName(p))
+        for (const p of resume) paused.delete(partitionName(p))
+        // A message or record may come on top before it is paused.
+        expect(target.heldBytes).toBeLessThan(bufferBytesMax + 1_000)
+      }
+    }
+  }
+  fetchAll()
+  expect(feeds.some(({ send }) => send.length > 0)).toBe(true)
+  let applied = 0
+  for (let raw = target.take(false); raw; raw = target.take(false)) {
+    applied += raw.events
+    for (const p of target.flow().resume) paused.delete(partitionName(p))
+    fetchAll()
+  }
+  expect(applied).toBe(frames * 3)
+})
+
 test('whatever the order of arrival, the same frames come out and nothing stays paused for ever', () => {
   fc.assert(
     fc.property(
