@@ -101,7 +101,7 @@ test('every mistake is told at once, each with its place', () => {
     'name: "Shop" must be lower case letters, digits and underscores, and begin with a letter',
     'services.catalog.projections[0].source: public.books is not one of monolith.tables',
     'services.Sales: "Sales" must be lower case letters, digits and underscores, and begin with a letter',
-    'services.Sales.projections: the service has neither a projection nor an outbox',
+    'services.Sales.projections: the service has neither a projection, a sink nor an outbox',
     'monolith.tables[0].topic.partitions: it is 0, it must be a whole number from 1 on',
   ])
 })
