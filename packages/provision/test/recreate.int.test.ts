@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { createSchemaRegistry } from '@sluice/avro'
+import { quoteLiteral } from '@sluice/core'
 import { connect } from '@sluice/postgres'
 import type { SystemDefinition } from '@sluice/system'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -117,9 +118,12 @@ test('the old database is kept, closed to everybody, until people drop it', asyn
 
 test('an empty database is replaced, and nothing is kept', async () => {
   await shop.client.end()
+  const [marked] = await query(
+    `SELECT shobj_description(oid, 'pg_database') AS text FROM pg_database WHERE datname = current_database()`,
+  )
   await query(`DROP DATABASE "${shop.target.database}"`, 'postgres')
   await query(`CREATE DATABASE "${shop.target.database}"`, 'postgres')
-  await query(`COMMENT ON DATABASE "${shop.target.database}" IS 'sluice: of a test'`, 'postgres')
+  await query(`COMMENT ON DATABASE "${shop.target.database}" IS ${quoteLiteral(String(marked?.['text']))}`, 'postgres')
   await recreate()
   expect(await databasesBeside()).toEqual([])
   expect(await empty()).toBe(true)
