@@ -253,7 +253,8 @@ export class ParkingLot {
     const { item } = draft
     this.#drafts.push(item.unopened === undefined ? draft : { ...draft, item: item.unopened })
     const { eventId, position, aggregateType } = draft.item.event
-    const isRefused = draft.waitsFor === null
+    // The breaker is for events that the service refuses: an embedder that is away is none of its matter, and blocks nobody.
+    const isRefused = draft.waitsFor === null && draft.refusal.code !== 'SLU-5105'
     if (isRefused) this.#refused.set(aggregateType, (this.#refused.get(aggregateType) ?? 0) + 1)
     for (const ref of aggregatesOf(draft.item)) this.#added.set(nameOf(ref), { eventId, position })
   }

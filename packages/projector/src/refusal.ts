@@ -4,7 +4,7 @@ import pg from 'pg'
 
 export interface Refusal {
   /** @default SLU-5020 */
-  readonly code?: 'SLU-5040' | 'SLU-5104'
+  readonly code?: 'SLU-5040' | 'SLU-5104' | 'SLU-5105'
   /** Mapping or handler that was running. */
   readonly projection: string
   readonly sqlState: string | null

@@ -127,6 +127,6 @@ function rowsOf({ route, event }: BatchEvent): { readonly rows: readonly SinkRow
   return 'rows' in mapped ? { rows: mapped.rows, refusal: null } : { rows: [], refusal: refusalOf(mapped.refusal) }
 }
 
-function refusalOf({ table, column, message }: SinkRefusal): Refusal {
-  return { code: 'SLU-5104', projection: `sink ${table}`, sqlState: null, table, column, constraint: null, message }
+function refusalOf({ code, table, column, message }: SinkRefusal): Refusal {
+  return { code: code ?? 'SLU-5104', projection: `sink ${table}`, sqlState: null, table, column, constraint: null, message }
 }

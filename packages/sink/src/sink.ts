@@ -41,6 +41,8 @@ export interface SinkRow {
 
 /** A row that a sink refuses for what it is. Names only, never a value. */
 export interface SinkRefusal {
+  /** @default SLU-5104. SLU-5105: what is missing is none of the row's fault, so that any number of them may be parked. */
+  readonly code?: 'SLU-5105'
   readonly eventId: string
   /** Name of the sink's table. */
   readonly table: string

@@ -126,7 +126,7 @@ function unholdableValue({ eventId, table, values }: SinkRow): SinkRefusal | nul
 }
 
 function notEmbedded({ eventId, table }: SinkRow, { message }: EmbeddingError): SinkRefusal {
-  return { eventId, table: table.name, column: null, message: `there is no embedding: ${message}` }
+  return { code: 'SLU-5105', eventId, table: table.name, column: null, message: `there is no embedding: ${message}` }
 }
 
 /** Null where a part of it is not in the row. */

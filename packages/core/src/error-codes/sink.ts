@@ -26,4 +26,10 @@ export const sinkErrors = {
     retry: 'never',
     meaning: 'A sink can not hold a row as it is; its event is parked.',
   },
+  EMBEDDING_MISSING: {
+    number: 'SLU-5105',
+    exit: 1,
+    retry: 'never',
+    meaning: 'The embedder did not answer, or did not take the text of a row; its event is parked, and a retry brings it.',
+  },
 } as const satisfies Record<string, ErrorCode>
