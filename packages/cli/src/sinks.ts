@@ -2,13 +2,15 @@
  * Sinks of services, made from the environment:
  *
  *   SLUICE_<SERVICE>_CLICKHOUSE_URL  SLUICE_<SERVICE>_CLICKHOUSE_CA_FILE
+ *   SLUICE_<SERVICE>_WEAVIATE_URL, and what weaviate-of.ts names
  */
-import { readFileSync } from 'node:fs'
 import { ClickhouseSink, clickhouseTarget } from '@sluice/clickhouse'
 import { SluiceError } from '@sluice/core'
 import type { Sink } from '@sluice/sink'
 import type { SinkStore, SinkTable, SystemDefinition } from '@sluice/system'
+import { certificateOf } from './certificate-of.ts'
 import { type Environment, findSetting } from './deployment.ts'
+import { weaviateOf } from './weaviate-of.ts'
 
 /** Makes the sink of a service; whoever makes one closes it. */
 export type OpenSinks = Readonly<Record<string, () => Sink>>
@@ -45,25 +47,6 @@ function openerOf(environment: Environment, service: string, store: SinkStore, t
       return () => new ClickhouseSink(target, tables)
     }
     case 'weaviate':
-      throw new SluiceError('CONFIG_INVALID', {
-        what: `service "${service}" has tables in weaviate`,
-        why: 'the command does not know this store yet',
-        ways: ['leave the sinks of the service out of the definition'],
-      })
-  }
-}
-
-function certificateOf(environment: Environment, variable: string): string | null {
-  const path = environment[variable]
-  if (path === undefined || path === '') return null
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (cause) {
-    throw new SluiceError('CONFIG_INVALID', {
-      what: `${variable} can not be used`,
-      why: cause instanceof Error && 'code' in cause ? String(cause.code) : 'the file can not be read',
-      ways: [`export ${variable}=/path/to/ca.pem`],
-      cause,
-    })
+      return weaviateOf(environment, service, setting.text, tables)
   }
 }

@@ -1,3 +1,4 @@
+export * from './aggregates.ts'
 export type { CausationNode } from './causation-tree.ts'
 export type { EventLine } from './event-line.ts'
 export * from './measured.ts'
