@@ -58,10 +58,10 @@ function termOf(text: string, before: Scrape, now: Scrape): readonly Sample[] {
 
 function without(label: string | undefined, samples: Scrape): Scrape {
   if (label === undefined) return samples
-  return samples.map(({ labels, ...sample }) => {
-    const { [label]: _, ...others } = labels
-    return { ...sample, labels: others }
-  })
+  return samples.map(({ labels, ...sample }) => ({
+    ...sample,
+    labels: Object.fromEntries(Object.entries(labels).filter(([name]) => name !== label)),
+  }))
 }
 
 /** One sample for all that have the same labels. */

@@ -41,12 +41,14 @@ function startPooled(): RunningProjector {
 /** A client of the service's own, which connects again when the pooler was away. */
 async function workBeside(stopped: AbortSignal): Promise<number> {
   let transactions = 0
-  while (!stopped.aborted) {
+  // Read anew each time: it changes while something is awaited.
+  const goesOn = (): boolean => !stopped.aborted
+  while (goesOn()) {
     const client = new pg.Client({ connectionString: pgbouncer.url, application_name: 'service' })
     client.on('error', () => undefined)
     try {
       await client.connect()
-      while (!stopped.aborted) {
+      while (goesOn()) {
         await client.query('BEGIN')
         await client.query('SELECT pg_sleep(0.002), count(*) FROM clients WHERE name <> $1', ['nobody'])
         await client.query('COMMIT')
