@@ -1,9 +1,20 @@
 /**
  * ACGS on real servers, its services moved in the document's order: two, two at once, three at once, and the last one, each while the
- * monolith is written to. References, hash chains and rights are checked by plain SQL.
+ * monolith is written to. References, hash chains and rights are checked by plain SQL. The integrity service has a server of its own, with
+ * a read replica; applications and the projector of the auth service come by a pgbouncer.
  */
 import demo from '@sluice/acgs/demo'
-import type { Client } from 'pg'
+import { ServiceDatabases } from '@sluice/database-manager'
+import {
+  type Pgbouncer,
+  type PostgresReplica,
+  type RunningServers,
+  startPgbouncer,
+  startPostgresReplica,
+  startServers,
+} from '@sluice/infra'
+import { createDatabaseMetrics } from '@sluice/telemetry'
+import pg, { type Client } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { hasPassed } from '../harness/caught-up.ts'
 import { runSluice } from '../harness/sluice-process.ts'
@@ -12,6 +23,8 @@ import { type TestSystem, startTestSystem } from '../harness/test-system.ts'
 import { waitUntil } from '../harness/wait-until.ts'
 
 const LIMIT_MS = 240_000
+/** The document's: a service is whole again so long after its database is back. */
+const RECOVERY_LIMIT_MS = 300_000
 const WAVES = [
   ['auth_service', 'integrity_service'],
   ['constitutional_ai', 'formal_verification'],
@@ -55,17 +68,28 @@ const CHAINS = `
 
 let servers: TestServers
 let system: TestSystem
+/** Holds the database of the integrity service alone. */
+let own: RunningServers
+let replica: PostgresReplica
+let pgbouncer: Pgbouncer
 /** What was checked when each wave had arrived: rows that refer to another service, and those whose row is not there. */
 const checked = new Map<string, { readonly rows: number; readonly orphans: number }>()
 
 beforeAll(async () => {
-  servers = await startTestServers()
-  system = await startTestSystem(servers, new URL('../../schemas/acgs/system.ts', import.meta.url))
+  ;[servers, own] = await Promise.all([startTestServers(), startServers({ services: true, useContainers: false })])
+  system = await startTestSystem(servers, new URL('../../schemas/acgs/system.ts', import.meta.url), {
+    serviceServers: { integrity_service: own.services.url },
+  })
+  replica = await startPostgresReplica(own.services)
+  pgbouncer = await startPgbouncer(system.url('auth_service'), { poolSize: 20, clientsMax: 100 })
   await demo.fill({ database: system.url('monolith'), rows: 2_000 })
   for (const name of ['reader', 'relay']) system.start(name, ['run', name])
   const moved: Service[] = []
   for (const [i, wave] of WAVES.entries()) {
-    for (const service of wave) system.start(`projector ${service}`, ['run', 'projector', service])
+    for (const service of wave) {
+      const env: Record<string, string> = service === 'auth_service' ? { SLUICE_AUTH_SERVICE_URL: pgbouncer.url } : {}
+      system.start(`projector ${service}`, ['run', 'projector', service], env)
+    }
     moved.push(...wave)
     const { signal } = new AbortController()
     await demo.runWorkload({ url: system.url('monolith'), seed: i + 1, transactions: 60, signal })
@@ -76,7 +100,11 @@ beforeAll(async () => {
   }
 })
 afterAll(async () => {
+  await system.stopAll()
+  await pgbouncer.remove()
+  await replica.remove()
   await system[Symbol.asyncDispose]()
+  await own.stop()
   await servers[Symbol.asyncDispose]()
 })
 
@@ -226,4 +254,99 @@ test('status tells each copy with its owner and how old it is', async () => {
     'dgm_service: users of auth_service',
   ])
   expect(result.copies.every((c) => /^\d+$/.test(c.lagEvents))).toBe(true)
+})
+
+test('a hundred clients of the auth service work through its pgbouncer at once, on twenty connections, beside its projector', async () => {
+  const databases = await ServiceDatabases.open({
+    applicationName: 'auth application',
+    services: { auth_service: { url: pgbouncer.url, pooler: 'transaction', pool: { min: 0, max: 90 } } },
+  })
+  try {
+    const auth = databases.get('auth_service')
+    const seen = await Promise.all(
+      Array.from({ length: 300 }, (_, i) =>
+        auth.transaction(async (transaction) => {
+          const { rows } = await transaction.query<{ pid: number; users: number }>(
+            'SELECT pg_backend_pid() AS pid, (SELECT count(*)::integer FROM users WHERE username <> $1) AS users, pg_sleep(0.005)',
+            [`nobody ${i % 7}`],
+          )
+          return rows[0]!
+        }),
+      ),
+    )
+    expect(seen.every(({ users }) => users > 0)).toBe(true)
+    expect(new Set(seen.map(({ pid }) => pid)).size).toBeLessThanOrEqual(20)
+  } finally {
+    await databases.close()
+  }
+})
+
+test('the integrity service reads from its replica, less than a second behind under a workload, and never writes there', async () => {
+  const onReplica = new URL(replica.url)
+  onReplica.pathname = new URL(system.url('integrity_service')).pathname
+  const metrics = createDatabaseMetrics()
+  const databases = await ServiceDatabases.open({
+    applicationName: 'integrity application',
+    services: { integrity_service: { url: system.url('integrity_service'), replica: { url: onReplica.toString() } } },
+    metrics,
+  })
+  try {
+    const integrity = databases.get('integrity_service')
+    const isRead = () =>
+      integrity.read(async (t) => (await t.query<{ is: boolean }>('SELECT pg_is_in_recovery() AS is')).rows[0]!.is)
+    await expect.poll(isRead, { timeout: 60_000 }).toBe(true)
+    const working = demo.runWorkload({
+      url: system.url('monolith'),
+      seed: 101,
+      transactions: 60,
+      signal: new AbortController().signal,
+    })
+    const lagsMs: number[] = []
+    for (let i = 0; i < 20; i++) lagsMs.push(await lagOf(onReplica.toString()))
+    await working
+    process.stdout.write(`the replica was behind by at most ${Math.max(...lagsMs).toFixed(0)} ms\n`)
+    expect(Math.max(...lagsMs)).toBeLessThan(1_000)
+    expect(await metrics.render()).toMatch(/sluice_service_replica_lag_seconds\{service="integrity_service"\} [\d.]+/)
+    await expect(integrity.read((t) => t.query(`UPDATE hash_chains SET description = 'x'`))).rejects.toMatchObject({
+      code: 'WRITE_IN_READ',
+    })
+    const { rows } = await integrity.transaction((t) => t.query<{ is: boolean }>('SELECT pg_is_in_recovery() AS is'))
+    expect(rows).toEqual([{ is: false }])
+  } finally {
+    await databases.close()
+  }
+})
+
+/** Milliseconds until the replica shows what the primary has committed now. */
+async function lagOf(replicaUrl: string): Promise<number> {
+  const primary = await system.client('integrity_service')
+  const reader = new pg.Client(replicaUrl)
+  await reader.connect()
+  try {
+    const { rows } = await primary.query<{ lsn: string }>('SELECT pg_current_wal_lsn() AS lsn')
+    const startedAt = performance.now()
+    for (;;) {
+      const shown = await reader.query<{ has: boolean }>('SELECT pg_last_wal_replay_lsn() >= $1::pg_lsn AS has', [rows[0]!.lsn])
+      if (shown.rows[0]!.has) return performance.now() - startedAt
+    }
+  } finally {
+    await reader.end()
+  }
+}
+
+test('while the database of one service is away the others go on, and it is whole again within five minutes of its return', async () => {
+  const others = WAVES.flat().filter((service) => service !== 'integrity_service')
+  await own.services.kill9()
+  await demo.runWorkload({ url: system.url('monolith'), seed: 102, transactions: 60, signal: new AbortController().signal })
+  await waitUntil('the other services to have everything', LIMIT_MS, () => haveEverything(others))
+  const backAt = performance.now()
+  await own.services.start()
+  await waitUntil('the integrity service to have everything', RECOVERY_LIMIT_MS, () => haveEverything(['integrity_service']))
+  const recoveryMs = performance.now() - backAt
+  process.stdout.write(
+    `the integrity service had everything ${(recoveryMs / 1_000).toFixed(1)} s after its database was started\n`,
+  )
+  expect(recoveryMs).toBeLessThan(RECOVERY_LIMIT_MS)
+  const { code, stderr } = await runSluice(['verify', '--json'], system.env)
+  expect(code, stderr).toBe(0)
 })

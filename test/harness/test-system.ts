@@ -130,13 +130,15 @@ export interface TestSystemOptions {
   readonly isProvisioned?: boolean
   /** Settings of every sluice command, in addition to where the servers are. */
   readonly env?: Readonly<Record<string, string>>
+  /** URLs of servers for services that have one of their own. @default none: all are on the server for services */
+  readonly serviceServers?: Readonly<Record<string, string>>
 }
 
 /** Makes the databases and the monolith's schema, and provisions the rest unless the test wants to do that itself. */
 export async function startTestSystem(
   servers: TestServers,
   file: URL,
-  { isProvisioned = true, env = {} }: TestSystemOptions = {},
+  { isProvisioned = true, env = {}, serviceServers = {} }: TestSystemOptions = {},
 ): Promise<TestSystem> {
   const { running } = servers
   const module = (await import(file.href)) as { default: SystemDefinition }
@@ -146,7 +148,10 @@ export async function startTestSystem(
     pipeline: await createTestDatabase(running.pipeline.url, `${definition.name} pipeline`),
   }
   for (const service of Object.keys(definition.services)) {
-    databases[service] = await createTestDatabase(running.services.url, `${definition.name} ${service}`)
+    databases[service] = await createTestDatabase(
+      serviceServers[service] ?? running.services.url,
+      `${definition.name} ${service}`,
+    )
   }
   const system = new TestSystem(definition, fileURLToPath(file), running, databases, env)
   await makeMonolith(definition, system.url('monolith'))
