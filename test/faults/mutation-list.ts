@@ -89,7 +89,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'rows-without-transaction',
     breaks: 'event ids, rows and offsets of a batch are stored one after the other',
     file: 'packages/projector/src/lane-lock.ts',
-    line: '    await client.query(`BEGIN; SET CONSTRAINTS ALL DEFERRED; ${take}`)\n',
+    line: '    await client.query(`${begin}SET CONSTRAINTS ALL DEFERRED; ${take}`)\n',
     broken: '    await client.query(take)\n',
     only: 'projector.before-rows',
   },
