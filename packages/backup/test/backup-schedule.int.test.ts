@@ -206,6 +206,13 @@ test('of two runs at once one works, and the other says so', async () => {
   expect(await stamps()).toHaveLength(1)
 })
 
+test('a folder that can not be used is said, and no database has to do with it', async () => {
+  await writeFile(join(folder, 'nightly'), 'a file')
+  expect(await run(only('orders'))).toMatchObject([
+    { made: null, error: { code: 'BACKUP_FAILED', why: `${folder}/nightly: ENOTDIR` }, state: null },
+  ])
+})
+
 test('given up in the middle, it leaves nothing', async () => {
   const stopping = new AbortController()
   const given = run({ ...only('orders'), signal: stopping.signal, onProgress: () => stopping.abort() })
