@@ -1,6 +1,6 @@
 /** Whether roles have no more rights than their work needs. */
 import type { HealthCheck } from '@sluice/core'
-import type { ServiceRoles } from '@sluice/system'
+import { APPLICATION_TABLES, type ServiceRoles } from '@sluice/system'
 import type { ClientBase } from 'pg'
 import { failed, ok, warning } from '../finding.ts'
 
@@ -31,10 +31,9 @@ export async function checkServiceRoles(
   roles: ServiceRoles | undefined,
 ): Promise<readonly HealthCheck[]> {
   const { rows } = await client.query<{ role: string; owned: number }>(
-    `SELECT current_user::text AS role, count(*)::int AS owned FROM pg_catalog.pg_class c
-       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-     WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-       AND c.relowner = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user)`,
+    `SELECT current_user::text AS role, count(*)::int AS owned
+     FROM (${APPLICATION_TABLES}) t JOIN pg_catalog.pg_class c ON c.oid = t.oid
+     WHERE c.relowner = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user)`,
   )
   const { role, owned } = rows[0]!
   const ownership =
@@ -70,7 +69,12 @@ function roleCheck(name: string, roles: readonly RoleRow[]): HealthCheck {
   if (excess.length === 0) return ok(name, `${roles.map((role) => `"${role.name}"`).join(', ')}: no right over the whole server`)
   const advice = {
     summary: excess.map(({ role, rights }) => `role "${role}" is ${rights.join(', ')}`).join('; '),
-    fix: excess.map(({ role, rights }) => `ALTER ROLE "${role}" ${rights.map((right) => `NO${right}`).join(' ')};`),
+    fix: excess.map(({ role, rights }) =>
+      // The role that a server was made with stays a superuser.
+      rights.includes('SUPERUSER')
+        ? `log in as another role than "${role}": docs/operations.md, "Roles and privileges"`
+        : `ALTER ROLE "${role}" ${rights.map((right) => `NO${right}`).join(' ')};`,
+    ),
   }
   // A superuser passes every other limit; the rest is more than is needed, and may be meant.
   return excess.some(({ rights }) => rights.includes('SUPERUSER')) ? failed(name, advice) : warning(name, advice)

@@ -19,7 +19,8 @@ export async function checkServerSafety(prefix: string, client: ClientBase): Pro
   const { rows } = await client.query<ServerRow>(
     `SELECT current_setting('fsync') AS fsync, current_setting('full_page_writes') AS full_page_writes,
        current_setting('synchronous_commit') AS synchronous_commit, current_setting('data_checksums') AS checksums,
-       (SELECT count(*)::int FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend') AS used,
+       (SELECT count(*)::int FROM pg_catalog.pg_stat_activity
+        WHERE usesysid IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend') AS used,
        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int AS available`,
   )
   const server = rows[0]!

@@ -1,5 +1,6 @@
 /** Whether constraints and indexes do what their names say. */
 import { type HealthCheck, quoteIdentifier } from '@sluice/core'
+import { APPLICATION_TABLES } from '@sluice/system'
 import type { ClientBase } from 'pg'
 import { failed, ok, warning } from '../finding.ts'
 
@@ -26,7 +27,7 @@ export async function checkStructure(prefix: string, client: ClientBase): Promis
        ARRAY(SELECT a.attname::text FROM unnest(c.conkey) WITH ORDINALITY AS k (number, place)
          JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number ORDER BY k.place) AS columns
      FROM pg_catalog.pg_constraint c
-     WHERE c.contype = 'f' AND c.conrelid >= 16384 AND c.conparentid = 0 AND NOT EXISTS (
+     WHERE c.contype = 'f' AND c.conrelid IN (SELECT t.oid FROM (${APPLICATION_TABLES}) t) AND NOT EXISTS (
        SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.conrelid AND i.indisvalid AND i.indpred IS NULL
          AND (i.indkey::int2[])[0:cardinality(c.conkey) - 1] @> c.conkey)
      ORDER BY 1, 2`,
