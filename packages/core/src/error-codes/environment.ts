@@ -39,7 +39,8 @@ export const environmentErrors = {
     number: 'SLU-7009',
     exit: 3,
     retry: 'backoff',
-    meaning: "A server's certificate was not accepted: it has expired, is for another host, or is of an authority that is not trusted.",
+    meaning:
+      "A server's certificate was not accepted: it has expired, is for another host, or is of an authority that is not trusted.",
   },
   TLS_MISSING: {
     number: 'SLU-7010',
