@@ -39,7 +39,7 @@ export function isRowFault(error: unknown): boolean {
   return error instanceof ClickHouseError && error.code === VIOLATED_CONSTRAINT
 }
 
-/** @param doing What was asked for: `insert into opportunity_events`. */
+/** An error of ClickHouse is no cause of the answer, which is logged with its causes. @param doing What was asked for: `insert into opportunity_events`. */
 export function toSinkError(error: unknown, target: ClickhouseTarget, doing: string): SluiceError {
   if (isSluiceError(error)) return error
   const where = `${target.display}: ${doing}`
@@ -49,13 +49,13 @@ export function toSinkError(error: unknown, target: ClickhouseTarget, doing: str
       what: `a sink does not do what it is asked for, ${where}`,
       why,
       ways: [`curl ${target.url}/ping    then start the server; nothing was lost, the same is tried again`],
-      cause: error,
+      ...(error instanceof ClickHouseError ? {} : { cause: error }),
     })
   }
   const ways = ACCESS.has(error.code)
     ? [`the user of the sink's URL needs: GRANT SELECT, INSERT, CREATE TABLE ON ${target.database}.* TO ${target.username}`]
     : ['sluice provision    makes tables that are missing', "SHOW CREATE TABLE    and compare it with the service's file"]
-  return new SluiceError('SINK_REFUSED', { what: `a sink refuses, ${where}`, why: nameOf(error), ways, cause: error })
+  return new SluiceError('SINK_REFUSED', { what: `a sink refuses, ${where}`, why: nameOf(error), ways })
 }
 
 function nameOf({ code, type }: ClickHouseError): string {

@@ -23,7 +23,8 @@ export async function checkConnections(
   const { rows } = await client.query<ServerRow>(
     `SELECT current_setting('max_connections')::int AS server,
        current_setting('superuser_reserved_connections')::int + coalesce(current_setting('reserved_connections', true)::int, 0) AS reserved,
-       (SELECT count(*)::int FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend') AS used`,
+       (SELECT count(*)::int FROM pg_catalog.pg_stat_activity
+        WHERE usesysid IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend') AS used`,
   )
   const { server, reserved, used } = rows[0]!
   const usable = server - reserved

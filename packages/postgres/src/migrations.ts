@@ -41,6 +41,8 @@ export async function migrate(
   options: { readonly count?: number } = {},
 ): Promise<{ applied: readonly string[] }> {
   await assertMigrationFiles(set.folder, await migrationNames(set.folder))
+  // The library opens a connection of its own and locks in its session, which behind a pooler would be somebody else's.
+  await withConnection(target, SESSION, () => Promise.resolve())
   // The messages name the file that runs; the last one before a failure is the one that failed.
   const progress: string[] = []
   try {

@@ -12,10 +12,14 @@ export function isRefusedByPooler(error: unknown): boolean {
   return error instanceof pg.DatabaseError && error.code === '08P01' && error.message.startsWith('unsupported startup parameter')
 }
 
+/** A pooler lets clients in while its server is away, and lets their first statement wait. */
+const ANSWER_TIMEOUT_MS = 10_000
+
 /** True if the process that answers is not the one whose id the connection was given: a pooler gives ids of its own. */
 export async function isPooled(client: pg.Client): Promise<boolean> {
   const promised = 'processID' in client ? client.processID : undefined
-  const { rows } = await client.query<{ pid: number }>('SELECT pg_catalog.pg_backend_pid() AS pid')
+  const ask = { text: 'SELECT pg_catalog.pg_backend_pid() AS pid', query_timeout: ANSWER_TIMEOUT_MS }
+  const { rows } = await client.query<{ pid: number }>(ask)
   return rows[0]?.pid !== promised
 }
 

@@ -1,7 +1,7 @@
 /** Why a service can not go on from what Kafka holds: the checks of each hand-over (promise 1). */
 import { type Offset, type PositionNumber, SluiceError, type TopicPartition } from '@sluice/core'
 
-const ANEW = 'build the service anew: empty its database, then: sluice provision'
+const ANEW = 'build the service anew: empty its database, and the tables of its sink if it has one, then: sluice provision'
 
 export function anotherEpoch(service: string, laneName: string, known: string, found: string): SluiceError {
   return new SluiceError('KAFKA_AHEAD', {

@@ -169,6 +169,8 @@ class ObjectWriter {
       const vector = vectors[i]
       return vector instanceof EmbeddingError ? [notEmbedded(row, vector)] : []
     })
+    // The batch comes again without the refused events: a change of key, of which only the removal was done, must not be left.
+    if (plan.refusals.length + unembedded.length > 0) return [...plan.refusals, ...unembedded]
     const objects = plan.writes.flatMap((object, i) => {
       const vector = vectors[i]
       return vector instanceof Float32Array ? [{ object, toWrite: this.#objectOf(table, object, vector) }] : []
@@ -177,9 +179,10 @@ class ObjectWriter {
     for (const part of requestsOf(objects.map(({ toWrite }) => toWrite))) {
       for (const id of await this.#server.write(part)) refused.add(id)
     }
+    if (refused.size > 0)
+      return objects.flatMap(({ object }) => (refused.has(object.aggregateId) ? [refusedObject(object.row)] : []))
     for (const id of plan.removals) await this.#server.remove(table.name, id)
-    const unwritten = objects.flatMap(({ object }) => (refused.has(object.aggregateId) ? [refusedObject(object.row)] : []))
-    return [...plan.refusals, ...unembedded, ...unwritten]
+    return []
   }
 
   /** Objects that an older event wrote. Their number is not known, and the server removes a part at a time. */

@@ -19,4 +19,4 @@ CREATE TABLE IF NOT EXISTS api_usage_events (
 ) ENGINE = ReplacingMergeTree(position)
 PARTITION BY toYYYYMM(timestamp)
 ORDER BY (timestamp, user_id, event_id)
-SETTINGS allow_nullable_key = 1
+SETTINGS allow_nullable_key = 1, fsync_after_insert = 1, fsync_part_directory = 1

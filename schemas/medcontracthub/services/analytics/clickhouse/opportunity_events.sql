@@ -25,3 +25,4 @@ CREATE TABLE IF NOT EXISTS opportunity_events (
 ) ENGINE = ReplacingMergeTree(position)
 PARTITION BY toYYYYMM(created_at)
 ORDER BY (created_at, opportunity_id, event_id)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
