@@ -2,26 +2,8 @@
  * Connections to the servers of a system's services, added up from what the definition says: what each server lets in, what a pooler
  * and Sluice take of it, and what all of them may have together.
  */
+import type { ServiceConnections } from './connection-limits.ts'
 import type { SystemDefinition } from './system-definition.ts'
-
-/** The server that holds a service's database, and the pooler in front of it. */
-export interface ServiceConnections {
-  /** PostgreSQL's `max_connections`. */
-  readonly server: number
-  /** Connections of the pooler to the server (pgbouncer's `default_pool_size`), or the pools of an application without one, in all. */
-  readonly pool: number
-  /** Clients that the pooler lets in (pgbouncer's `max_client_conn`). @default those that `pool` says */
-  readonly clients?: number
-}
-
-/** What all servers of the services may have together. */
-export interface ConnectionLimits {
-  readonly total: number
-  /** Of them, kept for what nobody has planned. @default 0 */
-  readonly reserved?: number
-  /** Of them, for monitoring. @default 0 */
-  readonly monitoring?: number
-}
 
 /** PostgreSQL keeps these for superusers unless it is told otherwise (`superuser_reserved_connections`). */
 const SUPERUSER_CONNECTIONS = 3

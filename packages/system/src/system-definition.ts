@@ -1,6 +1,6 @@
 /** A system: one monolith, the services it is split into, and everything between them. */
 import type { CapturedTable } from './captured-table.ts'
-import type { ConnectionLimits, ServiceConnections } from './connection-plan.ts'
+import type { ConnectionLimits, ServiceConnections } from './connection-limits.ts'
 import type { DecryptGrant } from './decrypt-grant.ts'
 import type { OutboxDefinition } from './outbox-definition.ts'
 import type { Projection } from './projection.ts'

@@ -143,7 +143,7 @@ async function* expectedEvents(
     WHERE lane = $1 AND position > $2 AND position <= $3 AND aggregate_type = $4 AND event_data->>'op' <> 'e'
       AND ($5::text IS NULL OR event_data->>'op' <> 'r' OR (event_data->'after'->>$5) IS NULL
         OR (event_data->'after'->>$5)::timestamptz >= created_at - make_interval(hours => 24 * $6))
-    ORDER BY position LIMIT ${PAGE_EVENTS}`
+    ORDER BY event_store.position LIMIT ${PAGE_EVENTS}`
   for (let after = 0n; ;) {
     const values = [lane, String(after), String(through), source.aggregateType, history?.column.name ?? null, history?.days ?? 0]
     const { rows } = await pipeline.query<{ position: string; event_id: string }>(text, values)
