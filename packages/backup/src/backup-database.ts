@@ -10,7 +10,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
 import { access, mkdir, rename, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { type Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { SluiceError } from '@sluice/core'
@@ -107,13 +107,17 @@ export async function backupDatabase(options: BackupOptions): Promise<BackupMani
   const plan = await planBackup(options)
   const partial = join(to, `.${target.name}-${randomBytes(6).toString('hex')}.partial`)
   try {
-    await mkdir(partial, { recursive: true, mode: 0o700 })
+    const firstMade = await mkdir(partial, { recursive: true, mode: 0o700 })
     const manifest = await dumpInto(partial, plan, options)
     await writeManifest(partial, manifest)
     await syncFolder(partial)
     options.signal.throwIfAborted()
     await rename(partial, plan.folder)
     await syncFolder(to)
+    // A folder that was made is in its own folder's list only once that is on the disk, too.
+    const top = dirname(firstMade ?? partial)
+    for (let folder = to; folder !== top && folder !== dirname(folder); folder = dirname(folder))
+      await syncFolder(dirname(folder))
     return manifest
   } catch (error) {
     await rm(partial, { recursive: true, force: true })

@@ -59,6 +59,16 @@ export function assertDumps(tool: BackupTool, database: string, server: string):
   })
 }
 
+/** @throws SluiceError SLU-7102 if pg_dump is newer than the server: what it writes goes back into a newer one only */
+export function assertGoesBack(tool: BackupTool, database: string, server: string): void {
+  if (majorOf(tool.version) <= majorOf(server)) return
+  throw new SluiceError('BACKUP_VERSION', {
+    what: `a backup of ${database} by ${tool.name} ${tool.version} could not be restored where it came from`,
+    why: `its server is PostgreSQL ${server}, and takes what its own or an older major version wrote`,
+    ways: waysToGet(majorOf(server)),
+  })
+}
+
 /** @throws SluiceError SLU-7102 if pg_restore is older than the pg_dump that wrote the backup */
 export function assertReads(tool: BackupTool, dumpedWith: string): void {
   if (majorOf(tool.version) >= majorOf(dumpedWith)) return

@@ -14,9 +14,9 @@
 import { isSluiceError, SluiceError, toSluiceError } from '@sluice/core'
 import type { PostgresTarget } from '@sluice/postgres'
 import type { MasterKeys } from '@sluice/privacy'
-import { type BackupProgress, backupDatabase } from './backup-database.ts'
+import { type BackupProgress, backupDatabase, planBackup } from './backup-database.ts'
 import { type SchedulePlan, type BackupSchedule, nextTime } from './schedule-plan.ts'
-import type { BackupTool } from './backup-tool.ts'
+import { type BackupTool, assertGoesBack, assertReads } from './backup-tool.ts'
 import { backupFolder } from './manifest.ts'
 import { backupsLetGo } from './retention.ts'
 import { withScheduleLock } from './schedule-lock.ts'
@@ -177,12 +177,17 @@ async function make(
 ): Promise<string> {
   const { system, targets, tools, keys, now, signal } = options
   const root = placeFor(place, now())
+  // Before anything is made: a backup that nothing here can restore is none.
+  const keysOfBackup = schedule.encrypted ? keys : null
+  const planned = await planBackup({ target: targets[place.database]!, to: root, tool: tools.dump, keys: keysOfBackup })
+  assertGoesBack(tools.dump, place.database, planned.server)
+  assertReads(tools.restore, tools.dump.version)
   const manifest = await backupDatabase({
     system,
     target: targets[place.database]!,
     to: root,
     tool: tools.dump,
-    keys: schedule.encrypted ? keys : null,
+    keys: keysOfBackup,
     ...(schedule.compression === undefined ? {} : { compression: schedule.compression }),
     now,
     onProgress: tell,
@@ -261,7 +266,7 @@ function assertNoneDamaged(backups: readonly ScheduledBackup[], { database }: Ba
   throw new SluiceError('BACKUP_DAMAGED', {
     what: `${damaged.length} older ${damaged.length === 1 ? 'backup' : 'backups'} of ${database} can not be used`,
     why: damaged.map(({ root, damage }) => `${backupFolder(root, database)}: ${damage}`).join('\n'),
-    ways: damaged.map(({ root }) => `rm -r ${backupFolder(root, database)}    once it is of no use any more`),
+    ways: damaged.map(({ root }) => `rm -r ${quoted(backupFolder(root, database))}    once it is of no use any more`),
   })
 }
 
@@ -287,4 +292,9 @@ function faultOf(error: unknown, { folder, schedule, database }: BackupPlace): S
     ways: [`ls -ld ${folder} ${folder}/${schedule}    and df -h ${folder}`],
     cause: error,
   })
+}
+
+/** As one word of a shell. */
+function quoted(path: string): string {
+  return `'${path.replaceAll("'", `'\\''`)}'`
 }

@@ -70,14 +70,17 @@ async function settle(
   signal.throwIfAborted()
   const fault = flowed.status === 'rejected' ? (flowed.reason as unknown) : null
   if (isSluiceError(fault)) throw fault
-  const fail = (why: string, cause: unknown): SluiceError => new SluiceError(failure.code, { ...failure, why, cause })
-  if (end.status === 'rejected') throw fail(`${tool.file} does not run`, end.reason)
+  const fail = (why: string, cause: unknown, errorName = failure.code): SluiceError =>
+    new SluiceError(errorName, { ...failure, why, cause })
+  // What did not run, or was ended by somebody, says nothing of a backup.
+  if (end.status === 'rejected') throw fail(`${tool.file} does not run`, end.reason, 'BACKUP_FAILED')
   const { code, signal: by } = end.value
   const isFlowed = fault === null || isHarmless(fault)
   if (code === 0 && isFlowed) return
   if (!isFlowed) throw fail(fault instanceof Error ? fault.message : 'its stream broke', fault)
   const said = messages.errors.length > 0 ? `: ${messages.errors.join('; ')}` : ''
-  throw fail(`${tool.name} ended with ${by === null ? `exit code ${code ?? 'unknown'}` : by}${said}`, fault ?? undefined)
+  if (by !== null) throw fail(`${tool.name} ended with ${by}${said}`, fault ?? undefined, 'BACKUP_FAILED')
+  throw fail(`${tool.name} ended with exit code ${code ?? 'unknown'}${said}`, fault ?? undefined)
 }
 
 function isClosedPipe(error: unknown): boolean {

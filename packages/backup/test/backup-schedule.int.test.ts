@@ -145,6 +145,27 @@ describe('nothing goes before the new backup is whole', () => {
     await rm(failing, { recursive: true })
   })
 
+  test('what could not be restored there is not made: pg_dump is newer than the server, or than pg_restore', async () => {
+    const newer = { ...dump, version: '18.1' }
+    for (const tools of [
+      { dump: newer, restore: { ...restore, version: '18.1' } },
+      { dump, restore: { ...restore, version: '15.4' } },
+    ]) {
+      expect(await run({ ...only('orders'), tools })).toMatchObject([{ made: null, error: { code: 'BACKUP_VERSION' } }])
+    }
+    expect(await isThere(join(folder, 'nightly'))).toBe(false)
+  })
+
+  test('a pg_restore that was killed says nothing of the backup: the next run checks it', async () => {
+    const killed = await mkdtemp(join(tmpdir(), 'sluice-stand-in-'))
+    const file = join(killed, 'pg_restore')
+    await writeFile(file, '#!/bin/sh\nkill -9 $$\n', { mode: 0o755 })
+    const found = await run({ ...only('orders'), tools: { dump, restore: { ...restore, file } } })
+    expect(found).toMatchObject([{ made: null, error: { code: 'BACKUP_FAILED' }, state: { damaged: [], whole: 0 } }])
+    expect(await run(only('orders'))).toMatchObject([{ error: null, state: { damaged: [], whole: 1, isDue: false } }])
+    await rm(killed, { recursive: true })
+  })
+
   test('what pg_dump wrote is no backup: the older one stays', async () => {
     const broken = await mkdtemp(join(tmpdir(), 'sluice-stand-in-'))
     standInForPgDump(broken, '16.14', 'echo garbage')
