@@ -23,9 +23,12 @@ let server: Clickhouse
 let sink: ClickhouseSink
 let database: string
 
+/** The first time, the server is downloaded. */
+const DOWNLOAD_MS = 600_000
+
 beforeAll(async () => {
   server = await startClickhouse()
-})
+}, DOWNLOAD_MS)
 
 afterAll(async () => {
   await server.remove()

@@ -12,10 +12,13 @@ const notes = table('notes', { columns: { id: integer() }, key: ['id'], aggregat
 let database: TestDatabase
 let pgbouncer: Pgbouncer
 
+/** The first time, the server is downloaded. */
+const DOWNLOAD_MS = 600_000
+
 beforeAll(async () => {
   database = await createTestDatabase(process.env['SLUICE_TEST_SERVICES_URL']!, 'doctor connections')
   pgbouncer = await startPgbouncer(database.url, { poolSize: 1 })
-})
+}, DOWNLOAD_MS)
 afterAll(async () => {
   await pgbouncer.remove()
   await database.drop()

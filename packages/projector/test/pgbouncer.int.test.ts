@@ -19,10 +19,13 @@ const COMMITS = 400
 let shop: Shop
 let pgbouncer: Pgbouncer
 
+/** The first time, the server is downloaded. */
+const DOWNLOAD_MS = 600_000
+
 beforeAll(async () => {
   shop = await Shop.open()
   pgbouncer = await startPgbouncer(urlOf(shop), { poolSize: POOL_SIZE, clientsMax: 100 })
-})
+}, DOWNLOAD_MS)
 afterAll(async () => {
   await pgbouncer.remove()
   await shop[Symbol.asyncDispose]()
