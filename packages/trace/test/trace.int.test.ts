@@ -54,7 +54,7 @@ beforeAll(async () => {
   }
   await migrateStore(targets.pipeline)
   const folder = new URL('../../projector/migrations/', import.meta.url)
-  for (const target of Object.values(targets.services)) await migrate(target, { folder, table: 'sluice_projector_migrations' })
+  for (const target of Object.values(targets.services)) await migrate(target, { folder, table: 'sluice_migrations' })
   shop = await connect(targets.services.shop, { applicationName: 'test' })
   drops.unshift(() => shop.end())
   await plant()

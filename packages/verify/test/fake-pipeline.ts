@@ -62,7 +62,7 @@ export async function openFakePipeline(label: string): Promise<FakePipeline> {
   }
   await migrateStore(targets.pipeline)
   const folder = new URL('../../projector/migrations/', import.meta.url)
-  await migrate(targets.services.shop, { folder, table: 'sluice_projector_migrations' })
+  await migrate(targets.services.shop, { folder, table: 'sluice_migrations' })
   const [monolith, pipeline, service, projecting] = [
     await connect(targets.monolith, { applicationName: 'test' }),
     await connect(targets.pipeline, { applicationName: 'test' }),

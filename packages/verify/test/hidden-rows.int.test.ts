@@ -45,7 +45,7 @@ test.each(['monolith', 'shop'] as const)(
     try {
       await migrate(postgresTarget('shop', target.url), {
         folder: new URL('../../projector/migrations/', import.meta.url),
-        table: 'sluice_projector_migrations',
+        table: 'sluice_migrations',
       })
       for (const client of Object.values(clients)) await client.query(DDL)
       await clients[hiding].query(
@@ -89,7 +89,7 @@ test('a table beside handlers that no projection names does not pass for empty b
   try {
     await migrate(postgresTarget('shop', target.url), {
       folder: new URL('../../projector/migrations/', import.meta.url),
-      table: 'sluice_projector_migrations',
+      table: 'sluice_migrations',
     })
     const plain = 'CREATE TABLE items (id integer PRIMARY KEY, tenant text)'
     await monolith.query(plain)

@@ -30,7 +30,7 @@ test('rows outside of the publication’s filter are expected nowhere, and one t
     const ddl = 'CREATE TABLE items (id integer PRIMARY KEY, name text)'
     const [lane] = lanesOf(system)
     const folder = new URL('../../projector/migrations/', import.meta.url)
-    await migrate(targets.services.shop, { folder, table: 'sluice_projector_migrations' })
+    await migrate(targets.services.shop, { folder, table: 'sluice_migrations' })
     await monolith.query(`${ddl}; ALTER TABLE items REPLICA IDENTITY FULL;
       INSERT INTO items VALUES (1, 'a'), (2, 'hidden'), (3, NULL), (40, 'far');
       CREATE PUBLICATION ${lane!.publicationName} FOR TABLE items WHERE (name <> 'hidden' AND id < 10)`)
