@@ -124,7 +124,10 @@ function assertComplete(
 }
 
 /** Depth-first over the references; one that closes a cycle is left out. */
-function parentsFirst(tables: readonly string[], foreignKeys: readonly ForeignKey[]): readonly string[] {
+export function parentsFirst(
+  tables: readonly string[],
+  foreignKeys: readonly Pick<ForeignKey, 'child' | 'parent'>[],
+): readonly string[] {
   const placed = new Set<string>()
   const visiting = new Set<string>()
   const place = (table: string): void => {

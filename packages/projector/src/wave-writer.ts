@@ -9,6 +9,7 @@ import type { MappingPlan, ProjectionPlan, TableRoute, TargetPlan } from './proj
 import type { PreparedStatements } from './prepared-statements.ts'
 import { type EndedPartitions, keysInPartitions } from './partition-keys.ts'
 import { RefusedError, refusedByHandler, refusedIn } from './refusal.ts'
+import { type ForeignKey, parentsFirst } from './target-catalog.ts'
 import { textArray } from './text-array.ts'
 import type { TableChanges, Wave, WrittenRow } from './wave.ts'
 
@@ -23,6 +24,7 @@ export class WaveWriter {
   readonly #statements: PreparedStatements
   readonly #rowsMax: number
   readonly #order: ReadonlyMap<string, number>
+  readonly #foreignKeys: readonly ForeignKey[]
 
   constructor(client: ClientBase, context: WriterContext) {
     const { plan, statements, statementRowsMax } = context
@@ -30,6 +32,7 @@ export class WaveWriter {
     this.#statements = statements
     this.#rowsMax = statementRowsMax
     this.#order = new Map(plan.catalog.order.map((name, i) => [name, i]))
+    this.#foreignKeys = plan.catalog.foreignKeys
   }
 
   /** @throws RefusedError if the service refuses a row; any other error of PostgreSQL as it is. */
@@ -129,9 +132,18 @@ export class WaveWriter {
 
   /** Truncates in the order in which they have to be tried one by one: those of tables that refer to others first. */
   childrenFirst(events: readonly BatchEvent[]): readonly BatchEvent[] {
-    const rank = ({ route }: BatchEvent): number =>
-      Math.max(-1, ...(route?.kind === 'table' ? route.table.targets.map((target) => this.#order.get(target.name) ?? 0) : []))
-    return [...events].sort((a, b) => rank(b) - rank(a))
+    const targets = events.map(({ route }) => new Set(route?.kind === 'table' ? route.table.targets.map(({ name }) => name) : []))
+    const having = (name: string): readonly number[] => targets.flatMap((names, i) => (names.has(name) ? [i] : []))
+    const references = this.#foreignKeys.flatMap(({ child, parent }) =>
+      having(child).flatMap((from) =>
+        having(parent).flatMap((to) => (from === to ? [] : [{ child: `${from}`, parent: `${to}` }])),
+      ),
+    )
+    const order = parentsFirst(
+      targets.map((_, i) => `${i}`),
+      references,
+    )
+    return order.map((i) => events[Number(i)]!).reverse()
   }
 
   async #truncate({ events, tables }: Extract<Wave, { kind: 'truncate' }>): Promise<void> {
