@@ -6,7 +6,7 @@
  */
 import { execFile } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import { SluiceError } from '@sluice/core'
 import { z } from 'zod'
@@ -27,10 +27,18 @@ export interface WeaviateBuild {
   readonly version: string
 }
 
+function readLock(): Lock {
+  return lockSchema.parse(JSON.parse(readFileSync(new URL('../weaviate.lock.json', import.meta.url), 'utf8')))
+}
+
+function folderOf({ version }: Lock): string {
+  return join(cacheFolder(), `weaviate-${version}-${process.platform}-${process.arch}`)
+}
+
 /** @throws SluiceError SLU-7002 when Go can't get or build it, SLU-7003 when it is not the pinned one, SLU-7004 without Go */
 export async function buildWeaviate(onProgress: OnServerProgress): Promise<WeaviateBuild> {
-  const lock = lockSchema.parse(JSON.parse(readFileSync(new URL('../weaviate.lock.json', import.meta.url), 'utf8')))
-  const folder = join(cacheFolder(), `weaviate-${lock.version}-${process.platform}-${process.arch}`)
+  const lock = readLock()
+  const folder = folderOf(lock)
   const build = { file: join(folder, 'weaviate-server'), version: lock.version }
   if (existsSync(folder)) return build
   const what = `weaviate ${lock.version}`
@@ -54,6 +62,20 @@ export async function buildWeaviate(onProgress: OnServerProgress): Promise<Weavi
   })
 }
 
+/** Where Go's own instructions put it (https://go.dev/doc/install), for a path that does not name it. */
+const GO_INSTALLED = '/usr/local/go/bin/go'
+
+/** Go on the path, or where it is installed by default; undefined if there is none. */
+function findGo(): string | undefined {
+  const folders = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '')
+  return [...folders.map((folder) => join(folder, 'go')), GO_INSTALLED].find((file) => existsSync(file))
+}
+
+/** True where Weaviate can be built, or was. */
+export function canBuildWeaviate(): boolean {
+  return existsSync(folderOf(readLock())) || findGo() !== undefined
+}
+
 async function assertPinned({ module, version, sum }: Lock, folder: string): Promise<void> {
   const { stdout } = await go(['mod', 'download', '-json', `${module}@${version}`], folder, process.env)
   const found = moduleSchema.parse(JSON.parse(stdout)).Sum
@@ -66,10 +88,11 @@ async function assertPinned({ module, version, sum }: Lock, folder: string): Pro
 }
 
 async function go(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv): Promise<{ readonly stdout: string }> {
+  const program = findGo()
+  if (program === undefined) throw missing()
   try {
-    return await run('go', args, { cwd, env })
+    return await run(program, args, { cwd, env })
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') throw missing(error)
     throw new SluiceError('DOWNLOAD_FAILED', {
       what: 'weaviate could not be built',
       why: withoutAddresses(error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : String(error)),
@@ -84,11 +107,10 @@ function withoutAddresses(text: string): string {
   return text.replaceAll(/\w+:\/\/\S+/g, '<address>')
 }
 
-function missing(cause: unknown): SluiceError {
+function missing(): SluiceError {
   return new SluiceError('TOOL_MISSING', {
     what: 'the program go is needed to build weaviate',
-    why: 'it is not on the path',
+    why: `it is neither on the path nor ${GO_INSTALLED}`,
     ways: ['install Go, 1.24 or newer: https://go.dev/dl/', 'set SLUICE_TEST_WEAVIATE_URL to a server of your own'],
-    cause,
   })
 }

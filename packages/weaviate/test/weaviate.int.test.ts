@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Operation, RowText } from '@sluice/core'
-import { type LocalWeaviate, givenWeaviate, startWeaviate } from '@sluice/infra'
+import { type LocalWeaviate, canBuildWeaviate, givenWeaviate, startWeaviate } from '@sluice/infra'
 import type { Sink, SinkRow, SinkedRow } from '@sluice/sink'
 import { type WeaviateClass, arrayOf, boolean, integer, table, text, topic, uuid, weaviateObjects } from '@sluice/system'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { deterministicEmbedder, weaviateSink } from '../src/index.ts'
 
 const notices = table('notices', {
@@ -29,8 +29,14 @@ let server: LocalWeaviate | undefined
 let url: URL
 let folder: string
 
+const isHere = givenWeaviate(process.env) !== undefined || canBuildWeaviate()
+beforeEach((context) => {
+  context.skip(!isHere, 'Weaviate is built by Go, which is not here')
+})
+
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'weaviate-'))
+  if (!isHere) return
   const given = givenWeaviate(process.env)
   if (given === undefined) server = await startWeaviate()
   url = new URL(given ?? server!.url)
