@@ -9,7 +9,7 @@ import { readFileSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { type ClickHouseClient, ClickHouseLogLevel, type ClickHouseSettings, createClient } from '@clickhouse/client'
-import { positionNumber } from '@sluice/core'
+import { boundedParts, positionNumber } from '@sluice/core'
 import type { Sink, SinkRefusal, SinkRow, SinkedRow } from '@sluice/sink'
 import type { SinkTable } from '@sluice/system'
 import { isRowFault, isUnknownDatabase, toSinkError } from './clickhouse-error.ts'
@@ -156,23 +156,18 @@ export class ClickhouseSink implements Sink {
     await buffer(stream)
   }
 
-  *#pieces(table: SinkTable, rows: readonly SinkRow[]): Generator<readonly Line[]> {
+  #pieces(table: SinkTable, rows: readonly SinkRow[]): Iterable<readonly Line[]> {
+    return boundedParts(this.#lines(table, rows), ({ text }) => Buffer.byteLength(text), { bytesMax: INSERT_BYTES_MAX })
+  }
+
+  /** One by one: their texts are held for one INSERT at a time. */
+  *#lines(table: SinkTable, rows: readonly SinkRow[]): Generator<Line> {
     const form = this.#formOf(table)
-    let lines: Line[] = []
-    let bytes = 0
     for (const row of rows) {
       const text = form.line(row)
       if (typeof text !== 'string') throw new RangeError(`event ${row.eventId} was refused: ${text.message}`)
-      const more = Buffer.byteLength(text)
-      if (bytes + more > INSERT_BYTES_MAX && lines.length > 0) {
-        yield lines
-        lines = []
-        bytes = 0
-      }
-      lines.push({ row, text })
-      bytes += more
+      yield { row, text }
     }
-    if (lines.length > 0) yield lines
   }
 
   /** What there is of its tables; nothing where the database is not there. */

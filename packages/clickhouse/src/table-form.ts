@@ -1,5 +1,5 @@
 /** The form that a table of events has in ClickHouse: the columns that Sluice fills, and those of its definition. */
-import { SluiceError } from '@sluice/core'
+import { SluiceError, instantText } from '@sluice/core'
 import type { SinkRefusal, SinkRow } from '@sluice/sink'
 import type { SinkTable } from '@sluice/system'
 import type { ClickhouseTarget } from './clickhouse-target.ts'
@@ -105,6 +105,5 @@ function differences(table: SinkTable, { engine, sortingKey, columns }: FoundTab
 
 /** `2026-11-21 10:00:00.123456`, in UTC. */
 function timeText(micros: bigint): string {
-  const seconds = micros / 1_000_000n
-  return `${new Date(Number(seconds) * 1_000).toISOString().slice(0, 19).replace('T', ' ')}.${String(micros % 1_000_000n).padStart(6, '0')}`
+  return instantText(micros).replace('T', ' ').slice(0, -1)
 }

@@ -1,4 +1,5 @@
 /** Splits a send into rounds in which each partition gets at most one record batch of bounded size. */
+import { boundedParts } from '@sluice/core'
 import type { OutgoingMessage, TopicMessages } from './kafka-port.ts'
 
 /** What a record takes beside key, value and headers: lengths, deltas, attributes. */
@@ -29,9 +30,11 @@ export function batchRounds(topics: readonly TopicMessages[], bytesMax: number):
   const rounds: PartitionBatch[][] = []
   for (const { topic, messages } of topics) {
     for (const [partition, list] of groupByPartition(messages)) {
-      splitByBytes(list, bytesMax).forEach((part, round) => {
+      let round = 0
+      for (const part of boundedParts(list, recordBytes, { bytesMax })) {
         ;(rounds[round] ??= []).push({ topic, partition, messages: part })
-      })
+        round += 1
+      }
     }
   }
   return rounds
@@ -45,22 +48,4 @@ function groupByPartition(messages: readonly OutgoingMessage[]): Map<number, Out
     else groups.set(message.partition, [message])
   }
   return groups
-}
-
-function splitByBytes(messages: readonly OutgoingMessage[], bytesMax: number): readonly (readonly OutgoingMessage[])[] {
-  const parts: OutgoingMessage[][] = []
-  let part: OutgoingMessage[] = []
-  let bytes = 0
-  for (const message of messages) {
-    const size = recordBytes(message)
-    if (part.length > 0 && bytes + size > bytesMax) {
-      parts.push(part)
-      part = []
-      bytes = 0
-    }
-    part.push(message)
-    bytes += size
-  }
-  if (part.length > 0) parts.push(part)
-  return parts
 }

@@ -6,7 +6,7 @@
  *     refused for good; where the pipeline database can not be asked, the whole transaction is tried again later.
  * V3  Read is what a projection of the service reads, nothing else.
  */
-import { CLAIM_READER_ROLE, type Claim, SluiceError, isClaimed } from '@sluice/core'
+import { CLAIM_READER_ROLE, type Claim, SluiceError, boundedParts, isClaimed } from '@sluice/core'
 import { type PostgresTarget, RoleConnection } from '@sluice/postgres'
 import type { ClientBase } from 'pg'
 import type { BatchEvent } from './batch.ts'
@@ -81,7 +81,7 @@ export class ClaimedValues {
   /** Texts by claim; one that is missing or another is left out. */
   async #read(claims: readonly Claim[]): Promise<ReadonlyMap<string, string>> {
     const texts = new Map<string, string>()
-    for (const group of groupsOf(claims, (claim) => claim.bytes)) {
+    for (const group of boundedParts(claims, (claim) => claim.bytes, { bytesMax: HELD_BYTES_MAX })) {
       const byId = new Map(group.map((claim) => [claim.claimId, claim]))
       for (const { id, value } of await this.#query([...byId.keys()])) {
         const claim = byId.get(id)
@@ -150,25 +150,9 @@ function columnsRead(table: TableRoute): ReadonlySet<string> {
   return columns
 }
 
-function runsOf(items: readonly BatchEvent[]): Generator<readonly BatchEvent[]> {
-  return groupsOf(items, (item) => claimsRead(item).reduce((sum, claim) => sum + claim.bytes, 0))
-}
-
-/** In order, of bounded bytes each; a larger one stands alone. */
-function* groupsOf<Item>(items: readonly Item[], bytesOf: (item: Item) => number): Generator<readonly Item[]> {
-  let group: Item[] = []
-  let held = 0
-  for (const item of items) {
-    const bytes = bytesOf(item)
-    if (held > 0 && held + bytes > HELD_BYTES_MAX) {
-      yield group
-      group = []
-      held = 0
-    }
-    group.push(item)
-    held += bytes
-  }
-  if (group.length > 0) yield group
+function runsOf(items: readonly BatchEvent[]): Iterable<readonly BatchEvent[]> {
+  const bytesOf = (item: BatchEvent): number => claimsRead(item).reduce((sum, claim) => sum + claim.bytes, 0)
+  return boundedParts(items, bytesOf, { bytesMax: HELD_BYTES_MAX })
 }
 
 function refusalOf({ route }: BatchEvent, { claimId, column }: Claim): Refusal {

@@ -4,7 +4,7 @@
  *
  * https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
  */
-import type { StoredEvent } from '@sluice/core'
+import { type StoredEvent, instantText } from '@sluice/core'
 import type { TopicDefinition } from '@sluice/system'
 
 type Headers = Record<string, string>
@@ -25,14 +25,7 @@ function addCloudEvent(headers: Headers, event: StoredEvent, source: string): vo
   headers['ce_source'] = source
   headers['ce_type'] = event.eventType
   headers['ce_subject'] = event.aggregateKey ?? event.aggregateId
-  headers['ce_time'] = rfc3339(event.committedAt)
+  headers['ce_time'] = instantText(event.committedAt)
   headers['ce_correlationid'] = event.correlationId
   if (event.causationId !== null) headers['ce_causationid'] = event.causationId
-}
-
-/** With microseconds, which `Date` lacks. */
-function rfc3339(micros: bigint): string {
-  const fraction = ((micros % 1_000_000n) + 1_000_000n) % 1_000_000n
-  const seconds = Number((micros - fraction) / 1_000_000n)
-  return `${new Date(seconds * 1000).toISOString().slice(0, 19)}.${String(fraction).padStart(6, '0')}Z`
 }

@@ -9,6 +9,7 @@
  * 400, 413 and 422 say that a text is not taken as it is; every other status but 200, and no answer, that the embedder is not at hand.
  * Then it is left alone for a while: each batch of a projector would wait for it again.
  */
+import { boundedParts } from '@sluice/core'
 import { z } from 'zod'
 import type { Embedder } from './embedder.ts'
 import { EmbeddingError } from './embedding-error.ts'
@@ -69,30 +70,15 @@ export function httpEmbedder(options: HttpEmbedderOptions): Embedder {
     dimensions,
     embed: async (texts) => {
       const embeddings: Float32Array[] = []
-      for (const part of requestsOf(texts)) embeddings.push(...(await embedRequest(part)))
+      for (const part of boundedParts(texts, (text) => Buffer.byteLength(text), { bytesMax: BYTES_MAX, itemsMax: TEXTS_MAX })) {
+        embeddings.push(...(await embedRequest(part)))
+      }
       return embeddings
     },
     close: () => {
       endpoint.close()
     },
   }
-}
-
-/** The texts in bounded parts. */
-function* requestsOf(texts: readonly string[]): Generator<readonly string[], undefined> {
-  let part: string[] = []
-  let bytes = 0
-  for (const text of texts) {
-    const size = Buffer.byteLength(text)
-    if (part.length > 0 && (part.length === TEXTS_MAX || bytes + size > BYTES_MAX)) {
-      yield part
-      part = []
-      bytes = 0
-    }
-    part.push(text)
-    bytes += size
-  }
-  if (part.length > 0) yield part
 }
 
 /** What is no answer to the request is no reason to call a text bad. */

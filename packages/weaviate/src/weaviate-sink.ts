@@ -6,7 +6,7 @@
  *     stored: Weaviate has no write on a condition. Between that look and the write stands only the projector's own lock on its lane.
  * W3  Requests are bounded in objects and bytes. What was written of a batch stays when a later request fails: the batch comes again.
  */
-import { SluiceError, positionNumber } from '@sluice/core'
+import { SluiceError, boundedParts, positionNumber } from '@sluice/core'
 import type { Sink, SinkRefusal, SinkRow, SinkedRow } from '@sluice/sink'
 import { type SinkTable, type WeaviateClass, isWeaviateClass } from '@sluice/system'
 import { EVENT_PROPERTY, LANE_PROPERTY, POSITION_PROPERTY, assertClass, classToMake, notProvisioned } from './class-structure.ts'
@@ -234,20 +234,9 @@ function refusedObject({ eventId, table }: SinkRow): SinkRefusal {
   return { eventId, table: table.name, column: null, message: `weaviate refused the object of ${table.name}` }
 }
 
-function* requestsOf(objects: readonly ObjectToWrite[]): Generator<readonly ObjectToWrite[], undefined> {
-  let part: ObjectToWrite[] = []
-  let bytes = 0
-  for (const object of objects) {
-    const size = Buffer.byteLength(JSON.stringify(object))
-    if (part.length > 0 && (part.length === OBJECTS_MAX || bytes + size > BYTES_MAX)) {
-      yield part
-      part = []
-      bytes = 0
-    }
-    part.push(object)
-    bytes += size
-  }
-  if (part.length > 0) yield part
+function requestsOf(objects: readonly ObjectToWrite[]): Iterable<readonly ObjectToWrite[]> {
+  const bytesOf = (object: ObjectToWrite): number => Buffer.byteLength(JSON.stringify(object))
+  return boundedParts(objects, bytesOf, { bytesMax: BYTES_MAX, itemsMax: OBJECTS_MAX })
 }
 
 async function* readObjects(server: WeaviateServer, table: WeaviateClass): AsyncGenerator<readonly SinkedRow[], void> {
