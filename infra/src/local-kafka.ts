@@ -11,7 +11,7 @@ import { installPart } from './install-part.ts'
 import type { LocalServerPlan } from './local-plan.ts'
 import type { OnServerProgress } from './progress.ts'
 import { requireJava } from './required-tool.ts'
-import { KAFKA_HEAP_MIB, KAFKA_SETTINGS } from './server-settings.ts'
+import { KAFKA_HEAP_MIB, KAFKA_SETTINGS, SHORT_LIVED_JVM_FLAGS } from './server-settings.ts'
 
 const run = promisify(execFile)
 const LOG_CONFIGURATION = fileURLToPath(new URL('../kafka/log4j2.properties', import.meta.url))
@@ -40,7 +40,14 @@ export async function prepareLocalKafka(
     spec: {
       name: 'Kafka',
       file: 'java',
-      args: [`-Xmx${KAFKA_HEAP_MIB}m`, '-Djava.awt.headless=true', ...classpath(jars), 'kafka.Kafka', propertiesFile],
+      args: [
+        `-Xmx${KAFKA_HEAP_MIB}m`,
+        '-Djava.awt.headless=true',
+        ...SHORT_LIVED_JVM_FLAGS,
+        ...classpath(jars),
+        'kafka.Kafka',
+        propertiesFile,
+      ],
       cwd: folder,
       env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LC_ALL: 'C.UTF-8' },
       logFile: join(folder, 'server.log'),
@@ -77,6 +84,7 @@ function properties(
 async function format(jars: string, propertiesFile: string): Promise<void> {
   const args = [
     '-Xmx128m',
+    ...SHORT_LIVED_JVM_FLAGS,
     ...classpath(jars),
     'kafka.tools.StorageTool',
     'format',

@@ -9,7 +9,7 @@ import type { LocalServerPlan } from './local-plan.ts'
 import { pinnedPart } from './parts.ts'
 import type { OnServerProgress } from './progress.ts'
 import { requireJava, requireTar } from './required-tool.ts'
-import { REGISTRY_API_PATH, REGISTRY_HEAP_MIB, VERSIONS } from './server-settings.ts'
+import { REGISTRY_API_PATH, REGISTRY_HEAP_MIB, SHORT_LIVED_JVM_FLAGS, VERSIONS } from './server-settings.ts'
 
 const run = promisify(execFile)
 
@@ -27,7 +27,7 @@ export async function prepareLocalRegistry(runFolder: string, onProgress: OnServ
     spec: {
       name: 'the schema registry',
       file: 'java',
-      args: [`-Xmx${REGISTRY_HEAP_MIB}m`, ...quarkus, '-jar', jar],
+      args: [`-Xmx${REGISTRY_HEAP_MIB}m`, ...SHORT_LIVED_JVM_FLAGS, ...quarkus, '-jar', jar],
       cwd: folder,
       env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LC_ALL: 'C.UTF-8' },
       logFile: join(folder, 'server.log'),

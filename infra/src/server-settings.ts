@@ -97,6 +97,12 @@ export const KAFKA_SETTINGS_FOR_KILLS: Readonly<Record<string, string>> = {
 export const KAFKA_HEAP_MIB = 512
 export const REGISTRY_HEAP_MIB = 256
 
+/**
+ * Flags of the JVMs of local processes, which live for minutes: the optimising compiler would take more processor time than it saves in
+ * them, and several threads that collect garbage are of no use to small heaps.
+ */
+export const SHORT_LIVED_JVM_FLAGS = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC'] as const
+
 /** Path of the registry's Confluent-compatible API. */
 export const REGISTRY_API_PATH = '/apis/ccompat/v7'
 
