@@ -53,6 +53,7 @@ function courseOf(
       sources: [{ source: 'monolith', lsn: '0/16B3748' }],
       services: [service],
       chain: [{ lane: 'monolith', status: 'whole', links: 9_007_199_254_740_993n, events: 20n, problem: null, parkedAtRelay: 0 }],
+      versions: { gaps: [], durationMs: 3 },
       durationMs: 4000,
       heldMs: 80,
     },

@@ -46,7 +46,9 @@ export function consistencyTable(services: readonly ServiceReport[]): string {
   )
 }
 
-/** Lines below the table: keys that differ, chains, parked events, what was not compared. */
+type VersionGap = VerifyReport['versions']['gaps'][number]
+
+/** Lines below the table: keys that differ, chains, versions, parked events, what was not compared. */
 export function verifyNotes(report: VerifyReport): readonly string[] {
   return [
     ...report.services.flatMap(({ service, tables, references, parked, edited }) => [
@@ -81,7 +83,12 @@ export function verifyNotes(report: VerifyReport): readonly string[] {
       (c) =>
         `chain of lane ${c.lane}: ${c.status}, ${c.links} links, ${c.events} events${c.problem === null ? '' : `: ${c.problem}`}`,
     ),
+    ...report.versions.gaps.map(versionGap),
   ]
+}
+
+function versionGap({ aggregateType, aggregateId, why }: VersionGap): string {
+  return `versions of ${aggregateType}/${aggregateId} have a gap, or no order: ${why}`
 }
 
 function referenceTrouble({ references, orphans, rows, status }: ReferenceReport): string {
@@ -105,6 +112,7 @@ export function verifyVerdict(report: VerifyReport): SluiceError | null {
         ? `${t.service}.${t.table} is unverifiable: ${t.reason ?? ''}`
         : `${t.service}.${t.table}: ${t.missing} missing, ${t.extra} extra, ${t.different} different`,
     ),
+    ...report.versions.gaps.map(versionGap),
     ...chains.map((c) => `chain of lane ${c.lane} is ${c.status}: ${c.problem ?? ''}`),
     ...(report.isComplete ? [] : ['only some tables were compared']),
   ].join('\n')
@@ -182,6 +190,10 @@ export function verifyProgress(
             'recomputing the hash chain',
             timeLeft(`${p.lane}: ${formatCount(p.events)} of ${formatCount(p.of)} events`, seconds),
           )
+          return
+        }
+        case 'versions': {
+          enter('counting versions', 'of every aggregate of the event store')
           return
         }
         case 'warning': {

@@ -192,6 +192,11 @@ describe('versions', () => {
     await client.query('UPDATE aggregate_heads SET event_version = event_version + 1 WHERE aggregate_id = $1', [uuidNumber(101)])
     expect(await findVersionGaps(client)).toHaveLength(1)
     await client.query('UPDATE aggregate_heads SET event_version = event_version - 1 WHERE aggregate_id = $1', [uuidNumber(101)])
+
+    const swap = `UPDATE event_store SET event_version = 3 - event_version WHERE aggregate_id = $1 AND event_version IN (1, 2)`
+    await client.query(swap, [uuidNumber(102)])
+    expect(await findVersionGaps(client)).toMatchObject([{ why: expect.stringContaining('not in the order of positions') as string }])
+    await client.query(swap, [uuidNumber(102)])
   })
 
   test('are counted for each aggregate type apart', async () => {

@@ -13,6 +13,8 @@ export type VerifyProgress =
   | { readonly phase: 'compared'; readonly service: string; readonly table: TableReport; readonly bytes: number }
   /** Events so far, and in all. */
   | { readonly phase: 'chain'; readonly lane: string; readonly events: bigint; readonly of: bigint }
+  /** The versions of all aggregates of the event store. */
+  | { readonly phase: 'versions' }
   | { readonly phase: 'warning'; readonly message: string }
 
 export type OnVerifyProgress = (progress: VerifyProgress) => void

@@ -4,6 +4,7 @@
  */
 import type { Consistency } from './consistency.ts'
 import type { EditedRow } from './edited-rows.ts'
+import type { VersionGap } from '@sluice/store'
 
 /** `unverifiable`: there is no query for what the table must hold, or it could not be run; `reason` says why. */
 export type TableStatus = 'equal' | 'different' | 'unverifiable'
@@ -104,6 +105,12 @@ export interface LaneChain {
   readonly parkedAtRelay: number
 }
 
+/** Aggregates of the event store whose versions have a gap, or another order than their positions; those that are named first. */
+export interface VersionReport {
+  readonly gaps: readonly VersionGap[]
+  readonly durationMs: number
+}
+
 export interface VerifyReport {
   readonly system: string
   readonly verdict: 'equal' | 'different' | 'partial'
@@ -112,6 +119,7 @@ export interface VerifyReport {
   readonly sources: readonly SourcePoint[]
   readonly services: readonly ServiceReport[]
   readonly chain: readonly LaneChain[]
+  readonly versions: VersionReport
   readonly durationMs: number
   /** How long the projectors were held. */
   readonly heldMs: number
@@ -122,11 +130,14 @@ export function isGreen(report: VerifyReport): boolean {
   return report.verdict === 'equal'
 }
 
-/** The verdict that the parts allow: a difference, a reference to nothing or a broken chain is `different`, anything not compared `partial`. */
-export function verdictOf(parts: Pick<VerifyReport, 'isComplete' | 'services' | 'chain'>): VerifyReport['verdict'] {
+/**
+ * The verdict that the parts allow: a difference, a reference to nothing, a broken chain or a gap in versions is `different`, anything not
+ * compared `partial`.
+ */
+export function verdictOf(parts: Pick<VerifyReport, 'isComplete' | 'services' | 'chain' | 'versions'>): VerifyReport['verdict'] {
   const tables = parts.services.flatMap((service) => service.tables)
   const references = parts.services.flatMap((service) => service.references)
-  if (references.some((r) => r.status === 'broken')) return 'different'
+  if (parts.versions.gaps.length > 0 || references.some((r) => r.status === 'broken')) return 'different'
   if (tables.some((t) => t.status === 'different') || parts.chain.some((c) => c.status === 'broken')) return 'different'
   const isWhole =
     parts.isComplete &&

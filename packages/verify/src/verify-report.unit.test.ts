@@ -36,6 +36,7 @@ function verdict(
   chain: LaneChain['status'] = 'whole',
   isComplete = true,
   references: ReferenceReport[] = [],
+  gaps: VerifyReport['versions']['gaps'] = [],
 ): VerifyReport['verdict'] {
   const tables = statuses.map(table)
   const consistency = consistencyOf(tables, references)
@@ -43,6 +44,7 @@ function verdict(
     isComplete,
     services: [{ service: 's', lanes: [], parked: 0, edited: [], tables, references, consistency }],
     chain: [{ lane: 'monolith', status: chain, links: 1n, events: 1n, problem: null, parkedAtRelay: 0 }],
+    versions: { gaps, durationMs: 1 },
   })
 }
 
@@ -57,6 +59,11 @@ test.each([
   ['a service without any table', verdict([]), 'partial'],
   ['a difference beside something unverifiable', verdict(['different', 'unverifiable']), 'different'],
   ['a reference to nothing in equal tables', verdict(['equal'], 'whole', true, [reference('broken')]), 'different'],
+  [
+    'a gap in the versions of an aggregate',
+    verdict(['equal'], 'whole', true, [], [{ aggregateType: 'A', aggregateId: 'a', why: 'head 2' }]),
+    'different',
+  ],
   ['a reference that was not counted', verdict(['equal'], 'whole', true, [reference('unverifiable')]), 'partial'],
   ['a broken chain under equal tables', verdict(['equal'], 'broken'), 'different'],
 ] as const)('%s is never green', (_what, given, wanted) => {

@@ -1,6 +1,6 @@
 /**
  * Promise 11, verified means equal: every table of the services in scope is compared whole, both ways, at one LSN of the
- * monolith; and the hash chain of every lane is recomputed (promise 12).
+ * monolith; the hash chain of every lane is recomputed (promise 12), and the versions of aggregates are counted (promise 2).
  */
 import { SluiceError } from '@sluice/core'
 import type { KafkaPort } from '@sluice/kafka'
@@ -24,6 +24,7 @@ import { type ServiceReport, type VerifyReport, verdictOf } from './verify-repor
 import { unknownService, verifyServices } from './verify-services.ts'
 import { type OpenSinks, verifySinks } from './verify-sinks.ts'
 import { type VerifyTargets, serviceTarget } from './verify-targets.ts'
+import { checkVersions } from './version-check.ts'
 
 export interface VerifyOptions {
   readonly system: SystemDefinition
@@ -71,7 +72,8 @@ export async function verifySystem(options: VerifyOptions): Promise<VerifyReport
     const reports: ServiceReport[] = []
     for (const report of compared) reports.push(await withSinks(report, point, options))
     const chain = await checkChains({ system, pipeline: targets.pipeline, kafka: options.kafka, onProgress, signal })
-    const parts = { isComplete: options.tables === undefined, services: reports, chain }
+    const versions = await checkVersions({ pipeline: targets.pipeline, onProgress, signal })
+    const parts = { isComplete: options.tables === undefined, services: reports, chain, versions }
     return {
       system: system.name,
       verdict: verdictOf(parts),

@@ -165,6 +165,25 @@ test('a changed event breaks the chain, and the verdict is no', async () => {
   }
 })
 
+test.each([
+  ['an event with the wrong version', 'UPDATE event_store SET event_version = event_version + $1 WHERE position = 1', 'head 1'],
+  ['a head that is ahead of its events', 'UPDATE aggregate_heads SET event_version = event_version + $1', 'head 3'],
+])('a gap in the versions of an aggregate is told by its name, and the verdict is no: %s', async (_what, change, head) => {
+  await pipeline.insertItem()
+  await verify()
+  const store = await connect(pipeline.targets.pipeline, { applicationName: 'test' })
+  try {
+    await store.query(change, [2])
+    const { verdict, versions } = await verify()
+    const why = expect.stringContaining(head) as string
+    expect(versions.gaps[0]).toEqual({ aggregateType: 'Item', aggregateId: expect.any(String) as string, why })
+    expect(verdict).toBe('different')
+  } finally {
+    await store.query(change, [-2])
+    await store.end()
+  }
+})
+
 test('an open write transaction that holds the slot up is named, and nobody stays held', async () => {
   const writer = await connect(pipeline.targets.monolith, { applicationName: 'slow writer' })
   await writer.query('BEGIN; SELECT txid_current()')
