@@ -10,7 +10,7 @@ import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { type ClickHouseClient, ClickHouseLogLevel, type ClickHouseSettings, createClient } from '@clickhouse/client'
 import { boundedParts, positionNumber } from '@sluice/core'
-import type { Sink, SinkRefusal, SinkRow, SinkedRow } from '@sluice/sink'
+import { type Sink, type SinkRefusal, type SinkRow, type SinkedRow, wholeLines } from '@sluice/sink'
 import type { SinkTable } from '@sluice/system'
 import { isRowFault, isUnknownDatabase, toSinkError } from './clickhouse-error.ts'
 import type { ClickhouseTarget } from './clickhouse-target.ts'
@@ -21,6 +21,8 @@ const INSERT_BYTES_MAX = 4 * 1024 * 1024
 const PAGE_ROWS = 20_000
 /** The service's transaction waits meanwhile. */
 const REQUEST_TIMEOUT_MS = 30_000
+/** Of a statement over a whole table, whose answer begins when it has ended. */
+const WHOLE_TABLE_TIMEOUT_MS = 60 * 60 * 1000
 
 const INSERT_SETTINGS: ClickHouseSettings = {
   // The answer says that the rows are written, and an error is not hidden in the body of a good answer.
@@ -32,6 +34,17 @@ const INSERT_SETTINGS: ClickHouseSettings = {
   input_format_null_as_default: 0,
   input_format_skip_unknown_fields: 0,
 }
+
+const EXPORT_SETTINGS: ClickHouseSettings = {
+  // An error in the middle would stand in the body of a good answer, behind rows: https://clickhouse.com/docs/en/interfaces/http#response-buffering
+  wait_end_of_query: 1,
+  // Of a column in a zone with summer time, an hour a year is ambiguous in any other form.
+  date_time_output_format: 'iso',
+  // NaN and infinities would be null.
+  output_format_json_quote_denormals: 1,
+}
+
+const IMPORT_SETTINGS: ClickHouseSettings = { ...INSERT_SETTINGS, date_time_input_format: 'best_effort' }
 
 interface Line {
   readonly row: SinkRow
@@ -117,6 +130,44 @@ export class ClickhouseSink implements Sink {
     }
   }
 
+  async count(table: SinkTable): Promise<bigint> {
+    const client = clientOf(this.#target, this.#target.database, WHOLE_TABLE_TIMEOUT_MS)
+    try {
+      const query = `SELECT toString(count()) AS rows FROM ${quoted(table.name)} FINAL`
+      const [counted] = await this.#asked(`count of ${table.name}`, async () => {
+        const result = await client.query({ query, format: 'JSONEachRow' })
+        return result.json<{ rows: string }>()
+      })
+      return BigInt(counted?.rows ?? '0')
+    } finally {
+      await client.close()
+    }
+  }
+
+  /** FINAL, so that what is counted is what every reader sees, and a restored table holds the same number. */
+  async *exportRows(table: SinkTable, signal: AbortSignal): AsyncGenerator<Buffer> {
+    const client = clientOf(this.#target, this.#target.database, WHOLE_TABLE_TIMEOUT_MS)
+    try {
+      const columns = await this.#storedColumns(table)
+      const { stream } = await client.exec({
+        query: `SELECT ${columns.map(quoted).join(', ')} FROM ${quoted(table.name)} FINAL FORMAT JSONEachRow`,
+        clickhouse_settings: EXPORT_SETTINGS,
+        abort_signal: signal,
+      })
+      for await (const chunk of stream) yield Buffer.from(chunk as Uint8Array)
+    } catch (error) {
+      throw toSinkError(error, this.#target, `export of ${table.name}`)
+    } finally {
+      await client.close()
+    }
+  }
+
+  async importRows(table: SinkTable, rows: AsyncIterable<Buffer>): Promise<void> {
+    for await (const lines of wholeLines(rows, INSERT_BYTES_MAX)) {
+      await this.#asked(`import into ${table.name}`, () => this.#insertText(table, lines, IMPORT_SETTINGS))
+    }
+  }
+
   async close(): Promise<void> {
     try {
       await this.#client.close()
@@ -130,7 +181,7 @@ export class ClickhouseSink implements Sink {
     try {
       await this.#asked(
         `insert into ${table.name}`,
-        () => this.#insertText(table, lines.map((line) => line.text).join('')),
+        () => this.#insertText(table, Buffer.from(lines.map((line) => line.text).join('')), INSERT_SETTINGS),
         isRowFault,
       )
       return null
@@ -146,11 +197,11 @@ export class ClickhouseSink implements Sink {
     }
   }
 
-  async #insertText(table: SinkTable, lines: string): Promise<void> {
+  async #insertText(table: SinkTable, lines: Buffer, settings: ClickHouseSettings): Promise<void> {
     const { stream } = await this.#client.exec({
       query: `INSERT INTO ${quoted(table.name)} FORMAT JSONEachRow`,
-      values: Readable.from([Buffer.from(lines)]),
-      clickhouse_settings: INSERT_SETTINGS,
+      values: Readable.from([lines]),
+      clickhouse_settings: settings,
     })
     // It holds nothing, and the socket is free once it was read.
     await buffer(stream)
@@ -203,6 +254,16 @@ export class ClickhouseSink implements Sink {
     return result.json<Row>()
   }
 
+  /** Without those that the table computes. */
+  async #storedColumns(table: SinkTable): Promise<readonly string[]> {
+    const found = await this.#rows<{ name: string }>(
+      `SELECT name FROM system.columns WHERE database = currentDatabase() AND table = {table: String}
+         AND default_kind NOT IN ('MATERIALIZED', 'ALIAS', 'EPHEMERAL') ORDER BY position`,
+      { table: table.name },
+    )
+    return found.map(({ name }) => name)
+  }
+
   #formOf(table: SinkTable): TableForm {
     const form = this.#forms.get(table.name)
     if (!form) throw new RangeError(`the sink was not opened for table ${table.name}`)
@@ -220,7 +281,7 @@ export class ClickhouseSink implements Sink {
   }
 }
 
-function clientOf(target: ClickhouseTarget, database: string): ClickHouseClient {
+function clientOf(target: ClickhouseTarget, database: string, timeoutMs = REQUEST_TIMEOUT_MS): ClickHouseClient {
   return createClient({
     url: target.url,
     username: target.username,
@@ -229,7 +290,7 @@ function clientOf(target: ClickhouseTarget, database: string): ClickHouseClient 
     application: 'sluice',
     // Its own log would have statements and the errors of rows.
     log: { level: ClickHouseLogLevel.OFF },
-    request_timeout: REQUEST_TIMEOUT_MS,
+    request_timeout: timeoutMs,
     ...(target.ca === null ? {} : { tls: { ca_cert: Buffer.from(target.ca) } }),
   })
 }

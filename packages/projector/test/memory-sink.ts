@@ -49,6 +49,18 @@ export class MemorySink implements Sink {
     }))
   }
 
+  count(table: SinkTable): Promise<bigint> {
+    return Promise.resolve(BigInt(this.collapsed(table.name).length))
+  }
+
+  exportRows(): AsyncIterable<Buffer> {
+    throw new Error('a projector does not ask for it')
+  }
+
+  importRows(): Promise<void> {
+    throw new Error('a projector does not ask for it')
+  }
+
   /** Each event once, by position; of repeats that differ the test is to know. */
   collapsed(table: string): readonly SinkRow[] {
     const rows = new Map<string, SinkRow>()

@@ -1,2 +1,3 @@
 export type * from './sink.ts'
 export * from './sink-rows.ts'
+export * from './whole-lines.ts'

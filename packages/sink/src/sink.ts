@@ -94,6 +94,23 @@ export interface Sink {
   /** Everything that a table holds, in collapsed state and in bounded pieces: events by (lane, position), objects by id. */
   read(table: SinkTable): AsyncIterable<readonly SinkedRow[]>
 
+  /** How many rows a table holds, in collapsed state. */
+  count(table: SinkTable): Promise<bigint>
+
+  /**
+   * Everything that a table holds when this is asked for, or later, in collapsed state: a line a row, in a form of the store's own that
+   * loses nothing of it. What comes before the end says nothing: only an export that ended without an error is whole.
+   *
+   * @returns chunks of bounded bytes, cut anywhere
+   */
+  exportRows(table: SinkTable, signal: AbortSignal): AsyncIterable<Buffer>
+
+  /**
+   * Writes what `exportRows` gave, and resolves when it is durable. The table may hold rows, also the same ones: S1 and S3 hold. The sink
+   * is open.
+   */
+  importRows(table: SinkTable, rows: AsyncIterable<Buffer>): Promise<void>
+
   /** Never throws. */
   close(): Promise<void>
 }

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { SluiceError } from '@sluice/core'
 import type { WeaviateClass } from '@sluice/system'
 import { z } from 'zod'
+import { jsonOf } from './json-of.ts'
 import { formOf } from './property-value.ts'
 import type { WeaviateClassStructure } from './weaviate-server.ts'
 
@@ -62,12 +63,4 @@ export function notProvisioned(table: WeaviateClass, why: string): SluiceError {
     why,
     ways: ['sluice provision', 'a class that has other properties: remove it, provision again, and replay its topic'],
   })
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return null
-  }
 }

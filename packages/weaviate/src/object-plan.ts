@@ -56,7 +56,10 @@ export function planObjects(rows: readonly SinkRow[], stored: ReadonlyMap<string
   }
 }
 
-function isNewer(row: SinkRow, object: StoredObject): boolean {
+type Place = Pick<StoredObject, 'lane' | 'position'>
+
+/** By (lane, position). */
+export function isNewer(row: Place, object: Place): boolean {
   return row.lane === object.lane ? row.position > object.position : row.lane > object.lane
 }
 

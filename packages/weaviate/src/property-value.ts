@@ -1,5 +1,5 @@
 /** A value of a captured column as a property of an object, and back to PostgreSQL's text. */
-import type { ColumnType } from '@sluice/system'
+import type { ColumnType, SinkTable } from '@sluice/system'
 import { textArrayElements, textArrayOf } from './text-array.ts'
 
 /** A data type of Weaviate. What has no form of its own is held as PostgreSQL's text. */
@@ -16,6 +16,13 @@ const FORMS: Readonly<Record<string, PropertyForm>> = {
 
 export function formOf(type: ColumnType | undefined): PropertyForm {
   return FORMS[type?.sqlType ?? ''] ?? 'text'
+}
+
+/** Form of each column of the table. */
+export function formsOf({ columns, source }: SinkTable): ReadonlyMap<string, PropertyForm> {
+  return new Map(
+    Object.entries(columns).map(([name, from]) => [name, formOf(from.kind === 'column' ? source.columns[from.name] : undefined)]),
+  )
 }
 
 /** @returns null where the form can not hold the value: an array with NULLs, or of several dimensions */

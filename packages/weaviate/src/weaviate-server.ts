@@ -12,7 +12,7 @@ const classSchema = z.object({
   class: z.string(),
   properties: z.array(z.object({ name: z.string(), dataType: z.array(z.string()) })).nullish(),
 })
-const objectSchema = z.object({
+export const objectSchema = z.object({
   id: z.string(),
   properties: z.record(z.string(), z.unknown()).nullish(),
   vector: z.array(z.number()).nullish(),
@@ -56,14 +56,20 @@ export class WeaviateServer {
   }
 
   /** Null if there is none. */
-  async object(className: string, id: string): Promise<WeaviateObject | null> {
-    const answer = await this.#ask('GET', `/v1/objects/${encodeURIComponent(className)}/${id}`, undefined, [200, 404])
+  async object(className: string, id: string, include?: 'vector'): Promise<WeaviateObject | null> {
+    const query = include === undefined ? '' : `?include=${include}`
+    const answer = await this.#ask('GET', `/v1/objects/${encodeURIComponent(className)}/${id}${query}`, undefined, [200, 404])
     return answer.status === 404 ? null : this.#read(objectSchema, answer)
   }
 
   /** Objects after an id, in the order of ids. The id is needed: without one the server pages in another order. */
-  async objectsAfter(className: string, after: string, limit: number, include = ''): Promise<readonly WeaviateObject[]> {
-    const query = new URLSearchParams({ class: className, limit: String(limit), after, ...(include === '' ? {} : { include }) })
+  async objectsAfter(className: string, after: string, limit: number, include?: 'vector'): Promise<readonly WeaviateObject[]> {
+    const query = new URLSearchParams({
+      class: className,
+      limit: String(limit),
+      after,
+      ...(include === undefined ? {} : { include }),
+    })
     return this.#read(listSchema, await this.#ask('GET', `/v1/objects?${query.toString()}`, undefined, [200])).objects ?? []
   }
 

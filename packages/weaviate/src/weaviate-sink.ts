@@ -6,15 +6,18 @@
  *     stored: Weaviate has no write on a condition. Between that look and the write stands only the projector's own lock on its lane.
  * W3  Requests are bounded in objects and bytes. What was written of a batch stays when a later request fails: the batch comes again.
  */
-import { SluiceError, boundedParts, positionNumber } from '@sluice/core'
+import { SluiceError, positionNumber } from '@sluice/core'
 import type { Sink, SinkRefusal, SinkRow, SinkedRow } from '@sluice/sink'
 import { type SinkTable, type WeaviateClass, isWeaviateClass } from '@sluice/system'
 import { EVENT_PROPERTY, LANE_PROPERTY, POSITION_PROPERTY, assertClass, classToMake, notProvisioned } from './class-structure.ts'
 import type { Embedder } from './embedder.ts'
 import { EmbeddingError } from './embedding-error.ts'
 import { Embeddings } from './embeddings.ts'
-import { type PlannedObject, type StoredObject, planObjects } from './object-plan.ts'
-import { type PropertyForm, type PropertyValue, columnText, formOf, propertyValue } from './property-value.ts'
+import { exportObjects, importObjects } from './object-backup.ts'
+import { type PlannedObject, planObjects } from './object-plan.ts'
+import { requestsOf } from './object-requests.ts'
+import { type PropertyValue, formsOf, propertyValue } from './property-value.ts'
+import { FIRST_ID, everyObject, storedObject, storedObjects } from './stored-objects.ts'
 import { type ObjectToWrite, type WeaviateObject, WeaviateServer } from './weaviate-server.ts'
 
 export interface WeaviateSinkOptions {
@@ -30,14 +33,7 @@ export interface WeaviateSinkOptions {
 }
 
 const TIMEOUT_MS = 30_000
-/** Objects that are looked up at once. */
-const LOOK_UPS = 8
-/** Of one request that writes; a larger object goes alone. */
-const OBJECTS_MAX = 200
-const BYTES_MAX = 4 * 1024 * 1024
 const PAGE = 500
-/** The id before all others; an object may have it, too. */
-const FIRST_ID = '00000000-0000-0000-0000-000000000000'
 
 /** @throws SluiceError SLU-5103 if one of the tables is no class of Weaviate */
 export function weaviateSink(options: WeaviateSinkOptions): Sink {
@@ -72,7 +68,10 @@ export function weaviateSink(options: WeaviateSinkOptions): Sink {
       }
       return refusals
     },
-    read: (table) => readObjects(server, asClass(table)),
+    read: (table) => readRows(server, asClass(table)),
+    count: (table) => countObjects(server, asClass(table)),
+    exportRows: (table, signal) => exportObjects(server, asClass(table), signal),
+    importRows: (table, rows) => importObjects(server, asClass(table), rows),
     close: () => {
       server.close()
       embedder.close()
@@ -162,7 +161,7 @@ class ObjectWriter {
 
   async #writeObjects(table: WeaviateClass, rows: readonly SinkRow[]): Promise<readonly SinkRefusal[]> {
     if (rows.length === 0) return []
-    const plan = planObjects(rows, await this.#stored(table, [...new Set(rows.map((row) => row.aggregateId))]))
+    const plan = planObjects(rows, await storedObjects(this.#server, table, [...new Set(rows.map((row) => row.aggregateId))]))
     const texts = plan.writes.map((object) => embeddedText(table, object.values) ?? '')
     const vectors = await this.#embeddings.of(texts)
     const unembedded = plan.writes.flatMap(({ row }, i) => {
@@ -197,19 +196,6 @@ class ObjectWriter {
     while ((await this.#server.removeWhere(table.name, where)) > 0);
   }
 
-  async #stored(table: WeaviateClass, ids: readonly string[]): Promise<ReadonlyMap<string, StoredObject>> {
-    const stored = new Map<string, StoredObject>()
-    const waiting = [...ids]
-    const lookUp = async (): Promise<void> => {
-      for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) {
-        const found = await this.#server.object(table.name, id)
-        if (found) stored.set(id, storedObject(table, found))
-      }
-    }
-    await Promise.all(Array.from({ length: LOOK_UPS }, lookUp))
-    return stored
-  }
-
   #objectOf(
     table: WeaviateClass,
     { aggregateId, lane, position, eventId, values }: PlannedObject,
@@ -234,49 +220,17 @@ function refusedObject({ eventId, table }: SinkRow): SinkRefusal {
   return { eventId, table: table.name, column: null, message: `weaviate refused the object of ${table.name}` }
 }
 
-function requestsOf(objects: readonly ObjectToWrite[]): Iterable<readonly ObjectToWrite[]> {
-  const bytesOf = (object: ObjectToWrite): number => Buffer.byteLength(JSON.stringify(object))
-  return boundedParts(objects, bytesOf, { bytesMax: BYTES_MAX, itemsMax: OBJECTS_MAX })
+async function* readRows(server: WeaviateServer, table: WeaviateClass): AsyncGenerator<readonly SinkedRow[], void> {
+  for await (const objects of everyObject(server, table, PAGE)) yield objects.map((object) => sinkedRow(table, object))
 }
 
-async function* readObjects(server: WeaviateServer, table: WeaviateClass): AsyncGenerator<readonly SinkedRow[], void> {
-  const first = await server.object(table.name, FIRST_ID)
-  if (first !== null) yield [sinkedRow(table, first)]
-  for (let after = FIRST_ID; ;) {
-    const objects = await server.objectsAfter(table.name, after, PAGE)
-    const last = objects.at(-1)
-    if (last === undefined) return
-    yield objects.map((object) => sinkedRow(table, object))
-    after = last.id
-  }
+async function countObjects(server: WeaviateServer, table: WeaviateClass): Promise<bigint> {
+  let count = 0n
+  for await (const objects of everyObject(server, table, PAGE)) count += BigInt(objects.length)
+  return count
 }
 
 function sinkedRow(table: WeaviateClass, object: WeaviateObject): SinkedRow {
   const { eventId, lane, position, values } = storedObject(table, object)
   return { eventId, aggregateId: object.id, lane, position: positionNumber(position), values }
-}
-
-/** What is not in the form that the sink writes is told as it can not be: somebody else's object has no event, and lane 0. */
-function storedObject(table: WeaviateClass, { properties }: WeaviateObject): StoredObject {
-  const held = properties ?? {}
-  const [eventId, lane, position] = [held[EVENT_PROPERTY], held[LANE_PROPERTY], held[POSITION_PROPERTY]]
-  return {
-    eventId: typeof eventId === 'string' ? eventId : '',
-    lane: typeof lane === 'number' ? lane : 0,
-    position: typeof position === 'number' ? BigInt(position) : 0n,
-    values: Object.fromEntries([...formsOf(table)].map(([name, form]) => [name, storedText(table, name, form, held[name])])),
-  }
-}
-
-/** Weaviate keeps no NULL, and an empty array is nothing to it either: the column's type says which one it is. */
-function storedText(table: WeaviateClass, name: string, form: PropertyForm, value: unknown): string | null {
-  const from = table.columns[name]
-  const isNullable = from?.kind !== 'column' || table.source.columns[from.name]?.isNullable !== false
-  return columnText(form, value) ?? (form === 'text[]' && !isNullable ? '{}' : null)
-}
-
-function formsOf({ columns, source }: SinkTable): ReadonlyMap<string, PropertyForm> {
-  return new Map(
-    Object.entries(columns).map(([name, from]) => [name, formOf(from.kind === 'column' ? source.columns[from.name] : undefined)]),
-  )
 }

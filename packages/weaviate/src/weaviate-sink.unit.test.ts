@@ -1,4 +1,5 @@
 /** What the sink asks of Weaviate, over a stand-in. */
+import { Readable } from 'node:stream'
 import { writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -188,4 +189,27 @@ test('objects say with which version of the embedder they were made, and have it
   expect(server.objects.get(A)).toMatchObject({ properties: { embeddings_version: 7 }, vector: [...vector!] })
   const longer: Embedder = { ...deterministicEmbedder(), dimensions: 64 }
   await expect(openSink(longer)).rejects.toThrow(/SLU-5103 .*vectors of 32 numbers.* have 64/)
+})
+
+test('what is exported is imported whole, with its vectors and without the embedder; what is newer there stays', async () => {
+  const { sink, row } = await openSink(deterministicEmbedder(7))
+  const rows = [row('c', A, 1n), row('c', B, 2n, { title: 'line\nbreak', labels: '{}', pages: null })]
+  await sink.write(rows)
+  const { table } = rows[0]!
+  const exported: Buffer[] = []
+  for await (const chunk of sink.exportRows(table, new AbortController().signal)) exported.push(chunk)
+  expect(await sink.count(table)).toBe(2n)
+  const before = structuredClone([...server.objects])
+
+  server.objects.clear()
+  await sink.importRows(table, Readable.from([Buffer.concat(exported)]))
+  expect([...server.objects]).toEqual(before)
+
+  await sink.write([row('u', A, 3n, { title: 'Gloves' })])
+  await sink.importRows(table, Readable.from(exported))
+  expect(server.objects.get(A)).toMatchObject({ properties: { title: 'Gloves', sluice_position: 3 } })
+  expect(await sink.count(table)).toBe(2n)
+  server.objects.delete(B)
+  server.refused.add(B)
+  await expect(sink.importRows(table, Readable.from(exported))).rejects.toThrow(/SLU-5102/)
 })

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { pathToFileURL } from 'node:url'
 import type { Operation, RowText } from '@sluice/core'
 import { type LocalWeaviate, canBuildWeaviate, givenWeaviate, startWeaviate } from '@sluice/infra'
@@ -130,6 +131,32 @@ test('a replay changes nothing: changes, removals and truncates collapse to the 
   expect(await contents(sink, notice)).toEqual(first)
   await sink.write([rowOf(notice, 't', id(99), 1_000n)])
   expect(await contents(sink, notice)).toEqual([])
+  await sink.close()
+})
+
+test('what is exported is imported equal, with its vectors; what is newer there stays', async () => {
+  const notice = newClass()
+  const sink = await openSink(notice)
+  await sink.write([
+    ...Array.from({ length: 250 }, (_, n) => rowOf(notice, 'c', id(n), BigInt(n + 1), { title: `notice ${n}\n"東京"` })),
+    rowOf(notice, 'u', id(7), 900n, { body: 'ahead', labels: '{}', pages: null }),
+  ])
+  const exported = async (): Promise<string> => {
+    const chunks: Buffer[] = []
+    for await (const chunk of sink.exportRows(notice, new AbortController().signal)) chunks.push(chunk)
+    return Buffer.concat(chunks).toString('utf8')
+  }
+  const before = await exported()
+  expect(before.split('\n')[0]).toMatch(/"vector":\[/)
+  await sink.write([rowOf(notice, 't', id(99), 1_000n)])
+  expect(await sink.count(notice)).toBe(0n)
+  await sink.importRows(notice, Readable.from([Buffer.from(before)]))
+  expect(await sink.count(notice)).toBe(250n)
+  expect(await exported()).toBe(before)
+
+  await sink.write([rowOf(notice, 'u', id(1), 2_000n, { title: 'newer' })])
+  await sink.importRows(notice, Readable.from([Buffer.from(before)]))
+  expect((await contents(sink, notice))[1]).toMatchObject({ position: 2_000n, values: { title: 'newer' } })
   await sink.close()
 })
 
