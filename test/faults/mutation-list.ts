@@ -101,4 +101,12 @@ export const MUTATIONS: readonly Mutation[] = [
     broken: "      if (error.retry !== 'restart' || attempt >= 0) {\n",
     only: 'cut',
   },
+  {
+    name: 'heartbeats-by-the-clock',
+    breaks: 'a projector whose clock went back sends no heartbeats: its group takes it for dead, and it works on',
+    file: 'packages/kafka/src/kafkajs-clock.ts',
+    line: "  keepSteady(ConsumerGroup.prototype, 'lastRequest')\n",
+    broken: '',
+    only: 'clock-step',
+  },
 ]

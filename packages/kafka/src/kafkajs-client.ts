@@ -1,6 +1,7 @@
 /** One kafkajs client, with its log lines sent to Sluice's logger. */
 import type { Logger } from '@sluice/core'
 import kafkajs, { type Cluster, type Kafka, type KafkaConfig, type RetryOptions } from 'kafkajs'
+import { mendClock } from './kafkajs-clock.ts'
 import { mendIdleTimer } from './kafkajs-idle-timer.ts'
 
 export interface KafkaConnection {
@@ -18,6 +19,7 @@ const REQUEST_TIMEOUT_MS = 30_000
 
 export function kafkajsClient(connection: KafkaConnection, retry: RetryOptions): Kafka {
   const { brokers, clientId, ssl, sasl, logger } = connection
+  mendClock()
   mendIdleTimer()
   return new kafkajs.Kafka({
     brokers: [...brokers],

@@ -13,6 +13,7 @@ import { askOracle } from '../../oracle/whole-pipeline.ts'
 import type { FaultKind } from './fault-kinds.ts'
 import type { Round } from './fault-plan.ts'
 import type { FaultReport } from './fault-report.ts'
+import { groupHasMembers } from './group-members.ts'
 import { eventsInFlight, recovery } from './progress-mark.ts'
 import { LANE, Stage, type StageOptions } from './stage.ts'
 import { StandingChecks } from './standing-checks.ts'
@@ -109,6 +110,7 @@ async function loaded(stage: Stage): Promise<void> {
 async function askAtRest(stage: Stage, report: FaultReport): Promise<void> {
   await stage.orEnd(stage.work.stop())
   await stage.until('everything to arrive', () => isCaughtUp(stage.system), REST_LIMIT_MS)
+  for (const service of stage.system.services) await groupHasMembers(stage, service, 1)
   const answer = await askOracle(placesOf(stage.system))
   report.addOracle(answer)
   holds('the oracle', answer.problems)

@@ -1,7 +1,6 @@
 /** A second projector of a service joins its group; then the first leaves it, cleanly or by kill -9, and the second goes on. */
-import kafkajs from 'kafkajs'
+import { groupHasMembers } from '../group-members.ts'
 import { markProgress } from '../progress-mark.ts'
-import type { Stage } from '../stage.ts'
 import type { Strike } from '../strike.ts'
 
 const STOP_LIMIT_MS = 30_000
@@ -20,22 +19,4 @@ export const rebalance: Strike = async (stage) => {
   await left
   stage.processes.succeed(first, second)
   return { mark, place: `${first}, first left by ${isClean ? 'SIGTERM' : 'SIGKILL'}` }
-}
-
-async function groupHasMembers(stage: Stage, service: string, members: number): Promise<void> {
-  const kafka = new kafkajs.Kafka({
-    brokers: [stage.servers.running.kafka.url],
-    clientId: 'fault suite',
-    logLevel: kafkajs.logLevel.NOTHING,
-  })
-  const admin = kafka.admin()
-  await admin.connect()
-  try {
-    await stage.until(`${members} members in the group of ${service}`, async () => {
-      const { groups } = await admin.describeGroups([`sluice.${stage.system.definition.name}.${service}`])
-      return groups[0]?.state === 'Stable' && groups[0].members.length === members
-    })
-  } finally {
-    await admin.disconnect()
-  }
 }
