@@ -6,14 +6,11 @@
  */
 import { ClickhouseSink, clickhouseTarget } from '@sluice/clickhouse'
 import { SluiceError } from '@sluice/core'
-import type { Sink } from '@sluice/sink'
+import type { OpenSinks, Sink } from '@sluice/sink'
 import type { SinkStore, SinkTable, SystemDefinition } from '@sluice/system'
 import { certificateOf } from './certificate-of.ts'
 import { type Environment, findSetting } from './deployment.ts'
 import { weaviateOf } from './weaviate-of.ts'
-
-/** Makes the sink of a service; whoever makes one closes it. */
-export type OpenSinks = Readonly<Record<string, () => Sink>>
 
 /** Of those services that have one. @throws SluiceError SLU-1002 if a URL is missing, SLU-1003 if one can not be used */
 export function sinksOf(environment: Environment, system: SystemDefinition, services: readonly string[]): OpenSinks {

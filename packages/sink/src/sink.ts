@@ -57,8 +57,13 @@ export interface SinkedRow {
   readonly aggregateId: string
   readonly lane: number
   readonly position: PositionNumber
-  /** Of an object: the values as PostgreSQL's text, as far as the sink can give them back. Of an event: null. */
+  /**
+   * Of an object: the values as PostgreSQL's text, as far as the sink can give them back; a column is absent where NULL and an empty array
+   * are the same to the store, and it is one of them. Of an event: null.
+   */
   readonly values: RowText | null
+  /** Of an object: what else is missing, or not in the form in which the sink writes it, by its name: `vector`. @default nothing */
+  readonly faults?: readonly string[]
 }
 
 /** The tables of one service in one store. Every method but `close` throws SLU-5101 if the store can not be reached, SLU-5102 if it refuses. */

@@ -195,7 +195,9 @@ describe('versions', () => {
 
     const swap = `UPDATE event_store SET event_version = 3 - event_version WHERE aggregate_id = $1 AND event_version IN (1, 2)`
     await client.query(swap, [uuidNumber(102)])
-    expect(await findVersionGaps(client)).toMatchObject([{ why: expect.stringContaining('not in the order of positions') as string }])
+    expect(await findVersionGaps(client)).toMatchObject([
+      { why: expect.stringContaining('not in the order of positions') as string },
+    ])
     await client.query(swap, [uuidNumber(102)])
   })
 

@@ -1,4 +1,3 @@
-export type { OpenSinks } from './verify-sinks.ts'
 export type * from './consistency.ts'
 export type * from './edited-rows.ts'
 export * from './verify-limits.ts'

@@ -1,4 +1,5 @@
 /** Counts what two key-ordered lists of rows have apart, holding one row of each. */
+import { mergeOrdered } from './merge-ordered.ts'
 import type { DifferenceKind } from './verify-report.ts'
 
 export interface DigestedRow {
@@ -25,21 +26,10 @@ export async function mergeRows(
     counts[kind] += 1
     onDifference(kind, key)
   }
-  let left = await expected.next()
-  let right = await actual.next()
-  while (!left.done || !right.done) {
-    const order = left.done ? 1 : right.done ? -1 : compareUtf8(left.value.key, right.value.key)
-    if (order < 0 && !left.done) {
-      count('missing', left.value.key)
-      left = await expected.next()
-    } else if (order > 0 && !right.done) {
-      count('extra', right.value.key)
-      right = await actual.next()
-    } else if (!left.done && !right.done) {
-      if (left.value.digest !== right.value.digest) count('different', left.value.key)
-      left = await expected.next()
-      right = await actual.next()
-    }
+  for await (const { expected: left, actual: right } of mergeOrdered(expected, actual, (l, r) => compareUtf8(l.key, r.key))) {
+    if (right === null) count('missing', left.key)
+    else if (left === null) count('extra', right.key)
+    else if (left.digest !== right.digest) count('different', left.key)
   }
   return counts
 }

@@ -12,6 +12,7 @@ import {
   setCaptureKeys,
   subjectKinds,
 } from '@sluice/privacy'
+import type { OpenSinks } from '@sluice/sink'
 import type { SystemDefinition } from '@sluice/system'
 import { checkChains } from './chain-check.ts'
 import { type ComparisonPoint, openComparisonPoint } from './comparison-point.ts'
@@ -22,7 +23,7 @@ import { DEFAULT_VERIFY_LIMITS, type VerifyLimits } from './verify-limits.ts'
 import type { VerifyProgress } from './verify-progress.ts'
 import { type ServiceReport, type VerifyReport, verdictOf } from './verify-report.ts'
 import { unknownService, verifyServices } from './verify-services.ts'
-import { type OpenSinks, verifySinks } from './verify-sinks.ts'
+import { verifySinks } from './verify-sinks.ts'
 import { type VerifyTargets, serviceTarget } from './verify-targets.ts'
 import { checkVersions } from './version-check.ts'
 
@@ -70,7 +71,7 @@ export async function verifySystem(options: VerifyOptions): Promise<VerifyReport
     }
     const compared = await verifyServices(point, { system, tables: options.tables, limits, reader, onProgress })
     const reports: ServiceReport[] = []
-    for (const report of compared) reports.push(await withSinks(report, point, options))
+    for (const report of compared) reports.push(await withSinks(report, point, { ...options, signal }))
     const chain = await checkChains({ system, pipeline: targets.pipeline, kafka: options.kafka, onProgress, signal })
     const versions = await checkVersions({ pipeline: targets.pipeline, onProgress, signal })
     const parts = { isComplete: options.tables === undefined, services: reports, chain, versions }
@@ -92,11 +93,11 @@ export async function verifySystem(options: VerifyOptions): Promise<VerifyReport
 async function withSinks(
   report: ServiceReport,
   point: ComparisonPoint,
-  { system, targets, openSinks = {}, tables: wanted }: VerifyOptions,
+  { system, targets, openSinks = {}, tables: wanted, signal }: VerifyOptions & { readonly signal: AbortSignal },
 ): Promise<ServiceReport> {
   const service = point.services.get(report.service)
   if (!service || wanted !== undefined) return report
-  const sunk = await verifySinks({ system, targets, openSinks }, report.service, service)
+  const sunk = await verifySinks({ system, targets, openSinks, signal }, report.service, service)
   const tables = [...report.tables, ...sunk]
   return sunk.length === 0 ? report : { ...report, tables, consistency: consistencyOf(tables, report.references) }
 }

@@ -6,8 +6,8 @@
  *     stored: Weaviate has no write on a condition. Between that look and the write stands only the projector's own lock on its lane.
  * W3  Requests are bounded in objects and bytes. What was written of a batch stays when a later request fails: the batch comes again.
  */
-import { SluiceError, positionNumber } from '@sluice/core'
-import type { Sink, SinkRefusal, SinkRow, SinkedRow } from '@sluice/sink'
+import { SluiceError } from '@sluice/core'
+import type { Sink, SinkRefusal, SinkRow } from '@sluice/sink'
 import { type SinkTable, type WeaviateClass, isWeaviateClass } from '@sluice/system'
 import { EVENT_PROPERTY, LANE_PROPERTY, POSITION_PROPERTY, assertClass, classToMake, notProvisioned } from './class-structure.ts'
 import type { Embedder } from './embedder.ts'
@@ -17,8 +17,9 @@ import { exportObjects, importObjects } from './object-backup.ts'
 import { type PlannedObject, planObjects } from './object-plan.ts'
 import { requestsOf } from './object-requests.ts'
 import { type PropertyValue, formsOf, propertyValue } from './property-value.ts'
-import { FIRST_ID, everyObject, storedObject, storedObjects } from './stored-objects.ts'
-import { type ObjectToWrite, type WeaviateObject, WeaviateServer } from './weaviate-server.ts'
+import { sinkedObjects } from './sinked-objects.ts'
+import { FIRST_ID, everyObject, storedObjects } from './stored-objects.ts'
+import { type ObjectToWrite, WeaviateServer } from './weaviate-server.ts'
 
 export interface WeaviateSinkOptions {
   readonly tables: readonly SinkTable[]
@@ -68,7 +69,7 @@ export function weaviateSink(options: WeaviateSinkOptions): Sink {
       }
       return refusals
     },
-    read: (table) => readRows(server, asClass(table)),
+    read: (table) => sinkedObjects(server, asClass(table), embedder),
     count: (table) => countObjects(server, asClass(table)),
     exportRows: (table, signal) => exportObjects(server, asClass(table), signal),
     importRows: (table, rows) => importObjects(server, asClass(table), rows),
@@ -220,17 +221,8 @@ function refusedObject({ eventId, table }: SinkRow): SinkRefusal {
   return { eventId, table: table.name, column: null, message: `weaviate refused the object of ${table.name}` }
 }
 
-async function* readRows(server: WeaviateServer, table: WeaviateClass): AsyncGenerator<readonly SinkedRow[], void> {
-  for await (const objects of everyObject(server, table, PAGE)) yield objects.map((object) => sinkedRow(table, object))
-}
-
 async function countObjects(server: WeaviateServer, table: WeaviateClass): Promise<bigint> {
   let count = 0n
   for await (const objects of everyObject(server, table, PAGE)) count += BigInt(objects.length)
   return count
-}
-
-function sinkedRow(table: WeaviateClass, object: WeaviateObject): SinkedRow {
-  const { eventId, lane, position, values } = storedObject(table, object)
-  return { eventId, aggregateId: object.id, lane, position: positionNumber(position), values }
 }

@@ -213,3 +213,13 @@ test('what is exported is imported whole, with its vectors and without the embed
   server.refused.add(B)
   await expect(sink.importRows(table, Readable.from(exported))).rejects.toThrow(/SLU-5102/)
 })
+
+test('an object without its vector, or with one of another length or no version, says so when it is read', async () => {
+  const { sink, row } = await openSink()
+  const rows = [row('c', A, 1n), row('c', B, 2n)]
+  await sink.write(rows)
+  const [one, other] = [server.objects.get(A)!, server.objects.get(B)!]
+  server.objects.set(A, { ...one, vector: [] })
+  server.objects.set(B, { ...other, vector: [1, 2], properties: { ...other.properties, embeddings_version: undefined } })
+  expect(await contents(sink, rows[0]!)).toMatchObject([{ faults: ['vector'] }, { faults: ['vector', 'embeddings_version'] }])
+})

@@ -1,0 +1,195 @@
+/** What ClickHouse and Weaviate hold, against the event store: planted faults are told by the key that they are of. */
+import { randomBytes } from 'node:crypto'
+import { ClickhouseSink, clickhouseTarget } from '@sluice/clickhouse'
+import { lsnOf, silentLogger } from '@sluice/core'
+import {
+  type Clickhouse,
+  type LocalWeaviate,
+  canBuildWeaviate,
+  createTestDatabase,
+  givenWeaviate,
+  startClickhouse,
+  startWeaviate,
+} from '@sluice/infra'
+import { type PostgresTarget, createPool, inTransaction, migrate, postgresTarget } from '@sluice/postgres'
+import type { Sink } from '@sluice/sink'
+import { createEventAppender, createLane, getLane, migrateStore } from '@sluice/store'
+import { deterministicEmbedder, weaviateSink } from '@sluice/weaviate'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { TableReport } from '../src/index.ts'
+import { SnapshotSession } from '../src/snapshot-session.ts'
+import { verifySinks } from '../src/verify-sinks.ts'
+import { type Change, commitOf, noticeBoard, noticeEvents, noticeId, noticeObjects, sinkRows } from './notice-board.ts'
+import { randomChanges } from './random-changes.ts'
+
+const STARTED_MS = 600_000
+const CHANGES = 400
+const changes = randomChanges(CHANGES, 7)
+
+let pipeline: PostgresTarget
+let service: PostgresTarget
+let append: (more: readonly Change[], from: number) => Promise<void>
+const ends: (() => Promise<unknown>)[] = []
+
+beforeAll(async () => {
+  const [store, own] = await Promise.all(
+    (['PIPELINE', 'SERVICES'] as const).map((server) =>
+      createTestDatabase(process.env[`SLUICE_TEST_${server}_URL`]!, 'verify_sinks'),
+    ),
+  )
+  ends.push(
+    () => store!.drop(),
+    () => own!.drop(),
+  )
+  pipeline = postgresTarget('pipeline', store!.url)
+  service = postgresTarget('service', own!.url)
+  await migrateStore(pipeline)
+  await migrate(service, { folder: new URL('../../projector/migrations/', import.meta.url), table: 'sluice_migrations' })
+  append = await openStore()
+  await append(changes, 1)
+})
+afterAll(async () => {
+  for (const end of ends.reverse()) await end()
+})
+
+async function openStore(): Promise<(more: readonly Change[], from: number) => Promise<void>> {
+  const pool = createPool(pipeline, { applicationName: 'test', max: 1 })
+  const lane = await inTransaction(pool, async (client) => {
+    await createLane(client, {
+      systemName: 'board',
+      laneName: 'monolith',
+      sourceName: 'monolith',
+      systemIdentifier: '1',
+      databaseName: 'board',
+      slotName: 'none',
+      publicationName: 'none',
+      timeline: 1,
+      phase: 'streaming',
+      storedLsn: lsnOf(1n),
+      outboxTopic: null,
+    })
+    return getLane(client, 'board', 'monolith')
+  })
+  await pool.end()
+  const appender = await createEventAppender({ target: pipeline, lane, serviceName: 'reader', logger: silentLogger })
+  ends.push(() => appender.close())
+  return async (more, from) => {
+    await appender.append(more.map((change, n) => commitOf(change, from + n)))
+  }
+}
+
+/** What verify says of the only sink of a service that has applied this many changes. */
+async function verified(name: 'history' | 'search', sink: () => Sink, through = CHANGES): Promise<TableReport> {
+  const { signal } = new AbortController()
+  const session = await SnapshotSession.open(service, { signal })
+  try {
+    const point = { session, lanes: [{ lane: 'monolith', position: BigInt(through) }] }
+    const scope = { system: noticeBoard, targets: { pipeline }, openSinks: { [name]: sink }, signal }
+    return (await verifySinks(scope, name, point))[0]!
+  } finally {
+    await session.close()
+  }
+}
+
+test(
+  'an event that ClickHouse lacks, or has under another id, or of a lane that is gone, is told by its id',
+  async () => {
+    const server: Clickhouse = await startClickhouse()
+    ends.push(() => server.remove())
+    const url = `${server.url}/verify_${randomBytes(6).toString('hex')}`
+    const open = (): ClickhouseSink => new ClickhouseSink(clickhouseTarget('SLUICE_HISTORY_CLICKHOUSE_URL', url), [noticeEvents])
+    const sink = open()
+    ends.push(() => sink.close())
+    await sink.make(noticeEvents)
+    await sink.open()
+    const rows = changes.flatMap((change, n) => sinkRows(noticeEvents, change, n + 1))
+    await sink.write(rows.map((row) => ({ ...row, values: { title: 'a title' } })))
+    expect(await verified('history', open)).toMatchObject({ status: 'equal', sourceRows: CHANGES, targetRows: CHANGES })
+
+    const { origin, username, password } = new URL(server.url)
+    const query = `DELETE FROM \`${new URL(url).pathname.slice(1)}\`.notice_events WHERE position = 17`
+    const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
+    const answer = await fetch(`${origin}/`, { method: 'POST', body: query, headers: { authorization } })
+    expect(answer.ok, await answer.text()).toBe(true)
+    expect(await verified('history', open)).toMatchObject({
+      status: 'different',
+      missing: 1,
+      extra: 0,
+      examples: [{ kind: 'missing', key: [rows[16]!.eventId] }],
+    })
+
+    const stray = '00000000-0000-5000-8000-ffffffffffff'
+    await sink.write([{ ...rows[16]!, lane: 2, eventId: stray, values: { title: 'of a lane that is gone' } }])
+    expect(await verified('history', open)).toMatchObject({
+      missing: 1,
+      extra: 1,
+      examples: [{}, { kind: 'extra', key: [stray] }],
+    })
+  },
+  STARTED_MS,
+)
+
+test(
+  'objects of Weaviate are compared whole; what is changed, removed, added or without its vector is told by its id',
+  async ({ skip }) => {
+    const given = givenWeaviate(process.env)
+    if (given === undefined && !canBuildWeaviate()) return skip('Weaviate is built by Go, which is not here')
+    const server: Pick<LocalWeaviate, 'url' | 'remove'> | null = given === undefined ? await startWeaviate() : null
+    if (server !== null) ends.push(() => server.remove())
+    const url = new URL(given ?? server!.url)
+    const objectUrl = (id: number): URL => new URL(`/v1/objects/VerifiedNotice/${noticeId(id)}`, url)
+    const open = (): Sink => weaviateSink({ tables: [noticeObjects], embedder: deterministicEmbedder(), url })
+    await fetch(new URL('/v1/schema/VerifiedNotice', url), { method: 'DELETE' })
+    const sink = open()
+    ends.push(() => sink.close())
+    await sink.make(noticeObjects)
+    await sink.open()
+    // As many batches as a projector would make, since what an update leaves out stands in the object.
+    for (let n = 0; n < CHANGES; n += 50) {
+      const batch = changes.slice(n, n + 50).flatMap((change, i) => sinkRows(noticeObjects, change, n + i + 1))
+      expect(await sink.write(batch)).toEqual([])
+    }
+    const equal = await verified('search', open)
+    expect(equal).toMatchObject({ status: 'equal', missing: 0, extra: 0, different: 0 })
+    expect(equal.sourceRows).toBeGreaterThan(20)
+    expect(equal.comparedColumns).toEqual(['lane', 'position', 'event_id', 'title', 'body', 'labels', 'pages'])
+
+    // Every state that the table ever had is equal at its own point: what came after it is no difference.
+    for (const through of [60, 133, 134, 250]) {
+      expect(await verified('search', open, through), `at ${through}`).toMatchObject({ status: 'equal', missing: 0, extra: 0 })
+    }
+
+    const held = [...new Set(changes.map(({ id }) => id))]
+    const there: number[] = []
+    for (const id of held) if ((await fetch(objectUrl(id))).ok) there.push(id)
+    const [changed = 0, removed = 0, bare = 0] = there
+    await fetch(objectUrl(changed), patch({ class: 'VerifiedNotice', properties: { title: 'mallory was here' } }))
+    await fetch(objectUrl(removed), { method: 'DELETE' })
+    const { properties } = (await (await fetch(objectUrl(bare))).json()) as { properties: object }
+    await fetch(objectUrl(bare), { method: 'DELETE' })
+    await post(url, { class: 'VerifiedNotice', id: noticeId(bare), properties })
+    await post(url, { class: 'VerifiedNotice', id: noticeId(9_999), properties: { title: 'nobody wrote it' } })
+    const report = await verified('search', open)
+    expect(report).toMatchObject({ status: 'different', missing: 1, extra: 1, different: 2 })
+    expect(new Map(report.examples.map(({ kind, key, columns }) => [key[0], [kind, ...columns]]))).toEqual(
+      new Map([
+        [noticeId(changed), ['different', 'title']],
+        [noticeId(removed), ['missing']],
+        [noticeId(bare), ['different', 'vector']],
+        [noticeId(9_999), ['extra']],
+      ]),
+    )
+  },
+  STARTED_MS,
+)
+
+const JSON_TYPE = { 'content-type': 'application/json' }
+
+function patch(body: object): RequestInit {
+  return { method: 'PATCH', body: JSON.stringify(body), headers: JSON_TYPE }
+}
+
+async function post(url: URL, body: object): Promise<void> {
+  const answer = await fetch(new URL('/v1/objects', url), { method: 'POST', body: JSON.stringify(body), headers: JSON_TYPE })
+  expect(answer.ok, await answer.text()).toBe(true)
+}
