@@ -38,6 +38,9 @@ import { assertHandOver, assertWalLevel } from './lane/start-checks.ts'
 import { streamChanges } from './stream/stream-changes.ts'
 import { assertTables } from './source/table-check.ts'
 
+/** A failure of streaming that comes so long after the one before has nothing to do with it. */
+const STREAMS_AGAIN_AFTER_MS = 600_000
+
 export interface ReaderOptions {
   readonly system: Pick<SystemDefinition, 'name'>
   readonly lane: LaneDefinition
@@ -62,19 +65,35 @@ export interface Reader {
 
 export function createReader(options: ReaderOptions): Reader {
   return {
-    run: async (signal) => {
-      if (!signal.aborted) await runReader(options, signal)
-    },
+    run: (signal) => runUntilStopped(options, signal),
   }
 }
 
-async function runReader(options: ReaderOptions, signal: AbortSignal): Promise<void> {
+/** Begins again by itself where PostgreSQL could not decode what it streams: whole transactions it can. */
+async function runUntilStopped(options: ReaderOptions, signal: AbortSignal): Promise<void> {
+  let streamingFailures = 0
+  let failedAt = Number.NEGATIVE_INFINITY
+  while (!signal.aborted) {
+    try {
+      await runReader(options, streamingFailures, signal)
+      return
+    } catch (error) {
+      if (!isSluiceError(error, 'SOURCE_STREAMING_FAILED')) throw error
+      const now = performance.now()
+      streamingFailures = now - failedAt > STREAMS_AGAIN_AFTER_MS ? 1 : streamingFailures + 1
+      failedAt = now
+      options.logger.warn({ error, streamingFailures }, 'begins again from the stored position, without streaming')
+    }
+  }
+}
+
+async function runReader(options: ReaderOptions, streamingFailures: number, signal: AbortSignal): Promise<void> {
   const applicationName = `sluice reader ${options.lane.name}`
   const control = await connect(options.source, { applicationName })
   try {
     // Nothing on the search path: then PostgreSQL prints every type with its schema.
     await control.query(`SELECT set_config('search_path', '', false)`)
-    await runWith(options, control, applicationName, signal)
+    await runWith(options, { control, applicationName, streamingFailures }, signal)
   } catch (error) {
     // Stopped while it waited for a slot: nothing was made.
     if (signal.aborted && isSluiceError(error, 'SLOT_CREATION_BLOCKED')) return
@@ -84,7 +103,11 @@ async function runReader(options: ReaderOptions, signal: AbortSignal): Promise<v
   }
 }
 
-async function runWith(options: ReaderOptions, control: pg.Client, applicationName: string, signal: AbortSignal): Promise<void> {
+async function runWith(
+  options: ReaderOptions,
+  start: Pick<RunParts, 'control' | 'applicationName' | 'streamingFailures'>,
+  signal: AbortSignal,
+): Promise<void> {
   const { lane, pipeline } = options
   const limits = { ...READER_LIMITS, ...options.limits }
   const onProgress = options.onProgress ?? (() => undefined)
@@ -95,23 +118,27 @@ async function runWith(options: ReaderOptions, control: pg.Client, applicationNa
     tables: lane.tables,
     pipeline,
     master: options.masterKeys ?? null,
-    applicationName,
+    applicationName: start.applicationName,
   })
   try {
-    await runCaptured(options, { control, capture, applicationName, limits, onProgress }, signal)
+    await runCaptured(options, { ...start, capture, limits, onProgress }, signal)
   } finally {
     await capture.close()
   }
 }
 
-type RunParts = Pick<LaneSession, 'control' | 'capture' | 'applicationName' | 'limits' | 'onProgress'>
+interface RunParts extends Pick<LaneSession, 'control' | 'capture' | 'applicationName' | 'limits' | 'onProgress'> {
+  /** How often this run has begun again since PostgreSQL could not decode what it streams. */
+  readonly streamingFailures: number
+}
 
 async function runCaptured(options: ReaderOptions, parts: RunParts, signal: AbortSignal): Promise<void> {
   const { lane, source, pipeline, logger } = options
-  const { control, capture, applicationName, limits, onProgress } = parts
+  const { streamingFailures, ...shared } = parts
+  const { control, capture, applicationName, limits, onProgress } = shared
   const { record, snapshot, catalog } = await prepare(options, control, { applicationName, limits, signal })
   const session = async (): Promise<LaneSession> => ({
-    ...parts,
+    ...shared,
     lane,
     record,
     source,
@@ -131,7 +158,7 @@ async function runCaptured(options: ReaderOptions, parts: RunParts, signal: Abor
     onProgress({ kind: 'phase', phase: record.phase })
     if (record.phase === 'loading') await loadTables({ session: opened, first: snapshot }, signal)
     else await snapshot?.close()
-    if (!signal.aborted) await streamChanges(opened, signal)
+    if (!signal.aborted) await streamChanges(opened, streamingFailures, signal)
   } catch (error) {
     if (!opened) await snapshot?.close()
     throw error

@@ -108,6 +108,18 @@ export const sourceErrors = {
     retry: 'never',
     meaning: 'The folder of the spool can not be used, or what was written there can not be read back.',
   },
+  SOURCE_STREAMING_FAILED: {
+    number: 'SLU-2044',
+    exit: 3,
+    retry: 'restart',
+    meaning: 'PostgreSQL failed while it decoded a transaction that had not ended; it is read again, whole.',
+  },
+  SOURCE_DECODING_FAILED: {
+    number: 'SLU-2045',
+    exit: 3,
+    retry: 'never',
+    meaning: 'PostgreSQL failed while it decoded the WAL of a slot, with an internal error of its own.',
+  },
   LOAD_NOT_RESUMABLE: {
     number: 'SLU-2050',
     exit: 3,

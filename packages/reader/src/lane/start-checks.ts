@@ -8,6 +8,7 @@ import { type LaneRecord, durableLsnOf } from '@sluice/store'
 import type pg from 'pg'
 import { slotInUse, slotInvalidated, slotMissing } from '../replication/replication-error.ts'
 import { type SourceIdentity, isOnTimeline, sourceChanged, timelineHistory } from '../replication/source-identity.ts'
+import { sourceWalEnd } from '../replication/source-wal-end.ts'
 
 export interface SlotFacts {
   readonly plugin: string
@@ -102,11 +103,7 @@ async function assertTimeline({ replication, target, identity, record }: StartCh
 }
 
 async function assertWalEnd({ control, target, record }: StartCheckOptions): Promise<void> {
-  const { rows } = await control.query<{ wal_end: string }>(
-    `SELECT CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
-       ELSE pg_current_wal_flush_lsn() END::text AS wal_end`,
-  )
-  const walEnd = parseLsn(rows[0]!.wal_end)
+  const walEnd = await sourceWalEnd(control)
   const stored = durableLsnOf(record)
   if (walEnd >= stored) return
   throw new SluiceError('SOURCE_BEHIND', {

@@ -56,8 +56,48 @@ export function slotLimit(target: PostgresTarget, cause: unknown): SluiceError {
   })
 }
 
+/**
+ * PostgreSQL's own fault. Of a transaction that is streamed it can lose sight of a table: where a savepoint that changed the table was
+ * rolled back and the table changes again later, rows between the two can not be told before the commit (decision 0027).
+ *
+ * @param isStreaming Whether transactions were asked for before they commit.
+ */
+function decodingFailed(target: PostgresTarget, slotName: string, isStreaming: boolean, error: unknown): SluiceError {
+  const why = `SQLSTATE XX000: ${error instanceof Error ? error.message : String(error)}`
+  if (isStreaming) {
+    return new SluiceError('SOURCE_STREAMING_FAILED', {
+      what: `${target.name} (${target.display}) could not decode a transaction in progress for slot "${slotName}"`,
+      why,
+      ways: [
+        'nothing is to be done: the reader begins again from its stored position and takes transactions when they have committed',
+      ],
+      cause: error,
+    })
+  }
+  return new SluiceError('SOURCE_DECODING_FAILED', {
+    what: `${target.name} (${target.display}) could not decode the WAL of slot "${slotName}"`,
+    why,
+    ways: [
+      "read the server's log around this time, and look in the release notes of its later minor versions for logical decoding",
+      'start the reader again: nothing is lost while the slot is there',
+      `SELECT pg_drop_replication_slot('${slotName}')    if it fails for ever; then begin again with an empty pipeline database: sluice provision`,
+    ],
+    cause: error,
+  })
+}
+
+export interface ReplicationAttempt {
+  readonly slotName: string
+  /** Whether transactions were asked for before they commit. @default false */
+  readonly isStreaming?: boolean
+}
+
 /** What a replication command or the stream itself failed with. */
-export function toReplicationError(error: unknown, target: PostgresTarget, slotName: string): SluiceError {
+export function toReplicationError(
+  error: unknown,
+  target: PostgresTarget,
+  { slotName, isStreaming = false }: ReplicationAttempt,
+): SluiceError {
   if (isSluiceError(error)) return error
   switch (sqlStateOf(error)) {
     case '55006':
@@ -71,6 +111,8 @@ export function toReplicationError(error: unknown, target: PostgresTarget, slotN
     case '57P01':
     case '57P02':
       return replicationLost(target, 'the server ended the connection', error)
+    case 'XX000':
+      return decodingFailed(target, slotName, isStreaming, error)
     case undefined:
       break
     default:

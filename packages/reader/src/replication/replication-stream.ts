@@ -119,7 +119,7 @@ class SlotStream implements ReplicationStream {
     } catch (error) {
       this.#isEnded = true
       await service.stop()
-      throw toReplicationError(error, this.#options.target, this.#options.slotName)
+      throw this.#toError(error)
     }
     this.#timer = setInterval(() => {
       this.#tick()
@@ -214,6 +214,11 @@ class SlotStream implements ReplicationStream {
     this.#isEnded = true
     if (this.#timer) clearInterval(this.#timer)
     this.#wire?.pause()
-    this.#options.onFailed(toReplicationError(error, this.#options.target, this.#options.slotName))
+    this.#options.onFailed(this.#toError(error))
+  }
+
+  #toError(error: unknown): SluiceError {
+    const { target, slotName, protocol } = this.#options
+    return toReplicationError(error, target, { slotName, isStreaming: protocol.isStreaming })
   }
 }

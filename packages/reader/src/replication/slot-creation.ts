@@ -59,7 +59,7 @@ export async function createSlot(options: SlotCreationOptions): Promise<NewSlot>
   } catch (error) {
     const [blockers] = cancelled
     if (sqlStateOf(error) === '57014' && blockers) throw blocked(options, await blockers)
-    throw toReplicationError(error, target, slotName)
+    throw toReplicationError(error, target, { slotName })
   } finally {
     clearTimeout(timer)
     options.signal.removeEventListener('abort', cancel)
@@ -102,6 +102,6 @@ export async function dropSlot(control: pg.Client, target: PostgresTarget, slotN
   try {
     await control.query('SELECT pg_drop_replication_slot($1)', [slotName])
   } catch (error) {
-    throw toReplicationError(error, target, slotName)
+    throw toReplicationError(error, target, { slotName })
   }
 }

@@ -30,7 +30,7 @@ export async function connectForReplication(target: PostgresTarget, applicationN
     await client.connect()
     return client
   } catch (error) {
-    throw toReplicationError(error, target, '')
+    throw toReplicationError(error, target, { slotName: '' })
   }
 }
 

@@ -2,6 +2,7 @@
  * Streaming: the slot's changes into the store, until the signal aborts.
  *
  *   streamed ──(a transaction with a doubtful message committed)──▶ whole ──(it is stored)──▶ streamed
+ *   streamed ──(PostgreSQL could not decode one in progress)──▶ failed; begun again: whole ──(what it had written is stored)──▶ streamed
  *
  * Streamed, large transactions come while they run and are spooled; whole, all come when they committed (protocol version 1). Each
  * has its own connection, and begins with what is stored.
@@ -20,6 +21,7 @@ import { LaneWriter } from '../lane/lane-writer.ts'
 import { createRelationBinder } from '../assembly/relation-binding.ts'
 import { type ReplicationStream, openReplicationStream } from '../replication/replication-stream.ts'
 import { STOP_GRACE_MS, abortOf, settleWithin } from '../settle-within.ts'
+import { sourceWalEnd } from '../replication/source-wal-end.ts'
 import { slotReleased } from '../lane/slot-release.ts'
 import { StreamIntake } from './stream-intake.ts'
 import { type StreamProtocol, WHOLE_TRANSACTIONS, streamingProtocol } from '../replication/stream-protocol.ts'
@@ -27,17 +29,31 @@ import { TransactionAssembler } from '../assembly/transaction-assembler.ts'
 import { TransactionSpool } from '../spool/transaction-spool.ts'
 import { hasPrivateColumns, tellParked } from '../lane/unknown-message.ts'
 
-/** @throws SluiceError with what ended the stream or the store */
-export async function streamChanges(session: LaneSession, signal: AbortSignal): Promise<void> {
+/** A transaction that runs on for long makes streaming fail each time until it ends; after so many it is not tried again. */
+const STREAMING_FAILURES_MAX = 3
+
+/**
+ * @param streamingFailures How often streaming has failed already with SLU-2044: then it begins whole.
+ * @throws SluiceError with what ended the stream or the store
+ */
+export async function streamChanges(session: LaneSession, streamingFailures: number, signal: AbortSignal): Promise<void> {
   const { appender, limits, control } = session
-  const streaming = limits.streamsTransactions ? await streamingProtocol(control) : WHOLE_TRANSACTIONS
-  let wholeUntil = LSN_ZERO
+  const mayStream = limits.streamsTransactions && streamingFailures < STREAMING_FAILURES_MAX
+  const streaming = mayStream ? await streamingProtocol(control) : WHOLE_TRANSACTIONS
+  let wholeUntil = mayStream && streamingFailures > 0 ? await readAgain(session) : LSN_ZERO
   while (!signal.aborted) {
     const isWhole = appender.durableLsn < wholeUntil
     const reading = new StreamReading(session, isWhole ? WHOLE_TRANSACTIONS : streaming, isWhole ? wholeUntil : null)
     wholeUntil = (await reading.run(signal)) ?? LSN_ZERO
     await slotReleased(session, signal)
   }
+}
+
+/** Everything that the source has written: the transaction that could not be streamed is in it as far as it has come. */
+async function readAgain({ control, onProgress }: LaneSession): Promise<Lsn> {
+  const until = await sourceWalEnd(control)
+  onProgress({ kind: 'read-again', until })
+  return until
 }
 
 /** One connection's reading. */
