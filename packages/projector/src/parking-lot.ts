@@ -7,14 +7,13 @@
  * L3  What is stored of the reason are names: SQLSTATE, table, column, constraint. The message is the event as captured.
  */
 import { aggregateName, tableAggregateName } from '@sluice/core'
-import { qualifiedName } from '@sluice/system'
+import { changedKey, qualifiedName } from '@sluice/system'
 import type { ClientBase } from 'pg'
 import type { BatchEvent } from './batch.ts'
 import type { ParkingBreaker, Tried } from './parking-breaker.ts'
 import type { ProjectionPlan } from './projection-plan.ts'
 import type { Refusal } from './refusal.ts'
 import { textArray } from './text-array.ts'
-import { changedKey } from './wave.ts'
 
 export interface ParkedDraft {
   readonly item: BatchEvent

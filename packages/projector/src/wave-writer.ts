@@ -1,9 +1,8 @@
 /** Writes a wave into the service's tables. Runs inside the caller's transaction; a refusal is the caller's to undo. */
 import { type RowText, runInContext } from '@sluice/core'
-import type { EventHandler, ProjectedEvent, ProjectionTransaction } from '@sluice/system'
+import { type EventHandler, type ProjectedEvent, type ProjectionTransaction, eventFieldText } from '@sluice/system'
 import type { ClientBase, QueryResultRow } from 'pg'
 import type { BatchEvent } from './batch.ts'
-import { eventFieldText } from './event-field-text.ts'
 import type { MappingStatement } from './mapping-statements.ts'
 import type { MappingPlan, ProjectionPlan, TableRoute, TargetPlan } from './projection-plan.ts'
 import type { PreparedStatements } from './prepared-statements.ts'

@@ -8,7 +8,7 @@
  * W3  The waves in order hold every event once, in order.
  */
 import type { RowText } from '@sluice/core'
-import type { ProjectedEvent } from '@sluice/system'
+import { type ProjectedEvent, availableRow, changedKey } from '@sluice/system'
 import type { BatchEvent } from './batch.ts'
 import type { TableRoute } from './projection-plan.ts'
 
@@ -69,13 +69,6 @@ export function planWaves(events: readonly BatchEvent[]): readonly Wave[] {
   return waves
 }
 
-/** The key's old row where an update changed the key, else null. */
-export function changedKey(event: ProjectedEvent, key: readonly string[]): RowText | null {
-  const { op, before, after } = event
-  if (op !== 'u' || before === null || after === null) return null
-  return key.some((c) => before[c] !== undefined && before[c] !== after[c]) ? before : null
-}
-
 class OpenSet {
   readonly events: BatchEvent[] = []
   readonly changes = new Map<TableRoute, TableChanges>()
@@ -123,12 +116,6 @@ function isSetChange(event: ProjectedEvent, table: TableRoute): boolean {
 
 function writtenRow(event: ProjectedEvent): WrittenRow {
   return { row: availableRow(event), event }
-}
-
-/** An unavailable column did not change, so the old row's value, where one was sent, is the new one. */
-function availableRow(event: ProjectedEvent): RowText {
-  const after = event.after ?? {}
-  return event.op === 'u' && event.before !== null ? { ...event.before, ...after } : after
 }
 
 function isOther(value: string | null | undefined, older: string | null | undefined): boolean {

@@ -1,6 +1,6 @@
 /** What an event is in the tables of a sink. The mapping is plain: columns of the row and fields of the event, as they are. */
-import { type RowText, aggregateName, correlationUuid } from '@sluice/core'
-import type { ProjectedEvent, SinkField, SinkTable } from '@sluice/system'
+import { aggregateName } from '@sluice/core'
+import { type ProjectedEvent, type SinkField, type SinkTable, availableRow, changedKey, eventFieldText } from '@sluice/system'
 import type { SinkRefusal, SinkRow } from './sink.ts'
 
 export type MappedRows = { readonly rows: readonly SinkRow[] } | { readonly refusal: SinkRefusal }
@@ -25,9 +25,8 @@ function objectRows(table: SinkTable, event: ProjectedEvent): MappedRows {
 
 /** The aggregate that a change of key moved the row to; an event belongs to the one before. */
 function newAggregate({ source }: SinkTable, event: ProjectedEvent): { readonly id: string; readonly key: string | null } | null {
-  const { op, before, after } = event
-  if (op !== 'u' || before === null || after === null) return null
-  if (!source.key.some((column) => before[column] !== undefined && before[column] !== after[column])) return null
+  const { after } = event
+  if (after === null || changedKey(event, source.key) === null) return null
   const { id, key } = aggregateName(source.key.map((column) => after[column] ?? ''))
   return { id, key }
 }
@@ -44,28 +43,9 @@ function rowOf(table: SinkTable, event: ProjectedEvent, aggregateId: string, agg
   return { table, eventId, eventType, lane, position, op, committedAtMicros, aggregateId, aggregateKey, values }
 }
 
-/** An unavailable column did not change, so the old row's value, where one was sent, is the new one. */
-function availableRow({ op, before, after }: ProjectedEvent): RowText {
-  if (op === 'd') return before ?? {}
-  return op === 'u' && before !== null ? { ...before, ...after } : (after ?? {})
-}
-
+/** Of loaded rows a sink may be told another type. */
 function fieldOf(table: SinkTable, event: ProjectedEvent, field: SinkField): string | null {
-  const { userId, correlationId, causationId } = event.context
-  switch (field) {
-    case 'eventType':
-      return eventTypeOf(table, event)
-    case 'userId':
-      return userId ?? null
-    case 'userUuid':
-      return userId === undefined ? null : correlationUuid(userId)
-    case 'correlationId':
-      return correlationId ?? null
-    case 'correlationUuid':
-      return correlationId === undefined ? null : correlationUuid(correlationId)
-    case 'causationId':
-      return causationId ?? null
-  }
+  return field === 'eventType' ? eventTypeOf(table, event) : eventFieldText(event, field)
 }
 
 function eventTypeOf({ history }: SinkTable, { op, eventType }: ProjectedEvent): string {

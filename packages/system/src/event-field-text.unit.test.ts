@@ -1,7 +1,7 @@
 import { correlationUuid, epochMicros } from '@sluice/core'
-import type { ProjectedEvent } from '@sluice/system'
 import { expect, test } from 'vitest'
 import { eventFieldText } from './event-field-text.ts'
+import type { ProjectedEvent } from './projection.ts'
 
 const event: ProjectedEvent = {
   eventId: '5d2c1bb5-6a35-5dd7-8f32-0d2c1a7cf4a1',

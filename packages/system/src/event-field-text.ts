@@ -1,11 +1,10 @@
-/** PostgreSQL's text of what a mapping writes of the event itself. */
-import { correlationUuid } from '@sluice/core'
-import type { EventField, ProjectedEvent } from '@sluice/system'
+import { correlationUuid, instantText } from '@sluice/core'
+import type { EventField } from './event-field.ts'
+import type { ProjectedEvent } from './projection.ts'
+import type { SinkField } from './sink-table.ts'
 
-const MICROS_A_SECOND = 1_000_000n
-const MICROS_DIGITS = 6
-
-export function eventFieldText(event: ProjectedEvent, field: EventField): string | null {
+/** Text, as PostgreSQL reads it, of what a service or a sink writes of the event itself; null where the event does not have it. */
+export function eventFieldText(event: ProjectedEvent, field: EventField | SinkField): string | null {
   const { correlationId, causationId, userId } = event.context
   switch (field) {
     case 'eventId':
@@ -28,14 +27,9 @@ export function eventFieldText(event: ProjectedEvent, field: EventField): string
       return causationId ?? null
     case 'userId':
       return userId ?? null
+    case 'userUuid':
+      return userId == null ? null : correlationUuid(userId)
     case 'migrationId':
       return event.migrationId
   }
-}
-
-/** ISO text to the microsecond; JavaScript's own dates end at the millisecond. */
-function instantText(micros: bigint): string {
-  const within = ((micros % MICROS_A_SECOND) + MICROS_A_SECOND) % MICROS_A_SECOND
-  const seconds = new Date(Number((micros - within) / 1000n)).toISOString().slice(0, -'.000Z'.length)
-  return `${seconds}.${String(within).padStart(MICROS_DIGITS, '0')}Z`
 }
