@@ -1,6 +1,14 @@
 /** A verification's report as text, as JSON and as the error that its verdict is. */
 import { SluiceError, TimeLeft } from '@sluice/core'
-import { type ReferenceReport, type ServiceReport, type VerifyProgress, type VerifyReport, isGreen } from '@sluice/verify'
+import {
+  type CountReport,
+  type ReferenceReport,
+  type ServiceReport,
+  type TopicReport,
+  type VerifyProgress,
+  type VerifyReport,
+  isGreen,
+} from '@sluice/verify'
 import { type Phase, type Progress, timeLeft } from './progress.ts'
 import { formatCount, renderTable } from './table.ts'
 
@@ -46,7 +54,39 @@ export function consistencyTable(services: readonly ServiceReport[]): string {
   )
 }
 
+function differingTopics({ counts }: VerifyReport): readonly TopicReport[] {
+  return counts?.topics.filter(({ status }) => status === 'different') ?? []
+}
+
 type VersionGap = VerifyReport['versions']['gaps'][number]
+
+/** What each table has in every store. */
+export function countsTable({ tables, patterns }: CountReport): string {
+  const right = { align: 'right' } as const
+  const text = (count: number | null): string => (count === null ? '' : formatCount(count))
+  return renderTable(
+    [
+      { title: 'table' },
+      { title: 'place' },
+      { title: 'holds' },
+      { title: 'count', ...right },
+      { title: 'must be', ...right },
+      { title: 'verdict' },
+      { title: 'note' },
+    ],
+    [
+      ...tables.flatMap(({ table, places }) =>
+        places.map((p) => [table, p.place, p.holds, text(p.count), text(p.expected), p.status ?? '', p.note ?? '']),
+      ),
+      ...patterns.map((p) => [p.pattern, `${p.topics} topics`, 'events', formatCount(p.messages), formatCount(p.events), '', '']),
+    ],
+  )
+}
+
+/** A topic that is not as the event store says. */
+function topicTrouble({ topic, missing, extra, different, outOfOrder }: TopicReport): string {
+  return `topic ${topic}: ${missing} missing, ${extra} extra, ${different} different, ${outOfOrder} out of order`
+}
 
 /** Lines below the table: keys that differ, chains, versions, parked events, what was not compared. */
 export function verifyNotes(report: VerifyReport): readonly string[] {
@@ -84,6 +124,12 @@ export function verifyNotes(report: VerifyReport): readonly string[] {
         `chain of lane ${c.lane}: ${c.status}, ${c.links} links, ${c.events} events${c.problem === null ? '' : `: ${c.problem}`}`,
     ),
     ...report.versions.gaps.map(versionGap),
+    ...differingTopics(report).flatMap((t) => [
+      topicTrouble(t),
+      ...t.examples.map(
+        (e) => `topic ${t.topic}: event ${e.key.join()} is ${e.kind}${e.columns.length > 0 ? ` in ${e.columns.join()}` : ''}`,
+      ),
+    ]),
   ]
 }
 
@@ -113,6 +159,7 @@ export function verifyVerdict(report: VerifyReport): SluiceError | null {
         : `${t.service}.${t.table}: ${t.missing} missing, ${t.extra} extra, ${t.different} different`,
     ),
     ...report.versions.gaps.map(versionGap),
+    ...differingTopics(report).map(topicTrouble),
     ...chains.map((c) => `chain of lane ${c.lane} is ${c.status}: ${c.problem ?? ''}`),
     ...(report.isComplete ? [] : ['only some tables were compared']),
   ].join('\n')
@@ -190,6 +237,10 @@ export function verifyProgress(
             'recomputing the hash chain',
             timeLeft(`${p.lane}: ${formatCount(p.events)} of ${formatCount(p.of)} events`, seconds),
           )
+          return
+        }
+        case 'topic': {
+          enter('reading the topics', `${p.topic}: ${formatCount(p.messages)} messages`)
           return
         }
         case 'versions': {

@@ -1,5 +1,8 @@
 export type * from './consistency.ts'
+export type * from './count-report.ts'
 export type * from './edited-rows.ts'
+export type { TopicReport } from './topic-check.ts'
+export type { MessageDecoder } from './topic-messages.ts'
 export * from './verify-limits.ts'
 export type * from './verify-progress.ts'
 export * from './verify-report.ts'

@@ -15,6 +15,8 @@ export type VerifyProgress =
   | { readonly phase: 'chain'; readonly lane: string; readonly events: bigint; readonly of: bigint }
   /** The versions of all aggregates of the event store. */
   | { readonly phase: 'versions' }
+  /** Messages of the topic that were read so far. */
+  | { readonly phase: 'topic'; readonly topic: string; readonly messages: number }
   | { readonly phase: 'warning'; readonly message: string }
 
 export type OnVerifyProgress = (progress: VerifyProgress) => void

@@ -3,6 +3,7 @@
  * share. A verdict is never better than what was compared.
  */
 import type { Consistency } from './consistency.ts'
+import type { CountReport } from './count-report.ts'
 import type { EditedRow } from './edited-rows.ts'
 import type { VersionGap } from '@sluice/store'
 
@@ -120,6 +121,8 @@ export interface VerifyReport {
   readonly services: readonly ServiceReport[]
   readonly chain: readonly LaneChain[]
   readonly versions: VersionReport
+  /** Only where it was asked for. */
+  readonly counts?: CountReport
   readonly durationMs: number
   /** How long the projectors were held. */
   readonly heldMs: number
@@ -131,12 +134,15 @@ export function isGreen(report: VerifyReport): boolean {
 }
 
 /**
- * The verdict that the parts allow: a difference, a reference to nothing, a broken chain or a gap in versions is `different`, anything not
- * compared `partial`.
+ * The verdict that the parts allow: a difference, a reference to nothing, a broken chain, a gap in versions or a topic that is not as the
+ * event store says is `different`, anything not compared `partial`.
  */
-export function verdictOf(parts: Pick<VerifyReport, 'isComplete' | 'services' | 'chain' | 'versions'>): VerifyReport['verdict'] {
+export function verdictOf(
+  parts: Pick<VerifyReport, 'isComplete' | 'services' | 'chain' | 'versions' | 'counts'>,
+): VerifyReport['verdict'] {
   const tables = parts.services.flatMap((service) => service.tables)
   const references = parts.services.flatMap((service) => service.references)
+  if (parts.counts?.topics.some((t) => t.status === 'different') === true) return 'different'
   if (parts.versions.gaps.length > 0 || references.some((r) => r.status === 'broken')) return 'different'
   if (tables.some((t) => t.status === 'different') || parts.chain.some((c) => c.status === 'broken')) return 'different'
   const isWhole =

@@ -17,8 +17,11 @@ import type { SystemDefinition } from '@sluice/system'
 import { checkChains } from './chain-check.ts'
 import { type ComparisonPoint, openComparisonPoint } from './comparison-point.ts'
 import { consistencyOf } from './consistency.ts'
+import { type CountOptions, countEverywhere } from './count-everywhere.ts'
+import type { CountReport } from './count-report.ts'
 import { expectedTables, tableName } from './expected-table.ts'
 import { MONOLITH } from './point-scope.ts'
+import type { MessageDecoder } from './topic-messages.ts'
 import { DEFAULT_VERIFY_LIMITS, type VerifyLimits } from './verify-limits.ts'
 import type { VerifyProgress } from './verify-progress.ts'
 import { type ServiceReport, type VerifyReport, verdictOf } from './verify-report.ts'
@@ -36,6 +39,8 @@ export interface VerifyOptions {
   readonly targets: VerifyTargets
   /** For the heads that the control topics keep; without it the chain is `unchecked` and the verdict partial. */
   readonly kafka?: KafkaPort
+  /** Where it is given, topics are read whole, and everything is counted in every store. It needs `kafka`. @default nothing is counted */
+  readonly decoder?: MessageDecoder
   /** Makes the sinks of services, by service. A table of a sink that is not named is unverifiable. */
   readonly openSinks?: OpenSinks
   /** Needed where the system hashes or encrypts columns. */
@@ -74,7 +79,14 @@ export async function verifySystem(options: VerifyOptions): Promise<VerifyReport
     for (const report of compared) reports.push(await withSinks(report, point, { ...options, signal }))
     const chain = await checkChains({ system, pipeline: targets.pipeline, kafka: options.kafka, onProgress, signal })
     const versions = await checkVersions({ pipeline: targets.pipeline, onProgress, signal })
-    const parts = { isComplete: options.tables === undefined, services: reports, chain, versions }
+    const counts = await countsOf(options, point, { services: reports, onProgress, signal })
+    const parts = {
+      isComplete: options.tables === undefined,
+      services: reports,
+      chain,
+      versions,
+      ...(counts ? { counts } : {}),
+    }
     return {
       system: system.name,
       verdict: verdictOf(parts),
@@ -87,6 +99,16 @@ export async function verifySystem(options: VerifyOptions): Promise<VerifyReport
     await point.close()
     await reader?.close()
   }
+}
+
+async function countsOf(
+  { system, targets, kafka, decoder }: VerifyOptions,
+  point: ComparisonPoint,
+  rest: Pick<CountOptions, 'services' | 'onProgress' | 'signal'>,
+): Promise<CountReport | null> {
+  const [monolith] = point.sources.get(MONOLITH) ?? []
+  if (!decoder || !kafka || !monolith) return null
+  return countEverywhere({ system, targets, kafka, decoder, monolith, ...rest })
 }
 
 /** The report of a service, with the tables that it has in a sink. */

@@ -15,10 +15,14 @@ export function addLook(program: Command, leaf: AddLeaf): void {
     .command('verify')
     .description('Compares every row of every service table with the monolith at one LSN, and recomputes the hash chain.')
     .option('--service <name>', 'one service only')
+    .option('--counts', 'count rows, events and messages in every store; reads the topics whole', false)
     .option('--report <file>', 'write migration_report.json there, whatever the verdict')
     .option('--timeout <seconds>', 'longest wait for open transactions, and for the stages to arrive', wholeNumber, 60)
   leaf(verify, { load: async () => (await import('../commands/verify.ts')).verify })
-  addHelp(verify, { examples: ['sluice verify', 'sluice verify --service analytics --json'], exits: VERDICT_EXITS })
+  addHelp(verify, {
+    examples: ['sluice verify', 'sluice verify --service analytics --json', 'sluice verify --counts'],
+    exits: VERDICT_EXITS,
+  })
 }
 
 export function addHealth(program: Command, leaf: AddLeaf): void {

@@ -1,19 +1,26 @@
 /** `sluice verify`: exit 0 equal, 4 different or partial. */
+import { type EventDecoder, createEventDecoder } from '@sluice/avro'
 import { silentLogger } from '@sluice/core'
+import type { SystemDefinition } from '@sluice/system'
 import { verifySystem } from '@sluice/verify'
 import { z } from 'zod'
 import type { CommandImplementation } from '../command.ts'
-import { readDeployment, requireService } from '../deployment.ts'
+import { type Environment, readDeployment, requireService } from '../deployment.ts'
 import { assertReportWritable, migrationReport, writeMigrationReport } from '../migration-report.ts'
-import { kafkaOf } from '../servers.ts'
+import { kafkaOf, registryOf } from '../servers.ts'
 import { sinksOf } from '../sinks.ts'
 import { formatCount, formatSeconds } from '../table.ts'
-import { consistencyTable, verifyNotes, verifyProgress, verifyTable, verifyVerdict } from '../verify-output.ts'
+import { consistencyTable, countsTable, verifyNotes, verifyProgress, verifyTable, verifyVerdict } from '../verify-output.ts'
 
-const Options = z.object({ service: z.string().optional(), report: z.string().optional(), timeout: z.number() })
+const Options = z.object({
+  service: z.string().optional(),
+  counts: z.boolean(),
+  report: z.string().optional(),
+  timeout: z.number(),
+})
 
 export const verify: CommandImplementation = async (context, { options }) => {
-  const { service, report: reportFile, timeout } = Options.parse(options)
+  const { service, counts, report: reportFile, timeout } = Options.parse(options)
   if (reportFile !== undefined) await assertReportWritable(reportFile)
   const system = await context.system()
   const services = service === undefined ? Object.keys(system.services) : [requireService(system, service)]
@@ -32,6 +39,7 @@ export const verify: CommandImplementation = async (context, { options }) => {
     targets: deployment,
     kafka: kafkaOf(deployment.kafka, silentLogger),
     masterKeys: deployment.masterKeys,
+    ...(counts ? { decoder: decoderOf(context.environment, system) } : {}),
     openSinks: sinksOf(context.environment, system, services),
     limits: { standMs: timeout * 1000, slotMs: timeout * 1000, stallMs: timeout * 1000 },
     onProgress: show.onProgress,
@@ -48,7 +56,19 @@ export const verify: CommandImplementation = async (context, { options }) => {
   return {
     summary: `equal: ${formatCount(rows)} rows compared in ${formatSeconds(report.durationMs / 1000)}, projectors held ${report.heldMs} ms`,
     result: { equal: verdict === null, ...report },
-    text: [verifyTable(report.services), '', consistencyTable(report.services), '', ...verifyNotes(report)].join('\n'),
+    text: [
+      verifyTable(report.services),
+      '',
+      consistencyTable(report.services),
+      '',
+      ...(report.counts ? [countsTable(report.counts), ''] : []),
+      ...verifyNotes(report),
+    ].join('\n'),
     ...(verdict ? { verdict } : {}),
   }
+}
+
+/** Only who reads messages needs the registry. */
+function decoderOf(environment: Environment, system: SystemDefinition): EventDecoder {
+  return createEventDecoder(registryOf(readDeployment(environment, system, { registry: true }).registry), system)
 }
