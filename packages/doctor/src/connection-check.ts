@@ -1,5 +1,6 @@
 /** Whether the server of a service lets in what its definition plans: the numbers that `defineSystem` has added up. */
 import type { HealthCheck } from '@sluice/core'
+import { CLIENT_SESSIONS } from '@sluice/postgres'
 import { type SystemDefinition, connectionPlanOf } from '@sluice/system'
 import type { ClientBase } from 'pg'
 import { failed, ok, warning } from './finding.ts'
@@ -24,7 +25,7 @@ export async function checkConnections(
     `SELECT current_setting('max_connections')::int AS server,
        current_setting('superuser_reserved_connections')::int + coalesce(current_setting('reserved_connections', true)::int, 0) AS reserved,
        (SELECT count(*)::int FROM pg_catalog.pg_stat_activity
-        WHERE usesysid IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend') AS used`,
+        WHERE ${CLIENT_SESSIONS}) AS used`,
   )
   const { server, reserved, used } = rows[0]!
   const usable = server - reserved

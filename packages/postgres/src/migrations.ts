@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { SluiceError, isSluiceError, quoteIdentifier } from '@sluice/core'
 import { PG_MIGRATE_LOCK_ID, runner } from 'node-pg-migrate'
 import pg from 'pg'
-import { sessionConfig, withConnection } from './connection.ts'
+import { withConnection } from './connection.ts'
 import { assertMigrationFiles, migrationNames, readMigrationFile } from './migration-file.ts'
 import { isConnectionFault, refusedBy, toPostgresError } from './postgres-error.ts'
 import type { PostgresTarget } from './target.ts'
@@ -41,16 +41,22 @@ export async function migrate(
   options: { readonly count?: number } = {},
 ): Promise<{ applied: readonly string[] }> {
   await assertMigrationFiles(set.folder, await migrationNames(set.folder))
-  // The library opens a connection of its own and locks in its session, which behind a pooler would be somebody else's.
-  await withConnection(target, SESSION, () => Promise.resolve())
-  // The messages name the file that runs; the last one before a failure is the one that failed.
-  const progress: string[] = []
-  try {
-    const done = await runner({ ...runnerOptions(target, set, progress), direction: 'up', advisoryLockMode: 'wait', ...options })
-    return { applied: done.map((m) => m.name) }
-  } catch (error) {
-    throw migrationFailed(error, target, set, progress, 'all pending migrations were rolled back')
-  }
+  // The library locks in the session, which behind a pooler would be somebody else's: such a connection is refused.
+  return withConnection(target, SESSION, async (client) => {
+    // The messages name the file that runs; the last one before a failure is the one that failed.
+    const progress: string[] = []
+    try {
+      const done = await runner({
+        ...runnerOptions(client, set, progress),
+        direction: 'up',
+        advisoryLockMode: 'wait',
+        ...options,
+      })
+      return { applied: done.map((m) => m.name) }
+    } catch (error) {
+      throw migrationFailed(error, target, set, progress, 'all pending migrations were rolled back')
+    }
+  })
 }
 
 /** Names of the migrations that `migrate` would apply; changes nothing. */
@@ -86,7 +92,7 @@ export async function undoMigration(target: PostgresTarget, set: MigrationSet, n
     await assertMigrationFiles(set.folder, [name])
     const progress: string[] = []
     try {
-      await runner({ ...runnerOptions(target, set, progress), direction: 'down', count: 1, file: name, noLock: true })
+      await runner({ ...runnerOptions(client, set, progress), direction: 'down', count: 1, file: name, noLock: true })
     } catch (error) {
       throw migrationFailed(error, target, set, progress, 'nothing was undone')
     }
@@ -106,12 +112,12 @@ export async function readDown(set: MigrationSet, name: string): Promise<string>
   })
 }
 
-function runnerOptions(target: PostgresTarget, set: MigrationSet, progress: string[]) {
+function runnerOptions(dbClient: pg.Client, set: MigrationSet, progress: string[]) {
   const keep = (message: string): void => {
     progress.push(message)
   }
   return {
-    databaseUrl: sessionConfig(target, SESSION),
+    dbClient,
     dir: fileURLToPath(set.folder),
     migrationsTable: set.table,
     singleTransaction: true,

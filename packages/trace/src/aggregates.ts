@@ -1,6 +1,6 @@
 /** Aggregates by their definitions: snapshots of all of them, and the state of one. */
 import { SluiceError, type Uuid, aggregateName, isUuid, tableAggregateName } from '@sluice/core'
-import { type PostgresTarget, connect, toPostgresError } from '@sluice/postgres'
+import { type PostgresTarget, withConnection } from '@sluice/postgres'
 import {
   type AggregateKind,
   type AggregateState,
@@ -12,6 +12,8 @@ import {
 } from '@sluice/store'
 import { type CapturedTable, type SystemDefinition, lanesOf, qualifiedName } from '@sluice/system'
 import type { Client } from 'pg'
+
+const SESSION = { applicationName: 'sluice aggregate' }
 
 export interface AggregatesOptions {
   readonly system: SystemDefinition
@@ -33,7 +35,7 @@ export async function snapshotAggregates(
   every: number,
   signal: AbortSignal,
 ): Promise<readonly LaneSnapshots[]> {
-  return onPipeline(targets.pipeline, async (client) => {
+  return withConnection(targets.pipeline, SESSION, async (client) => {
     const taken: LaneSnapshots[] = []
     for (const { record, tables } of await begunLanes(client, system)) {
       const run = { lane: record.lane, kinds: tables.map(aggregateKind), every, signal }
@@ -62,7 +64,7 @@ export async function readAggregate(
   const table = system.monolith.tables.find((t) => t.aggregateType === type)
   if (!table) throw unknownType(system, type)
   const id = aggregateIdOf(table, key)
-  return onPipeline(targets.pipeline, async (client) => {
+  return withConnection(targets.pipeline, SESSION, async (client) => {
     const lane = (await begunLanes(client, system)).find(({ tables }) => tables.includes(table))
     if (!lane) throw notBegun(system, table)
     const asked = { lane: lane.record.lane, kind: aggregateKind(table), id, isFromFirstEvent }
@@ -110,17 +112,6 @@ function keyTexts(key: string): readonly string[] {
     why: 'it has several columns, and a JSON array of their texts is needed',
     ways: [`sluice aggregate show 'OrderLine/["4711","1"]'`],
   })
-}
-
-async function onPipeline<T>(target: PostgresTarget, work: (client: Client) => Promise<T>): Promise<T> {
-  const client = await connect(target, { applicationName: 'sluice aggregate' })
-  try {
-    return await work(client)
-  } catch (error) {
-    throw toPostgresError(error, target)
-  } finally {
-    await client.end()
-  }
 }
 
 function unknownType({ name, monolith }: SystemDefinition, type: string): SluiceError {

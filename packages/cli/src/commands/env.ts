@@ -2,6 +2,7 @@
  * `sluice env <service>`: what a service needs once it works on its own database. A value with a password in it is not printed: the line
  * refers to the variable, or the file, in which it stands here.
  */
+import { shellQuoted } from '@sluice/core'
 import { type SystemDefinition, subscriptionsOf } from '@sluice/system'
 import { z } from 'zod'
 import type { CommandImplementation } from '../command.ts'
@@ -75,7 +76,7 @@ function setting(environment: Environment, { name, from, isSecret, showSecrets, 
   const found = findSetting(environment, from)
   if (!found) return null
   const value = scheme === null ? found.text : `${scheme}${found.text.slice(found.text.indexOf(':'))}`
-  if (!isSecret || showSecrets) return { name, value, from: found.file ?? from, shell: quoted(value) }
+  if (!isSecret || showSecrets) return { name, value, from: found.file ?? from, shell: shellQuoted(value) }
   return { name, value: null, from: found.file ?? from, shell: reference({ name, variable: from, file: found.file, scheme }) }
 }
 
@@ -87,7 +88,7 @@ function reference(of: { name: string; variable: string; file: string | null; sc
   const { name, variable, file, scheme } = of
   const prefix = scheme === null ? '' : `${scheme}:`
   if (file !== null) {
-    const read = scheme === null ? `cat ${quoted(file)}` : `cut -d: -f2- ${quoted(file)}`
+    const read = scheme === null ? `cat ${shellQuoted(file)}` : `cut -d: -f2- ${shellQuoted(file)}`
     return `"$(${read})"; export ${name}="${prefix}\${${name}:?its file can not be read}"`
   }
   const whole = `"\${${variable}:?is not set}"`
@@ -105,13 +106,9 @@ function topicSettings(system: SystemDefinition, service: string): readonly Serv
 }
 
 function defined(name: string, value: string): ServiceSetting {
-  return { name, value, from: null, shell: quoted(value) }
+  return { name, value, from: null, shell: shellQuoted(value) }
 }
 
 function holdsPassword(url: string | undefined): boolean {
   return url !== undefined && URL.canParse(url) && new URL(url).password !== ''
-}
-
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", `'\\''`)}'`
 }

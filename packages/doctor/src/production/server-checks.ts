@@ -1,5 +1,6 @@
 /** Whether a server keeps what it was given, and has room for those who connect. */
 import type { HealthCheck } from '@sluice/core'
+import { CLIENT_SESSIONS } from '@sluice/postgres'
 import type { ClientBase } from 'pg'
 import { failed, ok, warning } from '../finding.ts'
 
@@ -20,7 +21,7 @@ export async function checkServerSafety(prefix: string, client: ClientBase): Pro
     `SELECT current_setting('fsync') AS fsync, current_setting('full_page_writes') AS full_page_writes,
        current_setting('synchronous_commit') AS synchronous_commit, current_setting('data_checksums') AS checksums,
        (SELECT count(*)::int FROM pg_catalog.pg_stat_activity
-        WHERE usesysid IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend') AS used,
+        WHERE ${CLIENT_SESSIONS}) AS used,
        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int AS available`,
   )
   const server = rows[0]!
