@@ -21,7 +21,7 @@ const arrows = {
   verify: ['core', 'system', 'postgres', 'store', 'kafka', 'privacy', 'sink'],
   migrate: ['core', 'system', 'postgres', 'outbox', 'projector'],
   provision: ['core', 'system', 'postgres', 'outbox', 'store', 'avro', 'kafka', 'projector', 'privacy', 'sink'],
-  backup: ['core', 'system', 'postgres', 'privacy', 'provision'],
+  backup: ['core', 'system', 'postgres', 'privacy', 'provision', 'sink'],
   doctor: ['core', 'system', 'postgres', 'store', 'avro', 'kafka', 'migrate', 'backup'],
   trace: ['core', 'system', 'postgres', 'store', 'kafka'],
 }

@@ -7,21 +7,21 @@
  * B2  Rows are counted in the snapshot that is dumped, so that a restore has to give exactly those numbers.
  * B3  Whoever gives up or fails removes the partial folder. Killed, it stays: it has another name, and `verifyBackups` tells of it.
  */
-import { createHash, randomBytes } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
+import { randomBytes } from 'node:crypto'
 import { access, mkdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { type Readable, Transform } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { SluiceError } from '@sluice/core'
 import { type PostgresTarget, withConnection } from '@sluice/postgres'
 import type { MasterKeys } from '@sluice/privacy'
 import type { ClientBase } from 'pg'
 import { readContents, readTables } from './backup-contents.ts'
+import { type ServiceSink, backUpSink, sinkTableName, withSink } from './backup-sink.ts'
 import { type BackupTool, assertDumps, majorOf } from './backup-tool.ts'
-import { type BackupManifest, backupFolder, boundTo, dumpFile, writeManifest } from './manifest.ts'
+import { FileToStore, sealingKey } from './file-to-store.ts'
+import { type BackupManifest, backupFolder, dumpPart, writeManifest } from './manifest.ts'
 import { readFromTool } from './run-tool.ts'
-import { sealing } from './sealed-stream.ts'
 import { syncFolder } from './sync-folder.ts'
 import { toolEnvironment } from './tool-environment.ts'
 
@@ -33,6 +33,8 @@ export interface BackupOptions {
   readonly system: string
   /** Its name is that of the backup. */
   readonly target: PostgresTarget
+  /** Its tables become part of the backup. Null: it has none, or they are left out. */
+  readonly sink: ServiceSink | null
   /** Folder of the backups of several databases; made if it is not there. */
   readonly to: string
   readonly tool: BackupTool
@@ -47,7 +49,8 @@ export interface BackupOptions {
 }
 
 export interface BackupProgress {
-  readonly stage: 'counting' | 'dumping'
+  /** The last one is that of the sink, whose tables are counted by themselves. */
+  readonly stage: 'counting' | 'dumping' | 'exporting'
   /** Tables that were begun. */
   readonly tables: number
   readonly ofTables: number
@@ -64,6 +67,8 @@ export interface BackupPlan {
   readonly tables: number
   /** Of the database on its server, indexes and all: more than the backup will have. */
   readonly databaseBytes: bigint
+  /** Tables of its sink that are backed up with it: `clickhouse.opportunity_events`. */
+  readonly sinkTables: readonly string[]
   readonly folder: string
   readonly isEncrypted: boolean
 }
@@ -71,16 +76,17 @@ export interface BackupPlan {
 /**
  * Checks what can be checked before anything is written.
  *
- * @throws SluiceError SLU-7102 if pg_dump is older than the server, SLU-7103; SLU-2001 to SLU-2004
+ * @throws SluiceError SLU-7102 if pg_dump is older than the server, SLU-7103; SLU-2001 to SLU-2004; SLU-5101 to SLU-5103 of the sink
  */
-export async function planBackup(options: Pick<BackupOptions, 'target' | 'to' | 'tool' | 'keys'>): Promise<BackupPlan> {
-  const { target, to, tool, keys } = options
+export async function planBackup(options: Pick<BackupOptions, 'target' | 'sink' | 'to' | 'tool' | 'keys'>): Promise<BackupPlan> {
+  const { target, sink, to, tool, keys } = options
   const folder = backupFolder(to, target.name)
   const isThere = await access(folder).then(
     () => true,
     () => false,
   )
   if (isThere) throw exists(target, to)
+  if (sink) await withSink(sink, (opened) => opened.open())
   return withConnection(target, SESSION, async (client) => {
     const server = await serverVersion(client)
     assertDumps(tool, target.name, server)
@@ -92,6 +98,7 @@ export async function planBackup(options: Pick<BackupOptions, 'target' | 'to' | 
       pgDump: tool.version,
       tables: (await readTables(client)).length,
       databaseBytes: BigInt(rows[0]!.bytes),
+      sinkTables: (sink?.tables ?? []).map(sinkTableName),
       folder,
       isEncrypted: keys !== null,
     }
@@ -108,7 +115,8 @@ export async function backupDatabase(options: BackupOptions): Promise<BackupMani
   const partial = join(to, `.${target.name}-${randomBytes(6).toString('hex')}.partial`)
   try {
     const firstMade = await mkdir(partial, { recursive: true, mode: 0o700 })
-    const manifest = await dumpInto(partial, plan, options)
+    const dumped = await dumpInto(partial, plan, options)
+    const manifest = await withSinkTables(partial, dumped, options)
     await writeManifest(partial, manifest)
     await syncFolder(partial)
     options.signal.throwIfAborted()
@@ -133,6 +141,26 @@ export async function serverVersion(client: ClientBase): Promise<string> {
   return `${Math.floor(version / 10_000)}.${version % 10_000}`
 }
 
+/** Once the snapshot of the database was taken: see `backup-sink.ts`. */
+async function withSinkTables(folder: string, dumped: BackupManifest, options: BackupOptions): Promise<BackupManifest> {
+  const { sink, keys, compression, now = () => new Date(), onProgress, signal } = options
+  if (!sink) return dumped
+  let bytes = Number(dumped.file.bytes)
+  const sinks = await backUpSink({
+    sink,
+    folder,
+    origin: dumped,
+    keys,
+    compression,
+    onProgress: (tables, written) => {
+      bytes += written
+      onProgress?.({ stage: 'exporting', tables, ofTables: sink.tables.length, bytes })
+    },
+    signal,
+  })
+  return { ...dumped, sinks: [...sinks], finishedAt: now().toISOString() }
+}
+
 async function dumpInto(folder: string, plan: BackupPlan, options: BackupOptions): Promise<BackupManifest> {
   const { system, target, tool, keys, compression, now = () => new Date(), onProgress, signal } = options
   const startedAt = now().toISOString()
@@ -147,15 +175,11 @@ async function dumpInto(folder: string, plan: BackupPlan, options: BackupOptions
       onProgress?.({ stage: 'counting', tables, ofTables, bytes: 0 })
       signal.throwIfAborted()
     })
-    const path = dumpFile(folder, { encryption })
-    const hash = createHash('sha256')
-    const measured = measuring((chunk) => {
-      hash.update(chunk)
-      progress.bytes += chunk.length
+    const origin = { system, database: target.name, startedAt, encryption }
+    const file = new FileToStore(dumpPart(folder, origin), sealingKey(keys), (bytes) => {
+      progress.bytes += bytes
       onProgress?.({ stage: 'dumping', ...progress })
     })
-    const sealer =
-      keys === null ? [] : [sealing(keys.keys.get(keys.current)!, boundTo({ system, database: target.name, startedAt }))]
     await readFromTool(
       {
         tool,
@@ -182,22 +206,19 @@ async function dumpInto(folder: string, plan: BackupPlan, options: BackupOptions
         },
         signal,
       },
-      (output: Readable) =>
-        pipeline([output, ...sealer, measured, createWriteStream(path, { flags: 'wx', mode: 0o600, flush: true })]),
+      (output: Readable) => pipeline([output, ...file.stages]),
     )
     return {
       format: 1,
-      system,
-      database: target.name,
+      ...origin,
       source: target.display,
       server: plan.server,
       pgDump: tool.version,
-      startedAt,
       finishedAt: now().toISOString(),
-      file: { bytes: BigInt(progress.bytes), sha256: hash.digest('hex') },
+      file: file.stored,
       compression: compression ?? null,
-      encryption,
       ...contents,
+      sinks: [],
     }
   })
 }
@@ -205,15 +226,6 @@ async function dumpInto(folder: string, plan: BackupPlan, options: BackupOptions
 /** True for a pg_dump whose backups the same server does not take. */
 export function isNewerThanServer({ pgDump, server }: Pick<BackupPlan, 'pgDump' | 'server'>): boolean {
   return majorOf(pgDump) > majorOf(server)
-}
-
-function measuring(take: (chunk: Buffer) => void): Transform {
-  return new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      take(chunk)
-      done(null, chunk)
-    },
-  })
 }
 
 function exists(target: PostgresTarget, to: string): SluiceError {

@@ -1,5 +1,6 @@
 export * from './backup-database.ts'
 export { type BackupSchedule, type SchedulePlan, readSchedulePlan } from './schedule-plan.ts'
+export type { ServiceSink } from './backup-sink.ts'
 export { type BackupTool, type ToolName, findTool } from './backup-tool.ts'
 export type { BackedUpTable, BackupManifest } from './manifest.ts'
 export * from './restore-database.ts'

@@ -2,7 +2,10 @@
  * What a backup says of itself. It is written last, into the folder that then gets its name: a backup without a manifest is none.
  *
  *   <to>/<database>/manifest.json
- *                   database.dump          custom format of pg_dump; with `.sealed` where it is encrypted
+ *                   database.dump                          custom format of pg_dump
+ *                   clickhouse.opportunity_events.rows.gz  a table of the service's sink: a line a row
+ *
+ * Files end with `.sealed` where they are encrypted.
  */
 import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -12,6 +15,8 @@ import { z } from 'zod'
 export const MANIFEST_FILE = 'manifest.json'
 
 const count = z.string().regex(/^\d+$/).transform(BigInt)
+/** As it is on the disk. */
+const StoredFile = z.object({ bytes: count, sha256: z.string().regex(/^[0-9a-f]{64}$/) })
 
 const Manifest = z.object({
   format: z.literal(1),
@@ -25,7 +30,7 @@ const Manifest = z.object({
   pgDump: z.string(),
   startedAt: z.iso.datetime(),
   finishedAt: z.iso.datetime(),
-  file: z.object({ bytes: count, sha256: z.string().regex(/^[0-9a-f]{64}$/) }),
+  file: StoredFile,
   /** Level of gzip; null for pg_dump's own. */
   compression: z.number().int().min(0).max(9).nullable(),
   /** Id of the key in SLUICE_BACKUP_KEY; null if the file is in the clear. */
@@ -37,23 +42,55 @@ const Manifest = z.object({
   roles: z.array(z.string()),
   /** How far each lane was: applied in a service, stored in the pipeline database. */
   positions: z.array(z.object({ lane: z.string(), epoch: z.string(), position: count })),
+  /** Tables of the service's sink. None where the backup was made without them, or before there were any in backups. */
+  sinks: z
+    .array(z.object({ store: z.string().regex(/^[a-z]+$/), table: z.string(), rows: count, file: StoredFile }))
+    .default(() => []),
 })
 
 export type BackupManifest = z.output<typeof Manifest>
 export type BackedUpTable = BackupManifest['tables'][number]
+export type BackedUpSinkTable = BackupManifest['sinks'][number]
+export type StoredFile = BackupManifest['file']
+
+/** A file of a backup: what it must be, and what it is bound to where it is encrypted. */
+export interface BackupPart {
+  readonly path: string
+  readonly bound: string
+}
 
 /** Where the backup of a database is. */
 export function backupFolder(root: string, database: string): string {
   return join(root, database)
 }
 
-export function dumpFile(folder: string, { encryption }: Pick<BackupManifest, 'encryption'>): string {
-  return join(folder, encryption === null ? 'database.dump' : 'database.dump.sealed')
+type Origin = Pick<BackupManifest, 'system' | 'database' | 'startedAt' | 'encryption'>
+
+/** @param folder of the backup */
+export function dumpPart(folder: string, origin: Origin): BackupPart {
+  return partOf(folder, 'database.dump', origin, [])
 }
 
-/** What an encrypted file is bound to. */
-export function boundTo({ system, database, startedAt }: Pick<BackupManifest, 'system' | 'database' | 'startedAt'>): string {
-  return JSON.stringify(['backup', system, database, startedAt])
+/** @param folder of the backup */
+export function sinkPart(
+  folder: string,
+  origin: Origin,
+  { store, table }: Pick<BackedUpSinkTable, 'store' | 'table'>,
+): BackupPart {
+  // A table may have any name; a file may not.
+  return partOf(folder, `${store}.${encodeURIComponent(table)}.rows.gz`, origin, [store, table])
+}
+
+function partOf(
+  folder: string,
+  name: string,
+  { system, database, startedAt, encryption }: Origin,
+  of: readonly string[],
+): BackupPart {
+  return {
+    path: join(folder, encryption === null ? name : `${name}.sealed`),
+    bound: JSON.stringify(['backup', system, database, startedAt, ...of]),
+  }
 }
 
 /** It is on the disk when this returns. */

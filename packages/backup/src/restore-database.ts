@@ -1,7 +1,8 @@
 /**
  * Restores a backup into an empty database, or one that does not exist.
  *
- * States: checked, nothing changed → restored beside it in one transaction → rows counted → recorded erasures applied → names exchanged.
+ * States: checked, nothing changed → restored beside it in one transaction → rows counted → recorded erasures applied → sink filled
+ * (`restore-sink.ts`) → names exchanged.
  * Whoever is killed or fails before the exchange leaves the database as it was, and nobody reads a person who was erased since the
  * backup was taken. Who fails drops what was beside it; what a killed one left goes with the next call.
  */
@@ -12,9 +13,11 @@ import { objectsIn, recreate } from '@sluice/provision'
 import type { SystemDefinition } from '@sluice/system'
 import { countRows } from './backup-contents.ts'
 import { serverVersion } from './backup-database.ts'
+import { type ServiceSink, sinkTableName } from './backup-sink.ts'
 import { type BackupTool, assertRestores } from './backup-tool.ts'
 import { type BackupManifest, backupFolder, damaged, readManifest } from './manifest.ts'
 import { readDump } from './read-backup.ts'
+import { type SinkRestoreOptions, type SinkTablePlan, planSinkRestore, restoreSink } from './restore-sink.ts'
 import { writeToTool } from './run-tool.ts'
 import { toolEnvironment } from './tool-environment.ts'
 import { assertWhole } from './verify-backups.ts'
@@ -28,6 +31,10 @@ export interface RestoreOptions {
   /** Of the service's erasures: where they are remembered. Null for the monolith and the pipeline database, whose reader meets them. */
   readonly erasuresFrom: { readonly monolith: PostgresTarget; readonly pipeline: PostgresTarget } | null
   readonly masterKeys: MasterKeys | null
+  /** Gets the tables that the backup has of it. Null: the service has none, or they are left as they are. */
+  readonly sink: ServiceSink | null
+  /** Rows that the sink has stay there, and those of the backup are added; else they are a reason to refuse. */
+  readonly addsToSink: boolean
   /** Folder of the backups of several databases. */
   readonly from: string
   readonly tool: BackupTool
@@ -37,8 +44,8 @@ export interface RestoreOptions {
 }
 
 export interface RestoreProgress {
-  readonly stage: 'checking' | 'restoring' | 'counting' | 'erasing'
-  /** Tables that were begun. */
+  readonly stage: 'checking' | 'restoring' | 'counting' | 'erasing' | 'importing'
+  /** Tables that were begun; of the sink while it is filled. */
   readonly tables: number
   readonly ofTables: number
 }
@@ -49,6 +56,10 @@ export interface RestorePlan {
   readonly target: string
   readonly server: string
   readonly exists: boolean
+  /** Tables of the sink that are restored with it. */
+  readonly sinkTables: readonly SinkTablePlan[]
+  /** Tables of the sink that the backup does not have: what they lack of the time before it, nobody brings. */
+  readonly sinkTablesNotInBackup: readonly string[]
 }
 
 export interface RestoreReport extends RestorePlan {
@@ -60,10 +71,10 @@ export interface RestoreReport extends RestorePlan {
 /**
  * Checks all that can be checked before anything is changed, the backup's file with it.
  *
- * @throws SluiceError SLU-7102, SLU-7105 to SLU-7108, SLU-5005, SLU-5006, SLU-8001; SLU-2001 to SLU-2004
+ * @throws SluiceError SLU-7102, SLU-7105 to SLU-7109, SLU-5005, SLU-5006, SLU-8001; SLU-2001 to SLU-2004; SLU-5101 to SLU-5103 of the sink
  */
 export async function planRestore(options: RestoreOptions): Promise<RestorePlan> {
-  const { system, target, from, tool, keys, signal } = options
+  const { system, target, sink, from, tool, keys, signal } = options
   const manifest = await readManifest(from, target.name)
   if (manifest.system !== system.name) {
     throw damaged(backupFolder(from, target.name), `it is of system "${manifest.system}", and this one is "${system.name}"`)
@@ -85,16 +96,19 @@ export async function planRestore(options: RestoreOptions): Promise<RestorePlan>
     return { server, exists }
   })
   if (found.exists) await assertEmpty(target)
+  const sinkTables = sink === null ? [] : await planSinkRestore(sinkOptions(sink, manifest, options))
   await assertWhole({ root: from, manifest, keys }, tool, signal)
-  return { manifest, target: target.display, ...found }
+  const names = (sink?.tables ?? []).map(sinkTableName)
+  const sinkTablesNotInBackup = names.filter((name) => !sinkTables.some(({ table }) => table === name))
+  return { manifest, target: target.display, ...found, sinkTables, sinkTablesNotInBackup }
 }
 
 /**
  * @throws SluiceError those of `planRestore`; SLU-7109 if pg_restore fails, SLU-7110 if other numbers of rows come out, SLU-5035 while
- *   anybody is connected to the empty database; the signal's reason. Then the database is as it was.
+ *   anybody is connected to the empty database; the signal's reason. Then the database is as it was; its sink may have rows.
  */
 export async function restoreDatabase(options: RestoreOptions): Promise<RestoreReport> {
-  const { target, onProgress, signal } = options
+  const { target, sink, onProgress, signal } = options
   onProgress?.({ stage: 'checking', tables: 0, ofTables: 0 })
   const plan = await planRestore(options)
   let erasures: AppliedErasures = []
@@ -103,6 +117,11 @@ export async function restoreDatabase(options: RestoreOptions): Promise<RestoreR
       await fill(beside, plan.manifest, options)
       await assertSameRows(beside, plan.manifest, options)
       erasures = await erase(beside, options)
+      if (sink !== null) {
+        await restoreSink(sinkOptions(sink, plan.manifest, options), (tables, ofTables) => {
+          onProgress?.({ stage: 'importing', tables, ofTables })
+        })
+      }
       // Somebody may have written to it since it was found empty.
       if (plan.exists) await assertEmpty(target)
       signal.throwIfAborted()
@@ -113,6 +132,14 @@ export async function restoreDatabase(options: RestoreOptions): Promise<RestoreR
     }
   })
   return { ...plan, erasures, keptAs }
+}
+
+function sinkOptions(
+  sink: ServiceSink,
+  manifest: BackupManifest,
+  { from, keys, addsToSink, signal }: RestoreOptions,
+): SinkRestoreOptions {
+  return { sink, manifest, from, keys, addsToRows: addsToSink, signal }
 }
 
 /** What the other databases remember of erased persons takes effect in what was restored. */

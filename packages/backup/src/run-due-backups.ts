@@ -15,6 +15,7 @@ import { isSluiceError, SluiceError, toSluiceError } from '@sluice/core'
 import type { PostgresTarget } from '@sluice/postgres'
 import type { MasterKeys } from '@sluice/privacy'
 import { type BackupProgress, backupDatabase, planBackup } from './backup-database.ts'
+import type { ServiceSink } from './backup-sink.ts'
 import { type SchedulePlan, type BackupSchedule, nextTime } from './schedule-plan.ts'
 import { type BackupTool, assertGoesBack, assertReads } from './backup-tool.ts'
 import { backupFolder } from './manifest.ts'
@@ -36,6 +37,8 @@ export interface DueOptions {
   readonly plan: SchedulePlan
   /** Every database of the system that the plan names, by its name. */
   readonly targets: Readonly<Record<string, PostgresTarget>>
+  /** Of the services whose sink is backed up with them, by their names. */
+  readonly sinks: Readonly<Record<string, ServiceSink>>
   /** pg_dump and pg_restore. */
   readonly tools: { readonly dump: BackupTool; readonly restore: BackupTool }
   readonly keys: MasterKeys | null
@@ -175,16 +178,18 @@ async function make(
   place: BackupPlace,
   tell: (stage: DueProgress['stage']) => void,
 ): Promise<string> {
-  const { system, targets, tools, keys, now, signal } = options
+  const { system, targets, sinks, tools, keys, now, signal } = options
+  const sink = sinks[place.database] ?? null
   const root = placeFor(place, now())
   // Before anything is made: a backup that nothing here can restore is none.
   const keysOfBackup = schedule.encrypted ? keys : null
-  const planned = await planBackup({ target: targets[place.database]!, to: root, tool: tools.dump, keys: keysOfBackup })
+  const planned = await planBackup({ target: targets[place.database]!, sink, to: root, tool: tools.dump, keys: keysOfBackup })
   assertGoesBack(tools.dump, place.database, planned.server)
   assertReads(tools.restore, tools.dump.version)
   const manifest = await backupDatabase({
     system,
     target: targets[place.database]!,
+    sink,
     to: root,
     tool: tools.dump,
     keys: keysOfBackup,

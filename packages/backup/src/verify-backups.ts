@@ -1,10 +1,11 @@
-/** Checks the backups in a folder without any database: each file is the one of its manifest, and pg_restore reads it. */
+/** Checks the backups in a folder without any database: each file is the one of its manifest, pg_restore reads the dump, and tables of sinks have all their rows. */
 import { readdir } from 'node:fs/promises'
+import { Writable } from 'node:stream'
 import { SluiceError, toSluiceError } from '@sluice/core'
 import type { MasterKeys } from '@sluice/privacy'
 import { type BackupTool, assertReads } from './backup-tool.ts'
 import { type BackupManifest, backupFolder, readManifest } from './manifest.ts'
-import { type BackupFile, assertKeyAtHand, assertUndamaged, readDump } from './read-backup.ts'
+import { type BackupFile, assertKeyAtHand, assertUndamaged, readDump, readSinkTable } from './read-backup.ts'
 import { writeToTool } from './run-tool.ts'
 import { toolPath } from './tool-environment.ts'
 
@@ -75,6 +76,11 @@ export async function assertWhole(backup: BackupFile, tool: BackupTool, signal: 
     },
     (input) => readDump(backup, input),
   )
+  for (const table of manifest.sinks) await readSinkTable(backup, table, nowhere(), signal)
+}
+
+function nowhere(): Writable {
+  return new Writable({ write: (_chunk, _encoding, done) => done() })
 }
 
 async function foldersIn(root: string): Promise<readonly string[]> {

@@ -67,13 +67,24 @@ async function databasesOn(servers: RunningServers): Promise<readonly unknown[]>
 }
 
 const backup = (options: Partial<Parameters<typeof backupDatabase>[0]> = {}) =>
-  backupDatabase({ system: system.name, target: onServer(source), to: root, tool: pgDump, keys: null, signal, ...options })
+  backupDatabase({
+    system: system.name,
+    target: onServer(source),
+    sink: null,
+    to: root,
+    tool: pgDump,
+    keys: null,
+    signal,
+    ...options,
+  })
 
 const restoring = (options: Partial<Parameters<typeof restoreDatabase>[0]> = {}) => ({
   system,
   target: onServer(empty),
   erasuresFrom: null,
   masterKeys: null,
+  sink: null,
+  addsToSink: false,
   from: root,
   tool: pgRestore,
   keys: null,
@@ -237,7 +248,7 @@ test('a pg_dump older than the server is told with both versions, before anythin
   const folder = await mkdtemp(join(tmpdir(), 'sluice-stand-in-'))
   standInForPgDump(folder, '15.18', 'exit 1')
   const tool = await findTool('pg_dump', folder)
-  await expect(planBackup({ target: onServer(source), to: root, tool, keys: null })).rejects.toMatchObject({
+  await expect(planBackup({ target: onServer(source), sink: null, to: root, tool, keys: null })).rejects.toMatchObject({
     code: 'BACKUP_VERSION',
     exitCode: 3,
   })

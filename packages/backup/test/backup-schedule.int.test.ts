@@ -41,6 +41,7 @@ const run = (options: Partial<Parameters<typeof runDueBackups>[0]> = {}): Promis
     system: 'shop',
     plan: planOf(),
     targets,
+    sinks: {},
     tools: { dump, restore },
     keys: null,
     now: () => clock,
@@ -259,7 +260,16 @@ describe('encryption and compression are those of the schedule', () => {
   test('a key that is gone keeps no new backup from being made', async () => {
     const root = join(folder, 'nightly', '20261031T020005Z')
     const now = () => new Date('2026-10-31T02:00:05Z')
-    await backupDatabase({ system: 'shop', target: targets['orders']!, to: root, tool: dump, keys: KEYS, now, signal })
+    await backupDatabase({
+      system: 'shop',
+      target: targets['orders']!,
+      sink: null,
+      to: root,
+      tool: dump,
+      keys: KEYS,
+      now,
+      signal,
+    })
     expect(await run(only('orders'))).toMatchObject([
       { made: placeOf('20261101T020005Z'), removed: [], error: { code: 'BACKUP_KEY_MISSING' }, state: { whole: 1 } },
     ])

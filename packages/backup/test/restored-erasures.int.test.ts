@@ -30,6 +30,7 @@ test('a person who was erased since does not come back', async () => {
     await backupDatabase({
       system: system.name,
       target: crm,
+      sink: null,
       to: root,
       tool: await findTool('pg_dump', programs),
       keys: null,
@@ -46,6 +47,8 @@ test('a person who was erased since does not come back', async () => {
       target,
       erasuresFrom: { monolith, pipeline: store },
       masterKeys: MASTER_KEYS,
+      sink: null,
+      addsToSink: false,
       from: root,
       tool: await findTool('pg_restore', programs),
       keys: null,

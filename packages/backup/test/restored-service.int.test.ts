@@ -28,7 +28,7 @@ async function work(): Promise<void> {
 
 async function backUp(target: PostgresTarget): Promise<void> {
   const tool = await findTool('pg_dump', await programsOf16())
-  await backupDatabase({ system: pipeline.shop.system.name, target, to: root, tool, keys: null, signal })
+  await backupDatabase({ system: pipeline.shop.system.name, target, sink: null, to: root, tool, keys: null, signal })
 }
 
 async function restore(target: PostgresTarget): Promise<RestoreReport> {
@@ -38,6 +38,8 @@ async function restore(target: PostgresTarget): Promise<RestoreReport> {
     target,
     erasuresFrom: target.name === 'mail' ? { monolith, pipeline: store } : null,
     masterKeys: MASTER_KEYS,
+    sink: null,
+    addsToSink: false,
     from: root,
     tool: await findTool('pg_restore', await programsOf16()),
     keys: null,

@@ -13,6 +13,7 @@ export function addBackup(program: Command, leaf: AddLeaf): void {
     .option('--to <folder>', 'folder that gets a folder of each database; needed')
     .addOption(folderOfTools())
     .option('--compression <level>', "level of gzip, 0 to 9; without it pg_dump's own", compressionLevel)
+    .option('--without-sinks', 'leave out the tables that services have in ClickHouse or Weaviate', false)
     .option('--dry-run', 'check versions and rights, and write nothing', false)
   leaf(backup, { load: async () => (await import('../commands/backup.ts')).backup })
   addHelp(backup, {
@@ -22,7 +23,9 @@ export function addBackup(program: Command, leaf: AddLeaf): void {
 
   const verify = backup
     .command('verify <folder>')
-    .description('Checks backups without any database: the sha256 of each, and that pg_restore reads it.')
+    .description(
+      'Checks backups without any database: the sha256 of each, and that pg_restore reads it.',
+    )
     .addOption(folderOfTools())
   leaf(verify, { load: async () => (await import('../commands/backup-verify.ts')).backupVerify })
   addHelp(verify, { examples: ['sluice backup verify /backups/2026-11-21'], exits: VERDICT_EXITS })
@@ -32,6 +35,7 @@ export function addBackup(program: Command, leaf: AddLeaf): void {
     .description('Makes the backups that a plan says are due, verifies them, and then removes what it lets go. For cron.')
     .addOption(new Option('--plan <file>', 'schedules, and how long backups are kept').env('SLUICE_BACKUP_PLAN'))
     .addOption(folderOfTools())
+    .option('--without-sinks', 'leave out the tables that services have in ClickHouse or Weaviate', false)
     .option('--dry-run', 'say what is due and what would be removed; change nothing', false)
   leaf(due, { load: async () => (await import('../commands/backup-due.ts')).backupDue })
   addHelp(due, {
@@ -44,6 +48,14 @@ export function addBackup(program: Command, leaf: AddLeaf): void {
     .description('Restores a backup into an empty database, or one that does not exist; with every erasure since.')
     .option('--from <folder>', 'folder that the backup was made in; needed')
     .addOption(folderOfTools())
+    .addOption(
+      new Option('--without-sinks', 'leave the tables that the service has in ClickHouse or Weaviate as they are').default(false),
+    )
+    .addOption(
+      new Option('--add-to-sinks', 'fill these tables though they have rows, which stay')
+        .default(false)
+        .conflicts('withoutSinks'),
+    )
     .option('--dry-run', 'check backup and database, and change nothing', false)
   leaf(restore, { load: async () => (await import('../commands/restore.ts')).restore })
   addHelp(restore, {

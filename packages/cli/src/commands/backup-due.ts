@@ -15,12 +15,18 @@ import type { SystemDefinition } from '@sluice/system'
 import { z } from 'zod'
 import type { CommandContext, CommandImplementation, CommandOutcome } from '../command.ts'
 import { type Environment, type PartialDeployment, readBackupKeys, readDeployment, requireService } from '../deployment.ts'
+import { serviceSinks } from '../service-sinks.ts'
 import { formatBytes, renderTable } from '../table.ts'
 
-const Options = z.object({ plan: z.string().optional(), pgBin: z.string().optional(), dryRun: z.boolean() })
+const Options = z.object({
+  plan: z.string().optional(),
+  pgBin: z.string().optional(),
+  withoutSinks: z.boolean(),
+  dryRun: z.boolean(),
+})
 
 export const backupDue: CommandImplementation = async (context, { options }) => {
-  const { plan: file, pgBin, dryRun: isDryRun } = Options.parse(options)
+  const { plan: file, pgBin, withoutSinks, dryRun: isDryRun } = Options.parse(options)
   if (file === undefined) {
     throw new SluiceError('USAGE', {
       what: 'there is no plan of backups',
@@ -31,11 +37,13 @@ export const backupDue: CommandImplementation = async (context, { options }) => 
   const system = await context.system()
   const plan = await readSchedulePlan(file)
   const databases = plannedDatabases(plan, system)
+  const called = `sluice backup due --plan ${file}`
   if (isDryRun) {
     const states = await backupStates({ system: system.name, plan, now: new Date() }, databases)
-    return planned(states, `sluice backup due --plan ${file}`)
+    return planned(states, called)
   }
   const targets = targetsOf(context.environment, system, databases)
+  const sinks = withoutSinks ? {} : serviceSinks(context.environment, system, databases.filter(isService), called)
   const folder = pgBin ?? null
   const tools = { dump: await findTool('pg_dump', folder), restore: await findTool('pg_restore', folder) }
   const runs = await watched(context, (onProgress) =>
@@ -43,6 +51,7 @@ export const backupDue: CommandImplementation = async (context, { options }) => 
       system: system.name,
       plan,
       targets,
+      sinks,
       tools,
       keys: readBackupKeys(context.environment),
       now: () => new Date(),

@@ -4,6 +4,7 @@ import {
   type BackupPlan,
   type BackupProgress,
   type BackupTool,
+  type ServiceSink,
   backupDatabase,
   findTool,
   isNewerThanServer,
@@ -14,17 +15,19 @@ import type { PostgresTarget } from '@sluice/postgres'
 import { z } from 'zod'
 import type { CommandContext, CommandImplementation, CommandOutcome } from '../command.ts'
 import { readBackupKeys, readDeployment, requireService } from '../deployment.ts'
+import { serviceSinks } from '../service-sinks.ts'
 import { formatBytes, renderTable } from '../table.ts'
 
 const Options = z.object({
   to: z.string().optional(),
   pgBin: z.string().optional(),
   compression: z.number().optional(),
+  withoutSinks: z.boolean(),
   dryRun: z.boolean(),
 })
 
 export const backup: CommandImplementation = async (context, { args, options }) => {
-  const { to, pgBin, compression, dryRun: isDryRun } = Options.parse(options)
+  const { to, pgBin, compression, withoutSinks, dryRun: isDryRun } = Options.parse(options)
   const [named] = args
   const called = ['sluice backup', ...(named === undefined ? [] : [named])].join(' ')
   if (to === undefined) {
@@ -49,10 +52,12 @@ export const backup: CommandImplementation = async (context, { args, options }) 
   const asked = [deployment.monolith, deployment.pipeline, ...services.map((service) => deployment.services[service])]
   const targets = asked.filter((target): target is PostgresTarget => target !== undefined)
   const keys = readBackupKeys(context.environment)
+  const sinks = withoutSinks ? {} : serviceSinks(context.environment, system, services, `${called} --to ${to}`)
+  const sinkOf = ({ name }: PostgresTarget): ServiceSink | null => sinks[name] ?? null
   const tool = await findTool('pg_dump', pgBin ?? null)
   // All of them, before the first one begins: a version that does not fit is told at once.
   const plans: BackupPlan[] = []
-  for (const target of targets) plans.push(await planBackup({ target, to, tool, keys }))
+  for (const target of targets) plans.push(await planBackup({ target, sink: sinkOf(target), to, tool, keys }))
   plans.filter(isNewerThanServer).forEach((plan) => {
     context.say(
       `${plan.database}: pg_dump ${plan.pgDump} is newer than the server ${plan.server}, which will not take its backup; --pg-bin names others`,
@@ -65,6 +70,7 @@ export const backup: CommandImplementation = async (context, { args, options }) 
       await backUp(context, {
         system: system.name,
         target,
+        sink: sinkOf(target),
         to,
         tool,
         keys,
@@ -72,7 +78,7 @@ export const backup: CommandImplementation = async (context, { args, options }) 
       }),
     )
   }
-  const bytes = manifests.reduce((sum, m) => sum + m.file.bytes, 0n)
+  const bytes = manifests.reduce((sum, m) => sum + bytesOf(m), 0n)
   return {
     summary: `${manifests.length} ${manifests.length === 1 ? 'database' : 'databases'} backed up, ${formatBytes(bytes)}${keys === null ? ', in the clear' : ''}`,
     result: { dryRun: false, folder: to, backups: manifests },
@@ -81,6 +87,7 @@ export const backup: CommandImplementation = async (context, { args, options }) 
         { title: 'database' },
         { title: 'tables', align: 'right' },
         { title: 'rows', align: 'right' },
+        { title: 'of sinks', align: 'right' },
         { title: 'bytes', align: 'right' },
         { title: 'key' },
       ],
@@ -88,7 +95,8 @@ export const backup: CommandImplementation = async (context, { args, options }) 
         m.database,
         m.tables.length,
         m.tables.reduce((sum, t) => sum + t.rows, 0n),
-        formatBytes(m.file.bytes),
+        m.sinks.reduce((sum, t) => sum + t.rows, 0n),
+        formatBytes(bytesOf(m)),
         m.encryption?.key ?? null,
       ]),
     ),
@@ -107,7 +115,7 @@ async function backUp(
       onProgress: (progress) => phase.update(progressText(progress)),
       signal: context.signal,
     })
-    phase.done(formatBytes(manifest.file.bytes))
+    phase.done(formatBytes(bytesOf(manifest)))
     return manifest
   } catch (error) {
     phase.failed()
@@ -117,7 +125,13 @@ async function backUp(
 
 function progressText({ stage, tables, ofTables, bytes }: BackupProgress): string {
   const of = `${tables} of ${ofTables} tables`
-  return stage === 'counting' ? `counting rows, ${of}` : `${of}, ${formatBytes(bytes)}`
+  if (stage === 'counting') return `counting rows, ${of}`
+  return `${of}${stage === 'exporting' ? ' of its sink' : ''}, ${formatBytes(bytes)}`
+}
+
+/** The dump, and the tables of the sink. */
+function bytesOf({ file, sinks }: BackupManifest): bigint {
+  return sinks.reduce((sum, table) => sum + table.file.bytes, file.bytes)
 }
 
 function planned(plans: readonly BackupPlan[], called: string): CommandOutcome {
@@ -130,10 +144,11 @@ function planned(plans: readonly BackupPlan[], called: string): CommandOutcome {
         { title: 'server' },
         { title: 'pg_dump' },
         { title: 'tables', align: 'right' },
+        { title: 'of its sink', align: 'right' },
         { title: 'on its server', align: 'right' },
         { title: 'folder' },
       ],
-      plans.map((p) => [p.database, p.server, p.pgDump, p.tables, formatBytes(p.databaseBytes), p.folder]),
+      plans.map((p) => [p.database, p.server, p.pgDump, p.tables, p.sinkTables.length, formatBytes(p.databaseBytes), p.folder]),
     ),
     nextSteps: [called],
   }

@@ -1,15 +1,23 @@
 /** `sluice restore <database>`: exit 5 for a database that is not empty. */
-import { type RestorePlan, type RestoreProgress, findTool, planRestore, restoreDatabase } from '@sluice/backup'
+import { type RestorePlan, type RestoreProgress, type ServiceSink, findTool, planRestore, restoreDatabase } from '@sluice/backup'
 import { SluiceError } from '@sluice/core'
+import type { SystemDefinition } from '@sluice/system'
 import { z } from 'zod'
-import type { CommandImplementation } from '../command.ts'
-import { readBackupKeys, readDeployment, requireService } from '../deployment.ts'
-import { formatCount } from '../table.ts'
+import type { CommandContext, CommandImplementation } from '../command.ts'
+import { type Environment, readBackupKeys, readDeployment, requireService } from '../deployment.ts'
+import { serviceSinks } from '../service-sinks.ts'
+import { formatCount, renderTable } from '../table.ts'
 
-const Options = z.object({ from: z.string().optional(), pgBin: z.string().optional(), dryRun: z.boolean() })
+const Options = z.object({
+  from: z.string().optional(),
+  pgBin: z.string().optional(),
+  withoutSinks: z.boolean(),
+  addToSinks: z.boolean(),
+  dryRun: z.boolean(),
+})
 
 export const restore: CommandImplementation = async (context, { args, options: given }) => {
-  const { from, pgBin, dryRun: isDryRun } = Options.parse(given)
+  const { from, pgBin, withoutSinks, addToSinks, dryRun: isDryRun } = Options.parse(given)
   const named = args[0]!
   if (from === undefined) {
     throw new SluiceError('USAGE', {
@@ -34,6 +42,9 @@ export const restore: CommandImplementation = async (context, { args, options: g
     target: isService ? deployment.services[named]! : named === 'monolith' ? monolith : pipeline,
     erasuresFrom: isService ? { monolith, pipeline } : null,
     masterKeys: deployment.masterKeys,
+    sink:
+      isService && !withoutSinks ? sinkOf(context.environment, system, named, `sluice restore ${named} --from ${from}`) : null,
+    addsToSink: addToSinks,
     keys: readBackupKeys(context.environment),
     from,
     tool: await findTool('pg_restore', pgBin ?? null),
@@ -41,10 +52,11 @@ export const restore: CommandImplementation = async (context, { args, options: g
   }
   if (isDryRun) {
     const plan = await planRestore(options)
+    sayMissingTables(context, plan)
     return {
       summary: `nothing was changed: ${planText(plan)} would be restored`,
       result: { dryRun: true, ...plan },
-      text: '',
+      text: sinksText(plan),
       nextSteps: [`sluice restore ${named} --from ${from}`],
     }
   }
@@ -56,18 +68,43 @@ export const restore: CommandImplementation = async (context, { args, options: g
     },
   )
   phase.done()
+  sayMissingTables(context, report)
   const erased = report.erasures.reduce((sum, { subjects }) => sum + subjects, 0)
   return {
     summary: `${planText(report)} restored, the numbers of rows are those of the backup${erased > 0 ? `; ${formatCount(erased)} subjects erased again` : ''}${report.keptAs === null ? '' : `; what was written into the empty database meanwhile is kept as ${report.keptAs}`}`,
     result: { dryRun: false, ...report },
-    text: '',
+    text: sinksText(report),
     nextSteps: nextSteps(named),
   }
 }
 
-function planText({ manifest, target }: RestorePlan): string {
+/** Its settings are read once a backup turns out to have tables of it. */
+function sinkOf(environment: Environment, system: SystemDefinition, service: string, called: string): ServiceSink {
+  return {
+    tables: system.services[service]?.sinks ?? [],
+    open: () => serviceSinks(environment, system, [service], called)[service]!.open(),
+  }
+}
+
+function planText({ manifest, target, sinkTables }: RestorePlan): string {
   const rows = manifest.tables.reduce((sum, t) => sum + t.rows, 0n)
-  return `${target} of ${manifest.startedAt}: ${formatCount(rows)} rows of ${manifest.tables.length} tables`
+  const ofSink = sinkTables.length === 0 ? '' : `, and ${sinkTables.length} of its sink`
+  return `${target} of ${manifest.startedAt}: ${formatCount(rows)} rows of ${manifest.tables.length} tables${ofSink}`
+}
+
+function sinksText({ sinkTables }: RestorePlan): string {
+  if (sinkTables.length === 0) return ''
+  return renderTable(
+    [{ title: 'table of the sink' }, { title: 'rows', align: 'right' }, { title: 'had before', align: 'right' }],
+    sinkTables.map(({ table, rows, held }) => [table, rows, held ?? 'not there']),
+  )
+}
+
+function sayMissingTables(context: CommandContext, { sinkTablesNotInBackup }: RestorePlan): void {
+  if (sinkTablesNotInBackup.length === 0) return
+  context.say(
+    `not in the backup, and left as they are: ${sinkTablesNotInBackup.join(', ')}; if the sink was lost, sluice provision --recreate fills it from the topics`,
+  )
 }
 
 function progressText({ stage, tables, ofTables }: RestoreProgress): string {
@@ -76,6 +113,7 @@ function progressText({ stage, tables, ofTables }: RestoreProgress): string {
     restoring: 'restoring',
     counting: 'counting rows',
     erasing: 'applying erasures',
+    importing: 'filling its sink',
   }
   return ofTables === 0 ? words[stage] : `${words[stage]}, ${tables} of ${ofTables} tables`
 }

@@ -48,13 +48,13 @@ export const backupErrors = {
     number: 'SLU-7108',
     exit: 5,
     retry: 'never',
-    meaning: 'A backup is restored into an empty database only; what is in this one would have to be removed by hand first.',
+    meaning: 'A backup is restored into an empty database and an empty sink only; what is in them would have to be removed by hand first.',
   },
   RESTORE_FAILED: {
     number: 'SLU-7109',
     exit: 3,
     retry: 'never',
-    meaning: 'pg_restore failed; the database is as it was.',
+    meaning: "pg_restore failed, or the definition lacks a table of the backup's sink; the database is as it was.",
   },
   RESTORE_DIFFERS: {
     number: 'SLU-7110',
