@@ -23,9 +23,7 @@ export function addBackup(program: Command, leaf: AddLeaf): void {
 
   const verify = backup
     .command('verify <folder>')
-    .description(
-      'Checks backups without any database: the sha256 of each, and that pg_restore reads it.',
-    )
+    .description('Checks backups without any database: the sha256 of each, and that pg_restore reads it.')
     .addOption(folderOfTools())
   leaf(verify, { load: async () => (await import('../commands/backup-verify.ts')).backupVerify })
   addHelp(verify, { examples: ['sluice backup verify /backups/2026-11-21'], exits: VERDICT_EXITS })

@@ -48,7 +48,8 @@ export const backupErrors = {
     number: 'SLU-7108',
     exit: 5,
     retry: 'never',
-    meaning: 'A backup is restored into an empty database and an empty sink only; what is in them would have to be removed by hand first.',
+    meaning:
+      'A backup is restored into an empty database and an empty sink only; what is in them would have to be removed by hand first.',
   },
   RESTORE_FAILED: {
     number: 'SLU-7109',
