@@ -6,14 +6,14 @@
  */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { createReadStream, existsSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { createReadStream, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import { SluiceError } from '@sluice/core'
 import { z } from 'zod'
-import { withFileLock } from './file-lock.ts'
-import { cacheFolder } from './folders.ts'
+import { cachedFolder } from './cached-folder.ts'
+import { downloadFailed, isMissingProgram } from './download-error.ts'
 import type { OnServerProgress } from './progress.ts'
 import { requireTar } from './required-tool.ts'
 
@@ -30,41 +30,24 @@ export async function downloadClickhouse(onProgress: OnServerProgress): Promise<
   const place = `${process.platform}-${process.arch}`
   const pinned = lock.packages[place]
   if (pinned === undefined) throw missing(`nothing is pinned for ${place}`)
-  const folder = join(cacheFolder(), `clickhouse-${lock.version}-${place}`)
-  const engine = join(folder, 'chdb_node.node')
-  if (existsSync(folder)) return engine
-  const what = `ClickHouse ${lock.version}`
-  const onWaiting = () => {
-    onProgress({ kind: 'waiting', what: `another process that downloads ${what}` })
-  }
-  return withFileLock(`${folder}.lock`, onWaiting, async () => {
-    if (existsSync(folder)) return engine
-    onProgress({ kind: 'waiting', what: `the download of ${what}, 180 MB` })
-    const staging = mkdtempSync(join(cacheFolder(), 'staging-clickhouse-'))
-    try {
-      const archive = await download(`${pinned.package}@${lock.version}`, staging)
-      await assertPinned(archive, pinned.integrity)
-      requireTar()
-      await run('tar', ['-xzf', archive, '-C', staging])
-      renameSync(join(staging, 'package'), folder)
-    } finally {
-      rmSync(staging, { recursive: true, force: true })
-    }
-    return engine
+  const name = `clickhouse-${lock.version}-${place}`
+  const folder = await cachedFolder({ name, what: `ClickHouse ${lock.version}, 180 MB`, onProgress }, async (staging) => {
+    const archive = await download(`${pinned.package}@${lock.version}`, staging)
+    await assertPinned(archive, pinned.integrity)
+    requireTar()
+    await run('tar', ['-xzf', archive, '-C', staging])
+    return join(staging, 'package')
   })
+  return join(folder, 'chdb_node.node')
 }
 
 async function download(name: string, folder: string): Promise<string> {
   try {
     await run('npm', ['pack', name, '--pack-destination', folder, '--silent'], { cwd: folder })
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') throw missing('npm is not on the path', error)
-    throw new SluiceError('DOWNLOAD_FAILED', {
-      what: `${name} could not be downloaded`,
-      why: withoutAddresses(error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : String(error)),
-      ways: [`npm pack ${name}`, "check the network, and npm's registry and proxy"],
-      cause: error,
-    })
+    if (isMissingProgram(error)) throw missing('npm is not on the path', error)
+    const ways = [`npm pack ${name}`, "check the network, and npm's registry and proxy"]
+    throw downloadFailed(`${name} could not be downloaded`, error, ways)
   }
   return join(folder, readdirSync(folder).find((file) => file.endsWith('.tgz')) ?? '')
 }
@@ -79,11 +62,6 @@ async function assertPinned(archive: string, integrity: string): Promise<void> {
     why: `its integrity is ${found}, pinned is ${integrity}`,
     ways: ['npm cache clean --force    and try again: a download may have broken', "check what npm's registry serves"],
   })
-}
-
-/** A registry may carry credentials in its address. */
-function withoutAddresses(text: string): string {
-  return text.replaceAll(/\w+:\/\/\S+/g, '<address>')
 }
 
 function missing(why: string, cause?: unknown): SluiceError {

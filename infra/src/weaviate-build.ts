@@ -5,13 +5,13 @@
  *   module --it has the pinned sum--> built in a staging folder --> renamed to weaviate-<version>-<platform>
  */
 import { execFile } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import { SluiceError } from '@sluice/core'
 import { z } from 'zod'
-import { cacheFolder } from './folders.ts'
-import { withFileLock } from './file-lock.ts'
+import { cachedFolder, cachedFolderPath } from './cached-folder.ts'
+import { downloadFailed } from './download-error.ts'
 import type { OnServerProgress } from './progress.ts'
 
 const run = promisify(execFile)
@@ -31,35 +31,22 @@ function readLock(): Lock {
   return lockSchema.parse(JSON.parse(readFileSync(new URL('../weaviate.lock.json', import.meta.url), 'utf8')))
 }
 
-function folderOf({ version }: Lock): string {
-  return join(cacheFolder(), `weaviate-${version}-${process.platform}-${process.arch}`)
+function folderName({ version }: Lock): string {
+  return `weaviate-${version}-${process.platform}-${process.arch}`
 }
 
 /** @throws SluiceError SLU-7002 when Go can't get or build it, SLU-7003 when it is not the pinned one, SLU-7004 without Go */
 export async function buildWeaviate(onProgress: OnServerProgress): Promise<WeaviateBuild> {
   const lock = readLock()
-  const folder = folderOf(lock)
-  const build = { file: join(folder, 'weaviate-server'), version: lock.version }
-  if (existsSync(folder)) return build
   const what = `weaviate ${lock.version}`
-  const onWaiting = () => {
-    onProgress({ kind: 'waiting', what: `another process that builds ${what}` })
-  }
-  return withFileLock(`${folder}.lock`, onWaiting, async () => {
-    if (existsSync(folder)) return build
-    const staging = mkdtempSync(join(cacheFolder(), 'staging-weaviate-'))
-    try {
-      onProgress({ kind: 'waiting', what: `the download of ${what}` })
-      await assertPinned(lock, staging)
-      onProgress({ kind: 'waiting', what: `the build of ${what}, some minutes` })
-      const environment = { ...process.env, GOBIN: staging, CGO_ENABLED: '0' }
-      await go(['install', `${lock.module}/cmd/weaviate-server@${lock.version}`], staging, environment)
-      renameSync(staging, folder)
-    } finally {
-      rmSync(staging, { recursive: true, force: true })
-    }
-    return build
+  const folder = await cachedFolder({ name: folderName(lock), what, onProgress }, async (staging) => {
+    await assertPinned(lock, staging)
+    onProgress({ kind: 'waiting', what: `the build of ${what}, some minutes` })
+    const environment = { ...process.env, GOBIN: staging, CGO_ENABLED: '0' }
+    await go(['install', `${lock.module}/cmd/weaviate-server@${lock.version}`], staging, environment)
+    return staging
   })
+  return { file: join(folder, 'weaviate-server'), version: lock.version }
 }
 
 /** Where Go's own instructions put it (https://go.dev/doc/install), for a path that does not name it. */
@@ -73,7 +60,7 @@ function findGo(): string | undefined {
 
 /** True where Weaviate can be built, or was. */
 export function canBuildWeaviate(): boolean {
-  return existsSync(folderOf(readLock())) || findGo() !== undefined
+  return existsSync(cachedFolderPath(folderName(readLock()))) || findGo() !== undefined
 }
 
 async function assertPinned({ module, version, sum }: Lock, folder: string): Promise<void> {
@@ -93,18 +80,11 @@ async function go(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv):
   try {
     return await run(program, args, { cwd, env })
   } catch (error) {
-    throw new SluiceError('DOWNLOAD_FAILED', {
-      what: 'weaviate could not be built',
-      why: withoutAddresses(error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : String(error)),
-      ways: [`go ${args.join(' ')}`, 'set SLUICE_TEST_WEAVIATE_URL to a server of your own'],
-      cause: error,
-    })
+    throw downloadFailed('weaviate could not be built', error, [
+      `go ${args.join(' ')}`,
+      'set SLUICE_TEST_WEAVIATE_URL to a server of your own',
+    ])
   }
-}
-
-/** A proxy may carry credentials in its address. */
-function withoutAddresses(text: string): string {
-  return text.replaceAll(/\w+:\/\/\S+/g, '<address>')
 }
 
 function missing(): SluiceError {
