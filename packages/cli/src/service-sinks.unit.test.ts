@@ -5,7 +5,7 @@ import { serviceSinks } from './service-sinks.ts'
 test('a sink has the tables of the definition; a service without one has none', () => {
   const environment = { SLUICE_ANALYTICS_CLICKHOUSE_URL: 'http://localhost:8123/analytics' }
   expect(serviceSinks(environment, system, Object.keys(system.services), 'sluice backup')).toEqual({
-    analytics: { tables: system.services['analytics']?.sinks, open: expect.any(Function) as unknown },
+    analytics: { tables: system.services.analytics.sinks, open: expect.any(Function) as unknown },
   })
 })
 
