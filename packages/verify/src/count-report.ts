@@ -5,43 +5,15 @@
 import { type CapturedTable, type SystemDefinition, qualifiedName } from '@sluice/system'
 import { tableName } from './expected-table.ts'
 import { sinkTableName } from './sink-comparison.ts'
-import type { TopicReport } from './topic-check.ts'
-import type { ServiceReport, TableReport, TableStatus } from './verify-report.ts'
-
-export interface CountReport {
-  readonly tables: readonly TableCounts[]
-  /** All topics, those of own events too. */
-  readonly topics: readonly TopicReport[]
-  /** Topics together whose names differ in the last part only: `contracts.opportunities.*` */
-  readonly patterns: readonly PatternCounts[]
-}
-
-export interface TableCounts {
-  /** Of the monolith, with its schema. */
-  readonly table: string
-  readonly places: readonly PlaceCount[]
-}
-
-export interface PlaceCount {
-  /** `monolith`, `event store`, `topic <name>`, or `<service>.<table>` */
-  readonly place: string
-  /** `rows`: the state; `events`: all that happened. */
-  readonly holds: 'rows' | 'events'
-  /** Null if it is not known. */
-  readonly count: number | null
-  /** What it must be; null where there is nothing to hold it against. */
-  readonly expected: number | null
-  readonly status: TableStatus | null
-  /** Why it may be another number than that of other places, or is not known. */
-  readonly note: string | null
-}
-
-export interface PatternCounts {
-  readonly pattern: string
-  readonly topics: number
-  readonly events: number
-  readonly messages: number
-}
+import type {
+  CountReport,
+  PatternCounts,
+  PlaceCount,
+  ServiceReport,
+  TableCounts,
+  TableReport,
+  TopicReport,
+} from './verify-report.ts'
 
 /** What is not in the reports of services and topics. */
 export interface MonolithCount {

@@ -2,8 +2,7 @@ import { bigint, clickhouseEvents, defineSystem, mapTable, sql, table, text, top
 import { expect, test } from 'vitest'
 import { consistencyOf } from './consistency.ts'
 import { countReport } from './count-report.ts'
-import type { TopicReport } from './topic-check.ts'
-import type { TableReport } from './verify-report.ts'
+import type { TableReport, TopicReport } from './verify-report.ts'
 import { unverifiableTable } from './verify-table.ts'
 
 const none = new URL('file:///none/')

@@ -1,7 +1,5 @@
 export type * from './consistency.ts'
-export type * from './count-report.ts'
 export type * from './edited-rows.ts'
-export type { TopicReport } from './topic-check.ts'
 export type { MessageDecoder } from './topic-messages.ts'
 export * from './verify-limits.ts'
 export type * from './verify-progress.ts'

@@ -18,22 +18,7 @@ import {
   inPositionOrder,
   partitionMessages,
 } from './topic-messages.ts'
-import type { TableReport } from './verify-report.ts'
-
-export interface TopicReport extends Pick<TableReport, 'missing' | 'extra' | 'different' | 'status' | 'examples' | 'durationMs'> {
-  readonly topic: string
-  readonly lane: string
-  /** Up to which position of the lane. */
-  readonly through: bigint
-  /** Events of the topic in the event store. */
-  readonly events: number
-  /** Messages in the topic; a truncate is one in each partition. */
-  readonly messages: number
-  /** Messages behind one of a later position in their partition, without a reason that the relay's parking lot knows. */
-  readonly outOfOrder: number
-  /** Why the numbers may differ though nothing is wrong, or null. */
-  readonly note: string | null
-}
+import type { TopicReport } from './verify-report.ts'
 
 export interface TopicCheckOptions {
   readonly ask: AskStore
@@ -54,8 +39,8 @@ export interface TopicCheckOptions {
 const PAGE_EVENTS = 20_000
 /** Messages between two signs of progress. */
 const STEP = 1_000
-/** Ids of messages out of order that are held. */
-const OUT_OF_ORDER_MAX = 10_000
+/** Ids that are held of messages out of order, and of missing ones. */
+const HELD_MAX = 10_000
 
 interface PublishedEvent {
   readonly position: bigint
@@ -113,7 +98,7 @@ class TopicCheck {
     for await (const { expected, actual } of pairs) {
       if (expected === null) this.#tally.note('extra', actual.eventId)
       else if (actual === null) {
-        if (!isCompacted) this.#missing.add(expected.eventId)
+        if (!isCompacted) this.#noteMissing(expected.eventId)
       } else if (expected.eventId !== actual.eventId || expected.version !== actual.version) {
         this.#tally.note('different', expected.eventId, [expected.eventId === actual.eventId ? 'version' : 'event_id'])
       }
@@ -138,6 +123,12 @@ class TopicCheck {
       examples,
       durationMs,
     }
+  }
+
+  /** One that is found out of order is not missing; more than are held are told at once. */
+  #noteMissing(eventId: string): void {
+    if (this.#missing.size < HELD_MAX) this.#missing.add(eventId)
+    else this.#tally.note('missing', eventId)
   }
 
   /** The first message of each partition, and up to where retention removed what was before. */
@@ -204,7 +195,7 @@ class TopicCheck {
       return null
     }
     if (event.position < last) {
-      if (this.#outOfOrder.size < OUT_OF_ORDER_MAX) this.#outOfOrder.add(event.eventId)
+      if (this.#outOfOrder.size < HELD_MAX) this.#outOfOrder.add(event.eventId)
       return null
     }
     this.#last.set(partition, event.position)

@@ -3,7 +3,8 @@ import type { IncomingMessage, KafkaPort } from '@sluice/kafka'
 import { type ProjectedEvent, type SystemDefinition, bigint, defineSystem, lanesOf, mapTable, table, topic } from '@sluice/system'
 import { expect, test } from 'vitest'
 import type { AskStore } from './object-event.ts'
-import { type TopicReport, checkTopic } from './topic-check.ts'
+import { checkTopic } from './topic-check.ts'
+import type { TopicReport } from './verify-report.ts'
 
 const notices = table('notices', {
   aggregate: 'Notice',

@@ -3,7 +3,6 @@
  * share. A verdict is never better than what was compared.
  */
 import type { Consistency } from './consistency.ts'
-import type { CountReport } from './count-report.ts'
 import type { EditedRow } from './edited-rows.ts'
 import type { VersionGap } from '@sluice/store'
 
@@ -110,6 +109,58 @@ export interface LaneChain {
 export interface VersionReport {
   readonly gaps: readonly VersionGap[]
   readonly durationMs: number
+}
+
+/** What a topic holds, against the event store. */
+export interface TopicReport extends Pick<TableReport, 'missing' | 'extra' | 'different' | 'status' | 'examples' | 'durationMs'> {
+  readonly topic: string
+  readonly lane: string
+  /** Up to which position of the lane. */
+  readonly through: bigint
+  /** Events of the topic in the event store. */
+  readonly events: number
+  /** Messages in the topic; a truncate is one in each partition. */
+  readonly messages: number
+  /** Messages behind one of a later position in their partition, without a reason that the relay's parking lot knows. */
+  readonly outOfOrder: number
+  /** Why the numbers may differ though nothing is wrong, or null. */
+  readonly note: string | null
+}
+
+/** What each captured table has in every store. */
+export interface CountReport {
+  readonly tables: readonly TableCounts[]
+  /** All topics, those of own events too. */
+  readonly topics: readonly TopicReport[]
+  /** Topics together whose names differ in the last part only: `contracts.opportunities.*` */
+  readonly patterns: readonly PatternCounts[]
+}
+
+export interface TableCounts {
+  /** Of the monolith, with its schema. */
+  readonly table: string
+  readonly places: readonly PlaceCount[]
+}
+
+export interface PlaceCount {
+  /** `monolith`, `event store`, `topic <name>`, or `<service>.<table>` */
+  readonly place: string
+  /** `rows`: the state; `events`: all that happened. */
+  readonly holds: 'rows' | 'events'
+  /** Null if it is not known. */
+  readonly count: number | null
+  /** What it must be; null where there is nothing to hold it against. */
+  readonly expected: number | null
+  readonly status: TableStatus | null
+  /** Why it may be another number than that of other places, or is not known. */
+  readonly note: string | null
+}
+
+export interface PatternCounts {
+  readonly pattern: string
+  readonly topics: number
+  readonly events: number
+  readonly messages: number
 }
 
 export interface VerifyReport {

@@ -1,8 +1,8 @@
 /**
  * Promise 2 for aggregates: the versions of their events run without gaps, in the order of positions.
  *
- * The whole store is looked at each time, for a check of what came since the last one would trust what was stored before. It costs a
- * fraction of what the recomputation of the chains beside it does, which reads the same events whole.
+ * The whole store is looked at each time, for a check of what came since the last one would trust what was stored before. The chains
+ * beside it are recomputed from the same events.
  */
 import { type PostgresTarget, toPostgresError } from '@sluice/postgres'
 import { findVersionGaps } from '@sluice/store'
