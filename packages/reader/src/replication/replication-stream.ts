@@ -143,6 +143,8 @@ class SlotStream implements ReplicationStream {
     if (this.#timer) clearInterval(this.#timer)
     if (!this.#isEnded) this.#feedback(false)
     this.#isEnded = true
+    // Of a stream that failed pg waits for the server to close the connection, which a paused socket would never tell.
+    this.#wire?.resume()
     await this.#service.stop()
   }
 

@@ -11,7 +11,7 @@
  * on, it pauses the socket. The store's side is the writer's loop. Killed anywhere, the slot is at or before what is stored, and
  * PostgreSQL sends the rest again.
  */
-import { LSN_ZERO, type Lsn, type SluiceError, formatLsn } from '@sluice/core'
+import { LSN_ZERO, type Lsn, type SluiceError, formatLsn, isSluiceError } from '@sluice/core'
 import { BackfillWatch } from '../backfill/backfill-watch.ts'
 import { workOnBackfills } from '../backfill/backfill-worker.ts'
 import { BatchQueue } from '../lane/batch-queue.ts'
@@ -44,8 +44,18 @@ export async function streamChanges(session: LaneSession, streamingFailures: num
   while (!signal.aborted) {
     const isWhole = appender.durableLsn < wholeUntil
     const reading = new StreamReading(session, isWhole ? WHOLE_TRANSACTIONS : streaming, isWhole ? wholeUntil : null)
-    wholeUntil = (await reading.run(signal)) ?? LSN_ZERO
+    wholeUntil = (await runOrRelease(session, reading, signal)) ?? LSN_ZERO
     await slotReleased(session, signal)
+  }
+}
+
+/** What failed to stream is begun again at once: not before the server has let go of the slot. */
+async function runOrRelease(session: LaneSession, reading: StreamReading, signal: AbortSignal): Promise<Lsn | null> {
+  try {
+    return await reading.run(signal)
+  } catch (error) {
+    if (isSluiceError(error, 'SOURCE_STREAMING_FAILED')) await slotReleased(session, signal)
+    throw error
   }
 }
 
