@@ -1,3 +1,4 @@
+export * from './ascending.ts'
 export * from './backoff.ts'
 export * from './bounded-parts.ts'
 export * from './certificate-fault.ts'

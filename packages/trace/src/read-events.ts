@@ -2,7 +2,7 @@
  * Lists stored events. Only positions and correlations are indexed, so any other filter reads the store in stretches: a
  * listing says how far it searched, and stops after `searchMax` positions with what it has.
  */
-import { SluiceError } from '@sluice/core'
+import { SluiceError, ascending } from '@sluice/core'
 import type { PostgresTarget } from '@sluice/postgres'
 import { type LaneRecord, listLanes } from '@sluice/store'
 import type { SystemDefinition } from '@sluice/system'
@@ -52,7 +52,7 @@ export async function readEvents(options: EventsOptions): Promise<EventListing> 
   return onDatabase(options.targets.pipeline, async (client) => {
     const listings: EventListing[] = []
     for (const lane of await lanesInScope(client, options)) listings.push(await searchLane(client, lane, options))
-    const all = listings.flatMap((l) => l.events).sort((a, b) => compareText(a.committedAt, b.committedAt))
+    const all = listings.flatMap((l) => l.events).sort((a, b) => ascending(a.committedAt, b.committedAt))
     const limit = options.limit ?? LIMIT
     return {
       events: options.after === undefined ? all.slice(-limit) : all.slice(0, limit),
@@ -162,8 +162,4 @@ function aggregateParts(aggregate: string | undefined): readonly [string | null,
   if (aggregate === undefined) return [null, null]
   const slash = aggregate.indexOf('/')
   return slash === -1 ? [aggregate, null] : [aggregate.slice(0, slash), aggregate.slice(slash + 1)]
-}
-
-function compareText(one: string, other: string): number {
-  return one < other ? -1 : one > other ? 1 : 0
 }

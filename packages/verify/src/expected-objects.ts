@@ -9,7 +9,7 @@
  *
  * The server sorts positions by aggregate, and no events: of most aggregates only the last event is read.
  */
-import { type RowText, quoteLiteral } from '@sluice/core'
+import { type RowText, ascending, quoteLiteral } from '@sluice/core'
 import type { SinkTable } from '@sluice/system'
 import { mergeOrdered } from './merge-ordered.ts'
 import { type ObjectEvent, aggregateOf, eventsAt, isKeyChange, rowLeftBy, sinkValues } from './object-event.ts'
@@ -69,11 +69,11 @@ interface Aggregate {
 }
 
 function byId(one: Aggregate, other: Aggregate): number {
-  return one.id < other.id ? -1 : one.id > other.id ? 1 : 0
+  return ascending(one.id, other.id)
 }
 
 function lastFirst(one: bigint, other: bigint): number {
-  return one < other ? 1 : one > other ? -1 : 0
+  return ascending(other, one)
 }
 
 async function* listed<Item>(items: readonly Item[]): AsyncGenerator<Item, undefined> {

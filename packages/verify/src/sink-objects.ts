@@ -5,13 +5,13 @@
  * object whose position is after the point is compared with the event at that position, and one that is missing may have been removed by
  * an event after the point. Such removals are in neither count.
  */
-import type { RowText } from '@sluice/core'
-import type { SinkedRow } from '@sluice/sink'
+import { type RowText, ascending } from '@sluice/core'
+import { type SinkedRow, sinkTableName } from '@sluice/sink'
 import { DifferenceTally } from './difference-tally.ts'
 import type { ExpectedObject } from './expected-objects.ts'
 import { mergeOrdered } from './merge-ordered.ts'
 import { type AskStore, eventsAt, isKeyChange, rowLeftBy, sinkValues } from './object-event.ts'
-import { type SinkComparison, sinkTableName, sinkedRows } from './sink-comparison.ts'
+import { type SinkComparison, sinkedRows } from './sink-comparison.ts'
 import type { TableReport } from './verify-report.ts'
 
 /** Objects that are looked at again at once. */
@@ -48,7 +48,7 @@ export async function compareSinkObjects(
 }
 
 function byId({ aggregateId: one }: { readonly aggregateId: string }, { aggregateId: other }: SinkedRow): number {
-  return one < other ? -1 : one > other ? 1 : 0
+  return ascending(one, other)
 }
 
 class ObjectComparison {

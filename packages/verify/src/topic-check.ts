@@ -5,7 +5,7 @@
  * Of a truncate, which is in every partition, the first message counts. Events that the relay had parked and published later come behind
  * their successors: they are found by their ids. Where retention removed messages, what is left of all partitions is compared.
  */
-import { type LaneId, isSluiceError } from '@sluice/core'
+import { type LaneId, ascending, isSluiceError } from '@sluice/core'
 import type { KafkaAdmin, KafkaPort } from '@sluice/kafka'
 import type { LaneDefinition } from '@sluice/system'
 import { DifferenceTally } from './difference-tally.ts'
@@ -93,7 +93,7 @@ class TopicCheck {
     const from = removedThrough > storeBegins ? removedThrough : storeBegins
     const isCompacted = await isTopicCompacted(admin, topic)
     const pairs = mergeOrdered(this.#published(from), this.#inOrder(heads, from), (one, other) =>
-      compare(one.position, other.position),
+      ascending(one.position, other.position),
     )
     for await (const { expected, actual } of pairs) {
       if (expected === null) this.#tally.note('extra', actual.eventId)
@@ -204,10 +204,6 @@ class TopicCheck {
     this.#lastTaken = event.eventId
     return event
   }
-}
-
-function compare(one: bigint, other: bigint): number {
-  return one < other ? -1 : one > other ? 1 : 0
 }
 
 function noteOf(isCompacted: boolean, from: bigint): string | null {
