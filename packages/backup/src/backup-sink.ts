@@ -48,11 +48,6 @@ export async function withSink<Result>({ open }: ServiceSink, work: (sink: Sink)
   }
 }
 
-/** `clickhouse.opportunity_events` */
-export function sinkTableName({ store, name }: Pick<SinkTable, 'store' | 'name'>): string {
-  return `${store}.${name}`
-}
-
 /** @throws SluiceError SLU-5101 to SLU-5103 of the sink; faults of the file system; the signal's reason */
 export async function backUpSink(options: SinkBackupOptions): Promise<readonly BackedUpSinkTable[]> {
   const { sink: service, folder, origin, keys, compression, onProgress, signal } = options

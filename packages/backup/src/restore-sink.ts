@@ -8,9 +8,9 @@
 import { Duplex } from 'node:stream'
 import { SluiceError } from '@sluice/core'
 import type { MasterKeys } from '@sluice/privacy'
-import type { Sink } from '@sluice/sink'
+import { type Sink, sinkTableName } from '@sluice/sink'
 import type { SinkTable } from '@sluice/system'
-import { type ServiceSink, sinkTableName, withSink } from './backup-sink.ts'
+import { type ServiceSink, withSink } from './backup-sink.ts'
 import type { BackedUpSinkTable, BackupManifest } from './manifest.ts'
 import { readSinkTable } from './read-backup.ts'
 

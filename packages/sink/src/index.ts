@@ -1,4 +1,5 @@
 export type * from './open-sinks.ts'
 export type * from './sink.ts'
 export * from './sink-rows.ts'
+export * from './sink-table-name.ts'
 export * from './whole-lines.ts'

@@ -2,9 +2,9 @@
  * One report of counts: what each captured table has in the monolith, the event store, its topic, the services, ClickHouse and Weaviate.
  * Numbers of rows are of the state now, numbers of events of all history: a place is held against what it must have, not against the others.
  */
+import { sinkTableName } from '@sluice/sink'
 import { type CapturedTable, type SystemDefinition, qualifiedName } from '@sluice/system'
 import { tableName } from './expected-table.ts'
-import { sinkTableName } from './sink-comparison.ts'
 import type {
   CountReport,
   PatternCounts,

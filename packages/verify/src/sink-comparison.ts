@@ -12,11 +12,6 @@ export interface SinkComparison {
   readonly absent: ReadonlySet<string>
 }
 
-/** How the table is called in reports: `clickhouse.opportunity_events` */
-export function sinkTableName({ store, name }: SinkTable): string {
-  return `${store}.${name}`
-}
-
 /** Everything that the table holds, in its order. */
 export async function* sinkedRows({ sink, table }: SinkComparison): AsyncGenerator<SinkedRow, undefined> {
   for await (const page of sink.read(table)) yield* page

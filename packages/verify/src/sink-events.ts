@@ -2,10 +2,11 @@
  * Compares a table of events in a sink with the event store, both ways: every event that the service has applied is in the table once, in
  * collapsed state, and no other is. Events that came later are left out: below a position the store does not change.
  */
+import { sinkTableName } from '@sluice/sink'
 import { DifferenceTally } from './difference-tally.ts'
 import { mergeOrdered } from './merge-ordered.ts'
 import type { AskStore } from './object-event.ts'
-import { type SinkComparison, sinkTableName, sinkedRows } from './sink-comparison.ts'
+import { type SinkComparison, sinkedRows } from './sink-comparison.ts'
 import type { TableReport } from './verify-report.ts'
 
 const PAGE_EVENTS = 20_000

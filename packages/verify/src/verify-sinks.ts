@@ -5,14 +5,14 @@
  * Not expected are events that stand parked, at the service or the relay, and those that were given up there.
  */
 import { withConnection } from '@sluice/postgres'
-import type { OpenSinks, Sink } from '@sluice/sink'
+import { type OpenSinks, type Sink, sinkTableName } from '@sluice/sink'
 import { listLanes, retainedAfter } from '@sluice/store'
 import { MONOLITH_LANE, type SinkTable, type SystemDefinition } from '@sluice/system'
 import type { Client } from 'pg'
 import type { ServicePoint } from './comparison-point.ts'
 import { KEY_CHANGES_MAX, expectedObjects } from './expected-objects.ts'
 import type { AskStore } from './object-event.ts'
-import { type SinkComparison, sinkTableName } from './sink-comparison.ts'
+import type { SinkComparison } from './sink-comparison.ts'
 import { compareSinkEvents } from './sink-events.ts'
 import { compareSinkObjects } from './sink-objects.ts'
 import { SnapshotSession } from './snapshot-session.ts'
