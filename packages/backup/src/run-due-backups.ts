@@ -11,7 +11,7 @@
  * D4  One run at a time works on a schedule's database, by an advisory lock in it (`schedule-lock.ts`).
  * D5  A fault of one database keeps no other one from its backup.
  */
-import { isSluiceError, SluiceError, toSluiceError } from '@sluice/core'
+import { SluiceError, isSluiceError, shellQuoted, toSluiceError } from '@sluice/core'
 import type { PostgresTarget } from '@sluice/postgres'
 import type { MasterKeys } from '@sluice/privacy'
 import { type BackupProgress, backupDatabase, planBackup } from './backup-database.ts'
@@ -271,7 +271,7 @@ function assertNoneDamaged(backups: readonly ScheduledBackup[], { database }: Ba
   throw new SluiceError('BACKUP_DAMAGED', {
     what: `${damaged.length} older ${damaged.length === 1 ? 'backup' : 'backups'} of ${database} can not be used`,
     why: damaged.map(({ root, damage }) => `${backupFolder(root, database)}: ${damage}`).join('\n'),
-    ways: damaged.map(({ root }) => `rm -r ${quoted(backupFolder(root, database))}    once it is of no use any more`),
+    ways: damaged.map(({ root }) => `rm -r ${shellQuoted(backupFolder(root, database))}    once it is of no use any more`),
   })
 }
 
@@ -297,9 +297,4 @@ function faultOf(error: unknown, { folder, schedule, database }: BackupPlace): S
     ways: [`ls -ld ${folder} ${folder}/${schedule}    and df -h ${folder}`],
     cause: error,
   })
-}
-
-/** As one word of a shell. */
-function quoted(path: string): string {
-  return `'${path.replaceAll("'", `'\\''`)}'`
 }
