@@ -15,9 +15,15 @@ import { z } from 'zod'
 import { certificateOf } from './certificate-of.ts'
 import { type Environment, findSetting } from './deployment.ts'
 
-const DETERMINISTIC = 'deterministic'
+/** The URL of the embedder whose vectors mean nothing. */
+export const DETERMINISTIC = 'deterministic'
 const DEFAULT_VERSION = '1'
 const count = z.coerce.number().int().positive().max(1_000_000)
+
+/** `SLUICE_AI_EMBEDDER_URL` */
+export function embedderVariable(service: string): string {
+  return `SLUICE_${service.toUpperCase()}_EMBEDDER_URL`
+}
 
 /** @throws SluiceError SLU-1002 if a setting is missing, SLU-1003 if one can not be used */
 export function weaviateOf(environment: Environment, service: string, url: string, tables: readonly SinkTable[]): () => Sink {

@@ -7,17 +7,21 @@ import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import {
   type Clickhouse,
+  type LocalWeaviate,
+  type OnServerProgress,
   type TestDatabase,
   createTestDatabase,
   describeProgress,
   startClickhouse,
   startServers,
+  startWeaviate,
   testServerRequests,
 } from '@sluice/infra'
 import type { SystemDefinition } from '@sluice/system'
 import { urlVariable } from '../deployment.ts'
 import type { Phase } from '../progress.ts'
 import { sinkVariable } from '../sinks.ts'
+import { DETERMINISTIC, embedderVariable } from '../weaviate-of.ts'
 
 export interface DemoPlace {
   /** Settings for `sluice` commands: URLs of all databases and sinks, of Kafka and of the registry. */
@@ -33,18 +37,21 @@ export async function openDemoPlace(
   system: SystemDefinition,
   phase: Phase,
 ): Promise<DemoPlace> {
+  const onProgress: OnServerProgress = (progress) => phase.update(describeProgress(progress))
   const servers = await startServers({
     ...testServerRequests(environment),
     extensions: Object.values(system.services).flatMap((service) => service.extensions ?? []),
-    onProgress: (progress) => phase.update(describeProgress(progress)),
+    onProgress,
   })
   const databases: TestDatabase[] = []
   let clickhouse: Clickhouse | undefined
+  const weaviates: LocalWeaviate[] = []
   const folder = path.join(servers.folder, 'demo')
   const close = async (): Promise<void> => {
     // Databases of servers that somebody gave stay behind otherwise.
     for (const database of databases) await database.drop()
     await clickhouse?.remove()
+    for (const weaviate of weaviates) await weaviate.remove()
     await servers.stop()
   }
   try {
@@ -64,9 +71,17 @@ export async function openDemoPlace(
     }
     for (const service of Object.keys(system.services)) urls[urlVariable(service)] = await make(servers.services.url, service)
     for (const [service, { sinks = [] }] of Object.entries(system.services)) {
-      if (!sinks.some((table) => table.store === 'clickhouse')) continue
-      clickhouse ??= await startClickhouse((progress) => phase.update(describeProgress(progress)))
-      urls[sinkVariable(service, 'clickhouse')] = `${clickhouse.url}/sluice_demo_${service}_${randomBytes(6).toString('hex')}`
+      const store = sinks[0]?.store
+      if (store === 'clickhouse') {
+        clickhouse ??= await startClickhouse(onProgress)
+        urls[sinkVariable(service, store)] = `${clickhouse.url}/sluice_demo_${service}_${randomBytes(6).toString('hex')}`
+      } else if (store === 'weaviate') {
+        // Classes have the names of the definition, so no server is shared; nobody reads the vectors of a demo.
+        const weaviate = await startWeaviate(onProgress)
+        weaviates.push(weaviate)
+        urls[sinkVariable(service, store)] = weaviate.url
+        urls[embedderVariable(service)] = DETERMINISTIC
+      }
     }
     return { environment: urls, folder, close }
   } catch (error) {
