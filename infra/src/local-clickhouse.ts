@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { downloadClickhouse } from './clickhouse-download.ts'
 import { claimPort } from './free-port.ts'
-import { LocalServer, type ServerControl } from './local-server.ts'
-import { ProcessLauncher } from './process-launcher.ts'
+import type { ServerControl } from './local-server.ts'
+import { startOwnServer } from './own-server.ts'
 import type { ProcessSpec } from './process-spec.ts'
 import type { OnServerProgress } from './progress.ts'
 import { createRunFolder } from './run-folder.ts'
@@ -33,7 +33,6 @@ export async function startClickhouse(onProgress: OnServerProgress = () => undef
   await mkdir(folder, { mode: 0o700 })
   const port = await claimPort(runFolder)
   const password = randomBytes(12).toString('hex')
-  const launcher = new ProcessLauncher(runFolder, false)
   const program = fileURLToPath(new URL('./clickhouse-process.ts', import.meta.url))
   const spec: ProcessSpec = {
     name: 'ClickHouse',
@@ -45,14 +44,8 @@ export async function startClickhouse(onProgress: OnServerProgress = () => undef
     stopSignal: 'SIGTERM',
     endSignal: 'SIGKILL',
   }
-  const control = new LocalServer(launcher, spec, () => ping(port))
-  try {
-    await control.start()
-  } catch (error) {
-    await launcher.end()
-    throw error
-  }
-  return { url: `http://default:${password}@127.0.0.1:${port}`, control, remove: () => launcher.end() }
+  const server = await startOwnServer(runFolder, spec, () => ping(port))
+  return { url: `http://default:${password}@127.0.0.1:${port}`, control: server, remove: () => server.remove() }
 }
 
 async function ping(port: number): Promise<void> {

@@ -6,9 +6,8 @@ import { execFileSync } from 'node:child_process'
 import { chmodSync, cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { claimPort } from './free-port.ts'
-import { LocalServer, type ServerControl } from './local-server.ts'
+import { type OwnServer, startOwnServer } from './own-server.ts'
 import { downloadPgbouncer } from './pgbouncer-download.ts'
-import { ProcessLauncher } from './process-launcher.ts'
 import type { ProcessSpec } from './process-spec.ts'
 import type { OnServerProgress } from './progress.ts'
 import { createRunFolder } from './run-folder.ts'
@@ -25,12 +24,10 @@ export interface PgbouncerOptions {
   readonly onProgress?: OnServerProgress
 }
 
-export interface Pgbouncer extends ServerControl {
+export interface Pgbouncer extends OwnServer {
   /** The database's URL, by way of the pooler. */
   readonly url: string
   readonly version: string
-  /** Ends it and removes its files. */
-  remove(): Promise<void>
 }
 
 interface Program {
@@ -52,7 +49,6 @@ export async function startPgbouncer(databaseUrl: string, options: PgbouncerOpti
   const users = join(runFolder, 'users.txt')
   writeFileSync(users, usersOf(direct, options.roles ?? {}), { mode: 0o644 })
   writeFileSync(configuration, settingsOf(direct, url, users, options), { mode: 0o644 })
-  const launcher = new ProcessLauncher(runFolder, false)
   const spec: ProcessSpec = {
     name: 'pgbouncer',
     file: program.file,
@@ -64,22 +60,8 @@ export async function startPgbouncer(databaseUrl: string, options: PgbouncerOpti
     stopSignal: 'SIGTERM',
     endSignal: 'SIGKILL',
   }
-  const server = new LocalServer(launcher, spec, probeOf('services', url.toString()))
-  try {
-    await server.start()
-  } catch (error) {
-    await launcher.end()
-    throw error
-  }
-  return {
-    url: url.toString(),
-    version,
-    start: () => server.start(),
-    stop: () => server.stop(),
-    kill9: () => server.kill9(),
-    restart: () => server.restart(),
-    remove: () => launcher.end(),
-  }
+  const server = await startOwnServer(runFolder, spec, probeOf('services', url.toString()))
+  return { url: url.toString(), version, ...server }
 }
 
 function programOnPath(): Program | null {

@@ -4,16 +4,13 @@
  */
 import { join } from 'node:path'
 import { claimPort, claimPortPair } from './free-port.ts'
-import { LocalServer, type ServerControl } from './local-server.ts'
-import { ProcessLauncher } from './process-launcher.ts'
+import { type OwnServer, startOwnServer } from './own-server.ts'
 import type { OnServerProgress } from './progress.ts'
 import { createRunFolder } from './run-folder.ts'
 import { buildWeaviate } from './weaviate-build.ts'
 
-export interface LocalWeaviate extends ServerControl {
+export interface LocalWeaviate extends OwnServer {
   readonly url: string
-  /** Ends it and removes its data. */
-  remove(): Promise<void>
 }
 
 const PROBE_TIMEOUT_MS = 5_000
@@ -33,9 +30,8 @@ export async function startWeaviate(onProgress: OnServerProgress = () => undefin
   // On the loopback interface Weaviate takes the port behind each of these for what belongs to it.
   const [gossipPort, raftPort] = [await claimPortPair(runFolder), await claimPortPair(runFolder)]
   const url = `http://127.0.0.1:${port}`
-  const launcher = new ProcessLauncher(runFolder, false)
-  const server = new LocalServer(
-    launcher,
+  const server = await startOwnServer(
+    runFolder,
     {
       name: 'weaviate',
       file,
@@ -68,20 +64,7 @@ export async function startWeaviate(onProgress: OnServerProgress = () => undefin
     },
     () => probe(url),
   )
-  try {
-    await server.start()
-  } catch (error) {
-    await launcher.end()
-    throw error
-  }
-  return {
-    url,
-    start: () => server.start(),
-    stop: () => server.stop(),
-    kill9: () => server.kill9(),
-    restart: () => server.restart(),
-    remove: () => launcher.end(),
-  }
+  return { url, ...server }
 }
 
 /** It answers before it has its classes; then it is ready. */

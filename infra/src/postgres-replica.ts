@@ -9,8 +9,7 @@ import { promisify } from 'node:util'
 import { SluiceError } from '@sluice/core'
 import pg from 'pg'
 import { claimPort } from './free-port.ts'
-import { LocalServer, type ServerControl } from './local-server.ts'
-import { ProcessLauncher } from './process-launcher.ts'
+import { type OwnServer, startOwnServer } from './own-server.ts'
 import { createRunFolder } from './run-folder.ts'
 import type { RunningServer } from './running-servers.ts'
 import { probeOf } from './server-probe.ts'
@@ -18,10 +17,8 @@ import { type ServerUser, postgresUser } from './server-user.ts'
 
 const run = promisify(execFile)
 
-export interface PostgresReplica extends ServerControl {
+export interface PostgresReplica extends OwnServer {
   readonly url: string
-  /** Ends the replica and removes its data. */
-  remove(): Promise<void>
 }
 
 /**
@@ -32,14 +29,13 @@ export interface PostgresReplica extends ServerControl {
 export async function startPostgresReplica(primary: RunningServer): Promise<PostgresReplica> {
   if (primary.origin !== 'process') throw notLocal(primary)
   const runFolder = createRunFolder()
-  const launcher = new ProcessLauncher(runFolder, false)
   const dataFolder = join(runFolder, 'data')
   const user = postgresUser()
   const { binary, port } = await copyPrimary(primary, dataFolder, runFolder, user)
   const url = new URL(primary.url)
   url.port = String(port)
-  const server = new LocalServer(
-    launcher,
+  const server = await startOwnServer(
+    runFolder,
     {
       name: `PostgreSQL "${primary.name}" replica`,
       file: binary,
@@ -53,20 +49,7 @@ export async function startPostgresReplica(primary: RunningServer): Promise<Post
     },
     probeOf(primary.name, url.toString()),
   )
-  try {
-    await server.start()
-  } catch (error) {
-    await launcher.end()
-    throw error
-  }
-  return {
-    url: url.toString(),
-    start: () => server.start(),
-    stop: () => server.stop(),
-    kill9: () => server.kill9(),
-    restart: () => server.restart(),
-    remove: () => launcher.end(),
-  }
+  return { url: url.toString(), ...server }
 }
 
 /** @returns the program that the primary runs, and the port that the copy will listen on */
