@@ -13,6 +13,8 @@ const SEED = Number(process.env['SLUICE_TEST_SEED'] ?? Date.now() % 2 ** 31)
 
 /** Bytes around the message in its buffer. */
 const AROUND = 4096
+/** 30,000 decodings or more: on a busy machine longer than a unit test may take otherwise. */
+const LIMIT_MS = 60_000
 /** What a decoded message takes beside its texts. */
 const OVERHEAD_PER_BYTE = 64
 
@@ -76,7 +78,7 @@ function outcome(decoder: PgoutputDecoder, method: 'decode' | 'decodeStreamed', 
   }
 }
 
-test('the same damaged messages give the same values or errors, whatever lies around them', () => {
+test('the same damaged messages give the same values or errors, whatever lies around them', { timeout: LIMIT_MS }, () => {
   process.stdout.write(`decoder fuzz: SLUICE_TEST_SEED=${SEED}\n`)
   let refused = 0
   let decoded = 0
