@@ -17,12 +17,14 @@ import { type PostgresTarget, withConnection } from '@sluice/postgres'
 import type { MasterKeys } from '@sluice/privacy'
 import { sinkTableName } from '@sluice/sink'
 import type { ClientBase } from 'pg'
-import { readContents, readTables } from './backup-contents.ts'
+import { measureTables, readContents, readTables } from './backup-contents.ts'
 import { type ServiceSink, backUpSink, withSink } from './backup-sink.ts'
 import { type BackupTool, assertDumps, majorOf } from './backup-tool.ts'
+import { DumpProgress } from './dump-progress.ts'
 import { FileToStore, sealingKey } from './file-to-store.ts'
 import { type BackupManifest, backupFolder, dumpPart, writeManifest } from './manifest.ts'
 import { readFromTool } from './run-tool.ts'
+import type { StageWork } from './stage-work.ts'
 import { syncFolder } from './sync-folder.ts'
 import { toolEnvironment } from './tool-environment.ts'
 
@@ -57,6 +59,10 @@ export interface BackupProgress {
   readonly ofTables: number
   /** Written so far. */
   readonly bytes: number
+  /** Bytes of the tables on the server's disk, those that were counted, or dumped; null where nothing is known of it, as of a sink. */
+  readonly work: StageWork | null
+  /** Tables of its sink, which are exported last. */
+  readonly sinkTables: number
 }
 
 export interface BackupPlan {
@@ -111,8 +117,12 @@ export async function planBackup(options: Pick<BackupOptions, 'target' | 'sink' 
  * @throws SluiceError those of `planBackup`; SLU-7104 if pg_dump or the disk fails; the signal's reason. Then nothing is left.
  */
 export async function backupDatabase(options: BackupOptions): Promise<BackupManifest> {
+  return backUpAsPlanned(await planBackup(options), options)
+}
+
+/** `backupDatabase`, for a caller that has to look at the plan first. @param plan Made with the same options, just now. @throws as that */
+export async function backUpAsPlanned(plan: BackupPlan, options: BackupOptions): Promise<BackupManifest> {
   const { target, to } = options
-  const plan = await planBackup(options)
   const partial = join(to, `.${target.name}-${randomBytes(6).toString('hex')}.partial`)
   try {
     const firstMade = await mkdir(partial, { recursive: true, mode: 0o700 })
@@ -155,7 +165,8 @@ async function withSinkTables(folder: string, dumped: BackupManifest, options: B
     compression,
     onProgress: (tables, written) => {
       bytes += written
-      onProgress?.({ stage: 'exporting', tables, ofTables: sink.tables.length, bytes })
+      const { length } = sink.tables
+      onProgress?.({ stage: 'exporting', tables, ofTables: length, bytes, work: null, sinkTables: length })
     },
     signal,
   })
@@ -166,20 +177,33 @@ async function dumpInto(folder: string, plan: BackupPlan, options: BackupOptions
   const { system, target, tool, keys, compression, now = () => new Date(), onProgress, signal } = options
   const startedAt = now().toISOString()
   const encryption = keys === null ? null : ({ algorithm: 'aes-256-gcm', key: keys.current } as const)
-  const progress = { tables: 0, ofTables: plan.tables, bytes: 0 }
+  const sinkTables = plan.sinkTables.length
   return withConnection(target, SESSION, async (client) => {
     // A policy that hides rows is an error here, as it is for pg_dump.
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL row_security = off')
     await client.query('SET LOCAL idle_in_transaction_session_timeout = 0')
     const { rows } = await client.query<{ id: string }>('SELECT pg_export_snapshot() AS id')
-    const contents = await readContents(client, (tables, ofTables) => {
-      onProgress?.({ stage: 'counting', tables, ofTables, bytes: 0 })
+    const tables = await readTables(client)
+    const sizes = await measureTables(client, tables)
+    const ofTables = tables.length
+    const contents = await readContents(client, tables, (counted) => {
+      const work = { done: sum(sizes.slice(0, counted)), of: sum(sizes) }
+      onProgress?.({ stage: 'counting', tables: counted, ofTables, bytes: 0, work, sinkTables })
       signal.throwIfAborted()
     })
+    const progress = { tables: 0, bytes: 0 }
+    const applicationName = `${SESSION.applicationName} ${randomBytes(6).toString('hex')}`
+    using dump = new DumpProgress({
+      client,
+      applicationName,
+      tables: tables.map((table, i) => ({ ...table, bytes: sizes[i]!, rows: contents.tables[i]!.rows })),
+      onWork: () => tell(),
+    })
+    const tell = (): void => onProgress?.({ stage: 'dumping', ...progress, ofTables, work: dump.work, sinkTables })
     const origin = { system, database: target.name, startedAt, encryption }
     const file = new FileToStore(dumpPart(folder, origin), sealingKey(keys), (bytes) => {
       progress.bytes += bytes
-      onProgress?.({ stage: 'dumping', ...progress })
+      tell()
     })
     await readFromTool(
       {
@@ -192,10 +216,12 @@ async function dumpInto(folder: string, plan: BackupPlan, options: BackupOptions
           `--lock-wait-timeout=${LOCK_TIMEOUT_MS}`,
           ...(compression === undefined ? [] : [`--compress=${compression}`]),
         ],
-        environment: toolEnvironment(target),
-        onTables: (tables) => {
-          progress.tables = tables
-          onProgress?.({ stage: 'dumping', ...progress })
+        environment: toolEnvironment(target, applicationName),
+        onStep: (step) => {
+          if (step.kind !== 'rows') return
+          progress.tables += 1
+          dump.begin(step.table)
+          tell()
         },
         failure: {
           code: 'BACKUP_FAILED',
@@ -222,6 +248,10 @@ async function dumpInto(folder: string, plan: BackupPlan, options: BackupOptions
       sinks: [],
     }
   })
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0)
 }
 
 /** True for a pg_dump whose backups the same server does not take. */

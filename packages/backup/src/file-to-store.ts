@@ -1,9 +1,10 @@
 /** A file of a backup while it is written: sealed where there is a key, and measured on its way to the disk. */
 import { type KeyObject, createHash } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { Transform, type Writable } from 'node:stream'
+import type { Transform, Writable } from 'node:stream'
 import type { MasterKeys } from '@sluice/privacy'
 import type { BackupPart, StoredFile } from './manifest.ts'
+import { measured } from './measured-stream.ts'
 import { sealing } from './sealed-stream.ts'
 
 export class FileToStore {
@@ -22,14 +23,8 @@ export class FileToStore {
       this.#bytes += BigInt(piece.length)
       onBytes(piece.length)
     }
-    const measured = new Transform({
-      transform(piece: Buffer, _encoding, done) {
-        measure(piece)
-        done(null, piece)
-      },
-    })
     const file = createWriteStream(path, { flags: 'wx', mode: 0o600, flush: true })
-    this.stages = [...(key === null ? [] : [sealing(key, bound)]), measured, file]
+    this.stages = [...(key === null ? [] : [sealing(key, bound)]), measured(measure), file]
   }
 
   /** Once all is written. */

@@ -37,6 +37,8 @@ const Manifest = z.object({
   encryption: z.object({ algorithm: z.literal('aes-256-gcm'), key: z.string() }).nullable(),
   /** Counted in the snapshot that was dumped. */
   tables: z.array(z.object({ schema: z.string(), name: z.string(), rows: count })),
+  /** Indexes and foreign keys, which a restore makes after the rows; null in backups in which they were not counted yet. */
+  indexes: z.number().int().nonnegative().nullable().default(null),
   extensions: z.array(z.object({ name: z.string(), version: z.string() })),
   /** Roles that rights and policies in it name. */
   roles: z.array(z.string()),

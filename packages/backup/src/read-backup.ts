@@ -18,6 +18,7 @@ import {
   dumpPart,
   sinkPart,
 } from './manifest.ts'
+import { measured } from './measured-stream.ts'
 import { SealBroken, opening } from './sealed-stream.ts'
 
 export interface BackupFile {
@@ -61,11 +62,20 @@ export function assertKeyAtHand({ manifest, keys }: BackupFile): void {
   openerKey(manifest, keys)
 }
 
-/** Carries the dump in the clear to where it is read. @throws SluiceError SLU-7106, SLU-7107; those of the stream that it goes to */
-export async function readDump(backup: BackupFile, to: Writable): Promise<void> {
+/**
+ * Carries the dump in the clear to where it is read.
+ *
+ * @param onBytes Called with the bytes of each piece of the file.
+ * @throws SluiceError SLU-7106, SLU-7107; those of the stream that it goes to
+ */
+export async function readDump(
+  backup: BackupFile,
+  to: Writable,
+  onBytes: (bytes: number) => void = () => undefined,
+): Promise<void> {
   const { folder, part, opener } = opened(backup, (at, manifest) => dumpPart(at, manifest))
   try {
-    await pipeline([createReadStream(part.path), ...opener, to])
+    await pipeline([createReadStream(part.path), measured((piece) => onBytes(piece.length)), ...opener, to])
   } catch (error) {
     throw unsealed(error, folder, backup)
   }

@@ -20,6 +20,7 @@ import { type BackupManifest, backupFolder, damaged, readManifest } from './mani
 import { readDump } from './read-backup.ts'
 import { type SinkRestoreOptions, type SinkTablePlan, planSinkRestore, restoreSink } from './restore-sink.ts'
 import { writeToTool } from './run-tool.ts'
+import type { StageWork } from './stage-work.ts'
 import { toolEnvironment } from './tool-environment.ts'
 import { assertWhole } from './verify-backups.ts'
 
@@ -45,11 +46,18 @@ export interface RestoreOptions {
 }
 
 export interface RestoreProgress {
-  readonly stage: 'checking' | 'restoring' | 'counting' | 'erasing' | 'importing'
-  /** Tables that were begun; of the sink while it is filled. */
-  readonly tables: number
-  readonly ofTables: number
+  /** The backup is checked; rows are filled in; indexes and keys are made; rows are counted; statistics gathered; erasures applied; its sink filled. */
+  readonly stage: 'checking' | 'restoring' | 'indexing' | 'counting' | 'analyzing' | 'erasing' | 'importing'
+  /** Tables that were begun, of the sink while it is filled; while indexes are made, indexes and foreign keys. */
+  readonly begun: number
+  /** Null: not known, or there is nothing to count. */
+  readonly ofThem: number | null
+  /** Bytes of the dump while rows are filled in, rows while they are counted; null where nothing is known of it. */
+  readonly work: StageWork | null
 }
+
+/** A stage of which nothing is counted. */
+const UNCOUNTED = { begun: 0, ofThem: null, work: null }
 
 export interface RestorePlan {
   readonly manifest: BackupManifest
@@ -110,7 +118,7 @@ export async function planRestore(options: RestoreOptions): Promise<RestorePlan>
  */
 export async function restoreDatabase(options: RestoreOptions): Promise<RestoreReport> {
   const { target, sink, onProgress, signal } = options
-  onProgress?.({ stage: 'checking', tables: 0, ofTables: 0 })
+  onProgress?.({ stage: 'checking', ...UNCOUNTED })
   const plan = await planRestore(options)
   let erasures: AppliedErasures = []
   const keptAs = await recreate(target, async (beside) => {
@@ -119,8 +127,8 @@ export async function restoreDatabase(options: RestoreOptions): Promise<RestoreR
       await assertSameRows(beside, plan.manifest, options)
       erasures = await erase(beside, options)
       if (sink !== null) {
-        await restoreSink(sinkOptions(sink, plan.manifest, options), (tables, ofTables) => {
-          onProgress?.({ stage: 'importing', tables, ofTables })
+        await restoreSink(sinkOptions(sink, plan.manifest, options), (begun, ofThem) => {
+          onProgress?.({ stage: 'importing', begun, ofThem, work: null })
         })
       }
       // Somebody may have written to it since it was found empty.
@@ -147,7 +155,7 @@ function sinkOptions(
 async function erase(beside: PostgresTarget, options: RestoreOptions): Promise<AppliedErasures> {
   const { system, target, erasuresFrom, masterKeys, onProgress } = options
   if (erasuresFrom === null || subjectKinds(system).size === 0) return []
-  onProgress?.({ stage: 'erasing', tables: 0, ofTables: 0 })
+  onProgress?.({ stage: 'erasing', ...UNCOUNTED })
   const master = requireMasterKeys(masterKeys, 'recorded erasures are applied to what is restored')
   return applyRecordedErasures({ system, ...erasuresFrom, services: { [target.name]: beside }, master }, 'sluice restore')
 }
@@ -160,7 +168,13 @@ async function dropDatabase(target: PostgresTarget): Promise<void> {
 
 async function fill(beside: PostgresTarget, manifest: BackupManifest, options: RestoreOptions): Promise<void> {
   const { target, from, tool, keys, onProgress, signal } = options
-  const ofTables = manifest.tables.length
+  const ofBytes = Number(manifest.file.bytes)
+  let [tables, indexes, bytes] = [0, 0, 0]
+  const tell = (): void => {
+    // Rows come first: pg_restore has all of them once it is at an index.
+    if (indexes > 0) onProgress?.({ stage: 'indexing', begun: indexes, ofThem: manifest.indexes, work: null })
+    else onProgress?.({ stage: 'restoring', begun: tables, ofThem: manifest.tables.length, work: { done: bytes, of: ofBytes } })
+  }
   await writeToTool(
     {
       tool,
@@ -173,8 +187,12 @@ async function fill(beside: PostgresTarget, manifest: BackupManifest, options: R
         '--verbose',
         `--dbname=dbname='${beside.database.replaceAll(/['\\]/g, String.raw`\$&`)}'`,
       ],
-      environment: toolEnvironment(beside),
-      onTables: (tables) => onProgress?.({ stage: 'restoring', tables, ofTables }),
+      environment: toolEnvironment(beside, SESSION.applicationName),
+      onStep: ({ kind }) => {
+        if (kind === 'index') indexes += 1
+        else tables += 1
+        tell()
+      },
       failure: {
         code: 'RESTORE_FAILED',
         what: `${target.name} was not restored into ${target.display}`,
@@ -185,7 +203,11 @@ async function fill(beside: PostgresTarget, manifest: BackupManifest, options: R
       },
       signal,
     },
-    (input) => readDump({ root: from, manifest, keys }, input),
+    (input) =>
+      readDump({ root: from, manifest, keys }, input, (piece) => {
+        bytes += piece
+        tell()
+      }),
   )
 }
 
@@ -193,12 +215,15 @@ async function assertSameRows(beside: PostgresTarget, manifest: BackupManifest, 
   const client = await connect(beside, SESSION)
   try {
     await client.query('SET row_security = off')
-    const counted = await countRows(client, manifest.tables, (tables, ofTables) => {
-      options.onProgress?.({ stage: 'counting', tables, ofTables })
+    const { tables } = manifest
+    const rowsOf = (some: BackupManifest['tables']): number => some.reduce((sum, { rows }) => sum + Number(rows), 0)
+    const counted = await countRows(client, tables, (begun) => {
+      const work = { done: rowsOf(tables.slice(0, begun)), of: rowsOf(tables) }
+      options.onProgress?.({ stage: 'counting', begun, ofThem: tables.length, work })
       options.signal.throwIfAborted()
     })
     const different = counted.flatMap(({ schema, name, rows }, index) => {
-      const expected = manifest.tables[index]!.rows
+      const expected = tables[index]!.rows
       return rows === expected ? [] : [`${schema}.${name} has ${rows} rows instead of ${expected}`]
     })
     if (different.length > 0) {
@@ -209,6 +234,7 @@ async function assertSameRows(beside: PostgresTarget, manifest: BackupManifest, 
       })
     }
     // A backup of a server before PostgreSQL 18 has no statistics: without them the first queries would be planned blindly.
+    options.onProgress?.({ stage: 'analyzing', ...UNCOUNTED })
     await client.query('ANALYZE')
   } finally {
     await client.end()

@@ -14,7 +14,7 @@
 import { SluiceError, isSluiceError, shellQuoted, toSluiceError } from '@sluice/core'
 import type { PostgresTarget } from '@sluice/postgres'
 import type { MasterKeys } from '@sluice/privacy'
-import { type BackupProgress, backupDatabase, planBackup } from './backup-database.ts'
+import { type BackupProgress, backUpAsPlanned, planBackup } from './backup-database.ts'
 import type { ServiceSink } from './backup-sink.ts'
 import { type SchedulePlan, type BackupSchedule, nextTime } from './schedule-plan.ts'
 import { type BackupTool, assertGoesBack, assertReads } from './backup-tool.ts'
@@ -181,23 +181,23 @@ async function make(
   const { system, targets, sinks, tools, keys, now, signal } = options
   const sink = sinks[place.database] ?? null
   const root = placeFor(place, now())
-  // Before anything is made: a backup that nothing here can restore is none.
-  const keysOfBackup = schedule.encrypted ? keys : null
-  const planned = await planBackup({ target: targets[place.database]!, sink, to: root, tool: tools.dump, keys: keysOfBackup })
-  assertGoesBack(tools.dump, place.database, planned.server)
-  assertReads(tools.restore, tools.dump.version)
-  const manifest = await backupDatabase({
+  const backup = {
     system,
     target: targets[place.database]!,
     sink,
     to: root,
     tool: tools.dump,
-    keys: keysOfBackup,
+    keys: schedule.encrypted ? keys : null,
     ...(schedule.compression === undefined ? {} : { compression: schedule.compression }),
     now,
     onProgress: tell,
     signal,
-  })
+  }
+  // Before anything is made: a backup that nothing here can restore is none.
+  const planned = await planBackup(backup)
+  assertGoesBack(tools.dump, place.database, planned.server)
+  assertReads(tools.restore, tools.dump.version)
+  const manifest = await backUpAsPlanned(planned, backup)
   tell('verifying')
   await verify(options, { root, manifest }, place)
   return backupFolder(root, place.database)

@@ -6,14 +6,13 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import type { Readable, Writable } from 'node:stream'
 import { type ErrorName, SluiceError, isSluiceError } from '@sluice/core'
 import type { BackupTool } from './backup-tool.ts'
-import { ToolMessages } from './tool-messages.ts'
+import { ToolMessages, type ToolStep } from './tool-messages.ts'
 
 export interface ToolRun {
   readonly tool: BackupTool
   readonly args: readonly string[]
   readonly environment: Readonly<Record<string, string>>
-  /** Called with the number of tables whose rows were begun. */
-  readonly onTables?: (tables: number) => void
+  readonly onStep?: (step: ToolStep) => void
   /** Code and text of the error, where the program fails. */
   readonly failure: { readonly code: ErrorName; readonly what: string; readonly ways: readonly string[] }
   readonly signal: AbortSignal
@@ -49,8 +48,7 @@ async function settle(
   isHarmless: (fault: unknown) => boolean,
 ): Promise<void> {
   const { signal, failure, tool } = run
-  let tables = 0
-  const messages = new ToolMessages(() => run.onTables?.((tables += 1)))
+  const messages = new ToolMessages((step) => run.onStep?.(step))
   stderr.setEncoding('utf8').on('data', (chunk: string) => {
     messages.take(chunk)
   })

@@ -9,15 +9,17 @@ const CONNECT_TIMEOUT_SECONDS = '10'
 /** What a program may inherit: none of Sluice's own secrets, and nothing that could lead it to another server. */
 const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'LD_LIBRARY_PATH', 'PGUSER', 'PGPASSWORD', 'PGPASSFILE'] as const
 
+/** @param applicationName What the server shows of the session. */
 export function toolEnvironment(
   { config, tlsFiles, database }: PostgresTarget,
+  applicationName: string,
   inherited: Readonly<Record<string, string | undefined>> = process.env,
 ): Record<string, string> {
   const variables: Readonly<Record<string, string | undefined>> = {
     ...Object.fromEntries(INHERITED.map((name) => [name, inherited[name]])),
     // Messages are read, so they must be in one language.
     LC_ALL: 'C',
-    PGAPPNAME: 'sluice backup',
+    PGAPPNAME: applicationName,
     PGCONNECT_TIMEOUT: CONNECT_TIMEOUT_SECONDS,
     PGHOST: config.host,
     PGPORT: String(config.port ?? 5432),

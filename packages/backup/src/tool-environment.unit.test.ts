@@ -11,7 +11,7 @@ for (const file of [ca, cert, key]) writeFileSync(file!, 'a certificate')
 
 afterAll(() => rmSync(folder, { recursive: true }))
 
-const environmentOf = (url: string, inherited = {}) => toolEnvironment(postgresTarget('crm', url), inherited)
+const environmentOf = (url: string, inherited = {}) => toolEnvironment(postgresTarget('crm', url), 'sluice backup', inherited)
 
 test('a connection is handed on in the environment, the password with it', () => {
   expect(environmentOf('postgresql://ann:p%40ss@db.example.org:6543/crm')).toEqual({
@@ -52,5 +52,5 @@ test.each([
 
 test('another database of the same server keeps the certificates', () => {
   const target = withDatabase(postgresTarget('crm', `postgresql://u@h/d?sslmode=verify-full&sslrootcert=${ca}`), 'other')
-  expect(toolEnvironment(target, {})).toMatchObject({ PGDATABASE: 'other', PGSSLROOTCERT: ca })
+  expect(toolEnvironment(target, 'sluice backup', {})).toMatchObject({ PGDATABASE: 'other', PGSSLROOTCERT: ca })
 })

@@ -7,14 +7,16 @@
 const LINE_BYTES_MAX = 64 * 1024
 const ERRORS_MAX = 5
 
+/** What a program says that it begins: the rows of a table (`public.orders`), or an index, key or foreign key. */
+export type ToolStep = { readonly kind: 'rows'; readonly table: string } | { readonly kind: 'index' }
+
 export class ToolMessages {
-  readonly #onTable: () => void
+  readonly #onStep: (step: ToolStep) => void
   readonly #errors: string[] = []
   #rest = ''
 
-  /** @param onTable called for every table whose rows are begun */
-  constructor(onTable: () => void) {
-    this.#onTable = onTable
+  constructor(onStep: (step: ToolStep) => void) {
+    this.#onStep = onStep
   }
 
   /** The first errors, without values; empty if there were none. */
@@ -29,7 +31,9 @@ export class ToolMessages {
   }
 
   #takeLine(line: string): void {
-    if (/^pg_\w+: (dumping contents of table|processing data for table) /.test(line)) this.#onTable()
+    const table = /^pg_\w+: (?:dumping contents of table|processing data for table) "(.*)"$/.exec(line)?.[1]
+    if (table !== undefined) this.#onStep({ kind: 'rows', table })
+    if (/^pg_\w+: creating (?:INDEX|CONSTRAINT|FK CONSTRAINT) "/.test(line)) this.#onStep({ kind: 'index' })
     const error = /^pg_\w+: (?:error|detail: Error message from server|fatal): (.*)$/.exec(line)?.[1]
     if (error !== undefined && this.#errors.length < ERRORS_MAX) this.#errors.push(withoutValues(error))
   }

@@ -1,18 +1,33 @@
 import { expect, test } from 'vitest'
-import { ToolMessages } from './tool-messages.ts'
+import { ToolMessages, type ToolStep } from './tool-messages.ts'
 
-function read(...chunks: readonly string[]): { errors: readonly string[]; tables: number } {
-  let tables = 0
-  const messages = new ToolMessages(() => (tables += 1))
+function read(...chunks: readonly string[]): { errors: readonly string[]; steps: readonly ToolStep[] } {
+  const steps: ToolStep[] = []
+  const messages = new ToolMessages((step) => steps.push(step))
   for (const chunk of chunks) messages.take(chunk)
-  return { errors: messages.errors, tables }
+  return { errors: messages.errors, steps }
 }
 
-test('tables are counted, wherever a chunk ends', () => {
+test('the tables that are begun are told by their names, wherever a chunk ends', () => {
   const text =
     'pg_dump: saving encoding = UTF8\npg_dump: dumping contents of table "public.a"\npg_dump: dumping contents of table "public.b"\n'
-  expect(read(text.slice(0, 50), text.slice(50, 60), text.slice(60)).tables).toBe(2)
-  expect(read('pg_restore: processing data for table "public.a"\n').tables).toBe(1)
+  expect(read(text.slice(0, 50), text.slice(50, 60), text.slice(60)).steps).toEqual([
+    { kind: 'rows', table: 'public.a' },
+    { kind: 'rows', table: 'public.b' },
+  ])
+  expect(read('pg_restore: processing data for table "public.a"\n').steps).toEqual([{ kind: 'rows', table: 'public.a' }])
+})
+
+test('what is made after the rows is told: indexes, keys and foreign keys, and nothing that takes no time', () => {
+  const made = ['INDEX "public.a_name"', 'CONSTRAINT "public.a a_pkey"', 'FK CONSTRAINT "public.a a_b_fkey"']
+  const quick = [
+    'TABLE "public.a"',
+    'CHECK CONSTRAINT "public.a a_check"',
+    'INDEX ATTACH "public.a_1_pkey"',
+    'TRIGGER "public.a t"',
+  ]
+  const { steps } = read(...[...made, ...quick].map((what) => `pg_restore: creating ${what}\n`))
+  expect(steps).toEqual([{ kind: 'index' }, { kind: 'index' }, { kind: 'index' }])
 })
 
 test('an error is kept, and nothing of what row it was about', () => {

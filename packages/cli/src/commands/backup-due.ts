@@ -13,10 +13,11 @@ import {
 import { SluiceError, serializeError } from '@sluice/core'
 import type { SystemDefinition } from '@sluice/system'
 import { z } from 'zod'
+import { backupLine } from '../backup-progress.ts'
 import type { CommandContext, CommandImplementation, CommandOutcome } from '../command.ts'
 import { type Environment, type PartialDeployment, readBackupKeys, readDeployment, requireService } from '../deployment.ts'
 import { serviceSinks } from '../service-sinks.ts'
-import { formatBytes, renderTable } from '../table.ts'
+import { renderTable } from '../table.ts'
 
 const Options = z.object({
   plan: z.string().optional(),
@@ -94,15 +95,24 @@ async function watched<T>(
 ): Promise<T> {
   const phase = context.progress.phase('backing up what is due')
   try {
-    const result = await work(({ schedule, database, stage }) => {
-      const of = typeof stage === 'string' ? stage : `${stage.stage}, ${formatBytes(stage.bytes)}`
-      phase.update(`${schedule}: ${database}, ${of}`)
-    })
+    const line = dueLine()
+    const result = await work((progress) => phase.update(line(progress)))
     phase.done()
     return result
   } catch (error) {
     phase.failed()
     throw error
+  }
+}
+
+/** Each backup has a pace of its own. */
+function dueLine(): (progress: DueProgress) => string {
+  let of = ''
+  let line = backupLine()
+  return ({ schedule, database, stage }) => {
+    const about = `${schedule}: ${database}`
+    if (about !== of) [of, line] = [about, backupLine()]
+    return `${about}, ${typeof stage === 'string' ? stage : line(stage)}`
   }
 }
 

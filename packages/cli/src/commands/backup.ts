@@ -2,7 +2,6 @@
 import {
   type BackupManifest,
   type BackupPlan,
-  type BackupProgress,
   type BackupTool,
   type ServiceSink,
   backupDatabase,
@@ -13,6 +12,7 @@ import {
 import { SluiceError } from '@sluice/core'
 import type { PostgresTarget } from '@sluice/postgres'
 import { z } from 'zod'
+import { backupLine } from '../backup-progress.ts'
 import type { CommandContext, CommandImplementation, CommandOutcome } from '../command.ts'
 import { readBackupKeys, readDeployment, requireService } from '../deployment.ts'
 import { serviceSinks } from '../service-sinks.ts'
@@ -65,9 +65,10 @@ export const backup: CommandImplementation = async (context, { args, options }) 
   })
   if (isDryRun) return planned(plans, `${called} --to ${to}`)
   const manifests: BackupManifest[] = []
-  for (const target of targets) {
+  for (const [index, target] of targets.entries()) {
+    const title = `backing up ${target.name}${targets.length === 1 ? '' : ` (${index + 1} of ${targets.length})`}`
     manifests.push(
-      await backUp(context, {
+      await backUp(context, title, {
         system: system.name,
         target,
         sink: sinkOf(target),
@@ -106,13 +107,15 @@ export const backup: CommandImplementation = async (context, { args, options }) 
 
 async function backUp(
   context: CommandContext,
+  title: string,
   options: Omit<Parameters<typeof backupDatabase>[0], 'signal' | 'onProgress'> & { readonly tool: BackupTool },
 ): Promise<BackupManifest> {
-  const phase = context.progress.phase(`backing up ${options.target.name}`)
+  const phase = context.progress.phase(title)
+  const line = backupLine()
   try {
     const manifest = await backupDatabase({
       ...options,
-      onProgress: (progress) => phase.update(progressText(progress)),
+      onProgress: (progress) => phase.update(line(progress)),
       signal: context.signal,
     })
     phase.done(formatBytes(bytesOf(manifest)))
@@ -121,12 +124,6 @@ async function backUp(
     phase.failed()
     throw error
   }
-}
-
-function progressText({ stage, tables, ofTables, bytes }: BackupProgress): string {
-  const of = `${tables} of ${ofTables} tables`
-  if (stage === 'counting') return `counting rows, ${of}`
-  return `${of}${stage === 'exporting' ? ' of its sink' : ''}, ${formatBytes(bytes)}`
 }
 
 /** The dump, and the tables of the sink. */

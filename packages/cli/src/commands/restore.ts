@@ -1,8 +1,9 @@
 /** `sluice restore <database>`: exit 5 for a database that is not empty. */
-import { type RestorePlan, type RestoreProgress, type ServiceSink, findTool, planRestore, restoreDatabase } from '@sluice/backup'
+import { type RestorePlan, type ServiceSink, findTool, planRestore, restoreDatabase } from '@sluice/backup'
 import { SluiceError } from '@sluice/core'
 import type { SystemDefinition } from '@sluice/system'
 import { z } from 'zod'
+import { restoreLine } from '../backup-progress.ts'
 import type { CommandContext, CommandImplementation } from '../command.ts'
 import { type Environment, readBackupKeys, readDeployment, requireService } from '../deployment.ts'
 import { serviceSinks } from '../service-sinks.ts'
@@ -61,7 +62,8 @@ export const restore: CommandImplementation = async (context, { args, options: g
     }
   }
   const phase = context.progress.phase(`restoring ${named}`)
-  const report = await restoreDatabase({ ...options, onProgress: (progress) => phase.update(progressText(progress)) }).catch(
+  const line = restoreLine()
+  const report = await restoreDatabase({ ...options, onProgress: (progress) => phase.update(line(progress)) }).catch(
     (error: unknown) => {
       phase.failed()
       throw error
@@ -105,17 +107,6 @@ function sayMissingTables(context: CommandContext, { sinkTablesNotInBackup }: Re
   context.say(
     `not in the backup, and left as they are: ${sinkTablesNotInBackup.join(', ')}; if the sink was lost, sluice provision --recreate fills it from the topics`,
   )
-}
-
-function progressText({ stage, tables, ofTables }: RestoreProgress): string {
-  const words = {
-    checking: 'checking the backup',
-    restoring: 'restoring',
-    counting: 'counting rows',
-    erasing: 'applying erasures',
-    importing: 'filling its sink',
-  }
-  return ofTables === 0 ? words[stage] : `${words[stage]}, ${tables} of ${ofTables} tables`
 }
 
 function nextSteps(named: string): readonly string[] {
