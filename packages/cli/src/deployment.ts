@@ -7,7 +7,7 @@
  *   SCHEMA_REGISTRY_USERNAME  SCHEMA_REGISTRY_PASSWORD
  *   SLUICE_STREAM_TRANSACTIONS  SLUICE_SPOOL_FOLDER  SLUICE_SPOOL_BYTES_MAX  SLUICE_LOAD_READERS
  *   SLUICE_MASTER_KEY  SLUICE_KEYS_URL (the pipeline database, as a role that reads keys only)
- *   SLUICE_CLAIMS_URL (the same, as a role that reads claimed values only)  SLUICE_MESSAGE_BYTES_MAX
+ *   SLUICE_CLAIMS_URL (the same, as a role that reads claimed values only)  SLUICE_MESSAGE_BYTES_MAX  SLUICE_RELAY_PARKED_MAX
  *   SLUICE_BACKUP_KEY
  */
 import { readFileSync } from 'node:fs'
@@ -41,6 +41,7 @@ export interface ReaderSettings {
 /** What a relay keeps to. */
 export interface RelaySettings {
   readonly messageBytesMax?: number
+  readonly parkedMax?: number
 }
 
 /** Which servers a command needs; the rest stays unread, so that a process gets only the secrets of its role. */
@@ -84,6 +85,7 @@ const settings = {
   SLUICE_SPOOL_FOLDER: z.string().startsWith('/', 'must be an absolute path').optional(),
   SLUICE_SPOOL_BYTES_MAX: z.coerce.number('must be a number of bytes').int().positive().optional(),
   SLUICE_MESSAGE_BYTES_MAX: z.coerce.number('must be a number of bytes').int().positive().optional(),
+  SLUICE_RELAY_PARKED_MAX: z.coerce.number('must be a number of events').int().min(1).max(1_000_000).optional(),
   SLUICE_LOAD_READERS: z.coerce.number('must be a number of sessions').int().min(1).max(16).optional(),
 } as const
 
@@ -217,7 +219,11 @@ function readerSettings(reader: SettingReader): ReaderSettings {
 
 function relaySettings(reader: SettingReader): RelaySettings {
   const messageBytesMax = reader.setting('SLUICE_MESSAGE_BYTES_MAX', false)
-  return messageBytesMax === undefined ? {} : { messageBytesMax }
+  const parkedMax = reader.setting('SLUICE_RELAY_PARKED_MAX', false)
+  return {
+    ...(messageBytesMax === undefined ? {} : { messageBytesMax }),
+    ...(parkedMax === undefined ? {} : { parkedMax }),
+  }
 }
 
 function registrySettings(reader: SettingReader): RegistrySettings {

@@ -122,3 +122,8 @@ test('claimed values are read as a role of their own where that is set, else as 
     messageBytesMax: 900_000,
   })
 })
+
+test('how many events a relay lets wait while a topic is held', () => {
+  expect(readDeployment({ SLUICE_RELAY_PARKED_MAX: '200000' }, system, { relay: true }).relay).toEqual({ parkedMax: 200_000 })
+  expect(() => readDeployment({ SLUICE_RELAY_PARKED_MAX: '0' }, system, { relay: true })).toThrow('SLUICE_RELAY_PARKED_MAX')
+})

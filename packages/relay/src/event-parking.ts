@@ -50,6 +50,8 @@ export interface EventParkingOptions {
 /** How often a relay that has parked events looks for what people ask. */
 const REQUEST_POLL_MS = 500
 const REQUESTS_AT_ONCE = 500
+/** Of memory, as measured: a line with its key, in both maps. */
+const LINE_BYTES = 800
 
 interface Line {
   readonly type: string
@@ -272,7 +274,10 @@ function lotFull(parkedMax: number, position: PositionNumber): SluiceError {
   return new SluiceError('RELAY_LOT_FULL', {
     what: `the relay stops before position ${position}, which would have to wait behind a parked event`,
     why: `${parkedMax} events are parked or wait already`,
-    ways: ['sluice parked list --relay    shows them; retry or skip the first of a key, and start the relay again'],
+    ways: [
+      'sluice parked list --relay    shows them; retry or skip the first of a key, and start the relay again',
+      `export SLUICE_RELAY_PARKED_MAX=${parkedMax * 2}    lets twice as many wait, in ${Math.ceil((parkedMax * 2 * LINE_BYTES) / 2 ** 20)} MiB of memory; start the relay again`,
+    ],
   })
 }
 

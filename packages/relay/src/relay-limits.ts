@@ -12,7 +12,10 @@ export interface RelayLimits {
    * pipeline database, and the message carries claims for them. @default Infinity: the topic's own bound
    */
   readonly messageBytesMax: number
-  /** Events that may be parked, with those that queue behind them; at the next one that is refused the relay stops. @default 10000 */
+  /**
+   * Events that may be parked, with those that queue behind them, about 800 bytes of memory each; at the next one that is refused the
+   * relay stops. A topic that is held alone takes a line for each of its events. @default 50000
+   */
   readonly parkedMax: number
 }
 
@@ -20,5 +23,5 @@ export const DEFAULT_RELAY_LIMITS: RelayLimits = {
   transactionEventsMax: 10_000,
   chunkBytesMax: 3 * 1024 * 1024,
   messageBytesMax: Infinity,
-  parkedMax: 10_000,
+  parkedMax: 50_000,
 }

@@ -70,6 +70,20 @@ test('its events are parked with the difference, others go on, and the corrected
   await fixture.close()
 })
 
+test('a busy topic is held alone for more events than one Kafka transaction has, while another one goes on', async () => {
+  const fixture = await RelayFixture.open()
+  const held = 12_000
+  const change = (): Partial<EventDraft> => customer(randomUUID() as Uuid, { title: 'x' }, SENT)
+  await fixture.commit(Array.from({ length: held }, change))
+  await fixture.commit([{ aggregateId: randomUUID() as Uuid, eventData: order('1') }])
+  await fixture.publishAll()
+  expect((await fixture.published()).map((e) => e.position)).toEqual([BigInt(held + 1)])
+  const { lane } = await fixture.record()
+  const parked = await relayParked(fixture.client, lane, { limit: held + 1 })
+  expect(parked.map((row) => row.position)).toEqual(Array.from({ length: held }, (_, i) => BigInt(i + 1)))
+  await fixture.close()
+})
+
 test('a topic whose schema the registry refuses waits alone, and says how the schemas differ', async () => {
   const fixture = await RelayFixture.open()
   const why = 'field name: string was integer'
