@@ -175,7 +175,7 @@ export function verifyVerdict(report: VerifyReport): SluiceError | null {
   })
 }
 
-/** One line a phase: reach the point, compare, recompute the chain; the last two with the time that they still take, as things go. */
+/** One line a phase: reach the point, compare tables, compare sinks, recompute the chain; all but the first with the time left, as things go. */
 export function verifyProgress(
   progress: Progress,
   say: (line: string) => void,
@@ -185,6 +185,7 @@ export function verifyProgress(
   let title = ''
   let compared: { readonly left: TimeLeft; readonly of: number; done: number } | null = null
   const chains = new Map<string, TimeLeft>()
+  const sinks = new Map<string, TimeLeft>()
   const enter = (next: string, text: string): void => {
     if (next !== title) {
       phase?.done()
@@ -227,6 +228,18 @@ export function verifyProgress(
           if (compared) compared.done = p.bytes
           const seconds = compared?.left.seconds(p.bytes, compared.of) ?? null
           enter('comparing', timeLeft(`${p.service}.${p.table.table}: ${p.table.status}`, seconds))
+          return
+        }
+        case 'sink': {
+          const name = `${p.service}.${p.table}`
+          if (p.of === null) {
+            enter('comparing sinks', `${name}: counting its rows`)
+            return
+          }
+          const left = sinks.get(name) ?? new TimeLeft(now)
+          sinks.set(name, left)
+          const seconds = left.seconds(p.rows, p.of)
+          enter('comparing sinks', timeLeft(`${name}: ${formatCount(p.rows)} of ${formatCount(p.of)} rows`, seconds))
           return
         }
         case 'chain': {

@@ -64,3 +64,23 @@ test('while a chain is recomputed, the time left follows its events', () => {
   onProgress({ ...chain, events: 50_000n })
   expect(lines.at(-1)).toBe('recomputing the hash chain: monolith: 50,000 of 90,000 events, about 4.0 s left')
 })
+
+test('while a sink is compared, the time left follows the rows that were read there', () => {
+  let clock = 0
+  const { lines, progress } = shown()
+  const { onProgress } = verifyProgress(
+    progress,
+    () => undefined,
+    () => clock,
+  )
+  const sink = { phase: 'sink', service: 'ai', table: 'weaviate.Note' } as const
+  onProgress({ ...sink, rows: 0, of: null })
+  onProgress({ ...sink, rows: 0, of: 9_000 })
+  clock = 4_000
+  onProgress({ ...sink, rows: 6_000, of: 9_000 })
+  expect(lines).toEqual([
+    'comparing sinks: ai.weaviate.Note: counting its rows',
+    'comparing sinks: ai.weaviate.Note: 0 of 9,000 rows',
+    'comparing sinks: ai.weaviate.Note: 6,000 of 9,000 rows, about 2.0 s left',
+  ])
+})

@@ -1,9 +1,20 @@
-/** Counts what each table has in every store, with the topics read whole. */
+/**
+ * Counts what each table has in every store, with the topics read whole. Where only some services are in scope, these are the tables and
+ * topics that they consume; else all of the system, those that nobody consumes too.
+ */
 import { quoteQualified } from '@sluice/core'
 import { type KafkaPort, lastControlRecord } from '@sluice/kafka'
 import { withConnection } from '@sluice/postgres'
 import { listLanes, retainedAfter } from '@sluice/store'
-import { type SystemDefinition, controlTopicName, lanesOf, qualifiedName, topicsOf } from '@sluice/system'
+import {
+  type CapturedTable,
+  type SystemDefinition,
+  controlTopicName,
+  lanesOf,
+  qualifiedName,
+  subscriptionsOf,
+  topicsOf,
+} from '@sluice/system'
 import { type MonolithCount, countReport } from './count-report.ts'
 import { whyHidden } from './hidden-rows.ts'
 import type { AskStore } from './object-event.ts'
@@ -22,6 +33,7 @@ export interface CountOptions {
   readonly decoder: MessageDecoder
   /** The monolith at the point that everything else was compared at. */
   readonly monolith: SnapshotSession
+  /** Those in scope. */
   readonly services: readonly ServiceReport[]
   readonly onProgress: OnVerifyProgress
   readonly signal: AbortSignal
@@ -29,14 +41,29 @@ export interface CountOptions {
 
 /** @throws SluiceError SLU-4001 to SLU-4003 of Kafka, SLU-4103, SLU-4201 of the registry, SLU-200x */
 export async function countEverywhere(options: CountOptions): Promise<CountReport> {
-  const monolith = await monolithCounts(options)
-  return countReport(options.system, monolith, await topicReports(options), options.services)
+  const { system, services } = options
+  const inScope = topicsInScope(system, services)
+  const tables = system.monolith.tables.filter(({ topic }) => inScope.has(topic.name))
+  const monolith = await monolithCounts(options, tables)
+  return countReport({ system, tables, monolith, topics: await topicReports(options, inScope), services })
 }
 
-async function monolithCounts({ system, monolith }: CountOptions): Promise<ReadonlyMap<string, MonolithCount>> {
+function topicsInScope(system: SystemDefinition, services: readonly ServiceReport[]): ReadonlySet<string> {
+  const isWhole = services.length === Object.keys(system.services).length
+  return new Set(
+    isWhole
+      ? lanesOf(system).flatMap((lane) => topicsOf(lane).map(({ name }) => name))
+      : services.flatMap(({ service }) => subscriptionsOf(system, service).flatMap(({ topics }) => topics)),
+  )
+}
+
+async function monolithCounts(
+  { system, monolith }: CountOptions,
+  tables: readonly CapturedTable[],
+): Promise<ReadonlyMap<string, MonolithCount>> {
   const filters = await readRowFilters(monolith, system)
   const counts = new Map<string, MonolithCount>()
-  for (const table of system.monolith.tables) {
+  for (const table of tables) {
     const hidden = await whyHidden(monolith, [table])
     const filter = filters.get(qualifiedName(table))
     const where = filter === undefined ? '' : ` WHERE (\n${filter}\n)`
@@ -51,7 +78,7 @@ async function monolithCounts({ system, monolith }: CountOptions): Promise<Reado
 }
 
 /** Of every lane that has published anything. */
-async function topicReports(options: CountOptions): Promise<readonly TopicReport[]> {
+async function topicReports(options: CountOptions, inScope: ReadonlySet<string>): Promise<readonly TopicReport[]> {
   const { system, targets, kafka, decoder, onProgress, signal } = options
   const admin = await kafka.admin()
   try {
@@ -61,11 +88,13 @@ async function topicReports(options: CountOptions): Promise<readonly TopicReport
       const records = new Map((await listLanes(client, system.name)).map((record) => [record.laneName, record]))
       const reports: TopicReport[] = []
       for (const lane of lanesOf(system)) {
+        const topics = topicsOf(lane).filter(({ name }) => inScope.has(name))
+        if (topics.length === 0) continue
         const laneId = records.get(lane.name)?.lane
         const published = await lastControlRecord(kafka, controlTopicName(system.name, lane.name))
         if (laneId === undefined || published === null) continue
         const storeBegins = await retainedAfter(client, laneId)
-        for (const { name: topic } of topicsOf(lane)) {
+        for (const { name: topic } of topics) {
           const onMessages = (messages: number): void => {
             onProgress({ phase: 'topic', topic, messages })
           }

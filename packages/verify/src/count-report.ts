@@ -21,14 +21,18 @@ export interface MonolithCount {
   readonly note: string | null
 }
 
-/** @param monolith By the qualified name of the table. */
-export function countReport(
-  system: SystemDefinition,
-  monolith: ReadonlyMap<string, MonolithCount>,
-  topics: readonly TopicReport[],
-  services: readonly ServiceReport[],
-): CountReport {
-  const tables = system.monolith.tables.map((table): TableCounts => {
+export interface CountedStores {
+  readonly system: SystemDefinition
+  /** Captured tables that were counted. */
+  readonly tables: readonly CapturedTable[]
+  /** By the qualified name of the table. */
+  readonly monolith: ReadonlyMap<string, MonolithCount>
+  readonly topics: readonly TopicReport[]
+  readonly services: readonly ServiceReport[]
+}
+
+export function countReport({ system, tables, monolith, topics, services }: CountedStores): CountReport {
+  const counted = tables.map((table): TableCounts => {
     const name = qualifiedName(table)
     const { rows = null, note = null } = monolith.get(name) ?? {}
     const topic = topics.find((t) => t.topic === table.topic.name)
@@ -41,7 +45,7 @@ export function countReport(
       ],
     }
   })
-  return { tables, topics, patterns: patternsOf(topics) }
+  return { tables: counted, topics, patterns: patternsOf(topics) }
 }
 
 function placesOfTopic({ topic, events, messages, status, note }: TopicReport): readonly PlaceCount[] {

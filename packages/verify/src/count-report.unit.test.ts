@@ -48,7 +48,8 @@ function countsOf(tables: readonly TableReport[]): ReturnType<typeof countReport
     edited: [],
   }
   const topics = [topicOf('board.notices.migrated', 50, 49), topicOf('board.notices.events', 3, 3)]
-  return countReport(system, new Map([['public.notices', { rows: 30, note: null }]]), topics, [service])
+  const monolith = new Map([['public.notices', { rows: 30, note: null }]])
+  return countReport({ system, tables: [notices], monolith, topics, services: [service] })
 }
 
 test('a table has a line for each store, each held against what that store must have', () => {

@@ -11,6 +11,14 @@ export type VerifyProgress =
   | { readonly phase: 'comparing'; readonly service: string; readonly table: string }
   /** With the bytes of all tables so far. */
   | { readonly phase: 'compared'; readonly service: string; readonly table: TableReport; readonly bytes: number }
+  /** Rows of a sink's table that were read so far, of those that it had when this began; null while they are counted. */
+  | {
+      readonly phase: 'sink'
+      readonly service: string
+      readonly table: string
+      readonly rows: number
+      readonly of: number | null
+    }
   /** Events so far, and in all. */
   | { readonly phase: 'chain'; readonly lane: string; readonly events: bigint; readonly of: bigint }
   /** The versions of all aggregates of the event store. */

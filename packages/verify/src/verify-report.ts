@@ -127,10 +127,10 @@ export interface TopicReport extends Pick<TableReport, 'missing' | 'extra' | 'di
   readonly note: string | null
 }
 
-/** What each captured table has in every store. */
+/** What each captured table in scope has in every store. */
 export interface CountReport {
   readonly tables: readonly TableCounts[]
-  /** All topics, those of own events too. */
+  /** All topics in scope, those of own events too. */
   readonly topics: readonly TopicReport[]
   /** Topics together whose names differ in the last part only: `contracts.opportunities.*` */
   readonly patterns: readonly PatternCounts[]

@@ -17,6 +17,7 @@ import { compareSinkEvents } from './sink-events.ts'
 import { compareSinkObjects } from './sink-objects.ts'
 import { SnapshotSession } from './snapshot-session.ts'
 import { unverifiableTable } from './verify-table.ts'
+import type { OnVerifyProgress } from './verify-progress.ts'
 import type { TableReport } from './verify-report.ts'
 import type { VerifyTargets } from './verify-targets.ts'
 
@@ -24,6 +25,7 @@ export interface SinkScope {
   readonly system: SystemDefinition
   readonly targets: Pick<VerifyTargets, 'pipeline'>
   readonly openSinks: OpenSinks
+  readonly onProgress: OnVerifyProgress
   readonly signal: AbortSignal
 }
 
@@ -46,7 +48,7 @@ export async function verifySinks(scope: SinkScope, service: string, point: Sink
     await sink.open()
     return await withConnection(scope.targets.pipeline, { applicationName: 'sluice verify' }, async (pipeline) => {
       const reports: TableReport[] = []
-      for (const table of tables) reports.push(await verifySinkTable(scope, { sink, table, point, pipeline }))
+      for (const table of tables) reports.push(await verifySinkTable(scope, { sink, service, table, point, pipeline }))
       return reports
     })
   } finally {
@@ -56,12 +58,14 @@ export async function verifySinks(scope: SinkScope, service: string, point: Sink
 
 interface OpenedTable {
   readonly sink: Sink
+  readonly service: string
   readonly table: SinkTable
   readonly point: SinkPoint
   readonly pipeline: Client
 }
 
-async function verifySinkTable(scope: SinkScope, { sink, table, point, pipeline }: OpenedTable): Promise<TableReport> {
+async function verifySinkTable(scope: SinkScope, opened: OpenedTable): Promise<TableReport> {
+  const { sink, service, table, point, pipeline } = opened
   const name = sinkTableName(table)
   const lane = (await listLanes(pipeline, scope.system.name)).find((l) => l.laneName === MONOLITH_LANE)
   const through = point.lanes.find((l) => l.lane === MONOLITH_LANE)?.position
@@ -71,7 +75,12 @@ async function verifySinkTable(scope: SinkScope, { sink, table, point, pipeline 
     return unverifiableTable(name, `retention removed the events up to position ${dropped}, which the table may hold`)
   }
   const absent = await absentEvents(point, pipeline)
-  const comparison: SinkComparison = { sink, table, lane: lane.lane, through, absent }
+  const tell = (rows: number, of: number | null): void => scope.onProgress({ phase: 'sink', service, table: name, rows, of })
+  tell(0, null)
+  const count = Number(await sink.count(table))
+  tell(0, count)
+  const onRows = (rows: number): void => tell(rows, count)
+  const comparison: SinkComparison = { sink, table, lane: lane.lane, through, absent, onRows }
   const ask: AskStore = async <Row extends object>(text: string, values: readonly unknown[]) =>
     (await pipeline.query<Row>(text, [...values])).rows
   return table.kind === 'events' ? compareSinkEvents(ask, comparison) : compareObjects(scope, ask, comparison)

@@ -25,7 +25,7 @@ import { DEFAULT_VERIFY_LIMITS, type VerifyLimits } from './verify-limits.ts'
 import type { VerifyProgress } from './verify-progress.ts'
 import { type CountReport, type ServiceReport, type VerifyReport, verdictOf } from './verify-report.ts'
 import { unknownService, verifyServices } from './verify-services.ts'
-import { verifySinks } from './verify-sinks.ts'
+import { type SinkScope, verifySinks } from './verify-sinks.ts'
 import { type VerifyTargets, serviceTarget } from './verify-targets.ts'
 import { checkVersions } from './version-check.ts'
 
@@ -75,7 +75,7 @@ export async function verifySystem(options: VerifyOptions): Promise<VerifyReport
     }
     const compared = await verifyServices(point, { system, tables: options.tables, limits, reader, onProgress })
     const reports: ServiceReport[] = []
-    for (const report of compared) reports.push(await withSinks(report, point, { ...options, signal }))
+    for (const report of compared) reports.push(await withSinks(report, point, { ...options, onProgress, signal }))
     const chain = await checkChains({ system, pipeline: targets.pipeline, kafka: options.kafka, onProgress, signal })
     const versions = await checkVersions({ pipeline: targets.pipeline, onProgress, signal })
     const counts = await countsOf(options, point, { services: reports, onProgress, signal })
@@ -114,11 +114,18 @@ async function countsOf(
 async function withSinks(
   report: ServiceReport,
   point: ComparisonPoint,
-  { system, targets, openSinks = {}, tables: wanted, signal }: VerifyOptions & { readonly signal: AbortSignal },
+  {
+    system,
+    targets,
+    openSinks = {},
+    tables: wanted,
+    onProgress,
+    signal,
+  }: VerifyOptions & Pick<SinkScope, 'onProgress' | 'signal'>,
 ): Promise<ServiceReport> {
   const service = point.services.get(report.service)
   if (!service || wanted !== undefined) return report
-  const sunk = await verifySinks({ system, targets, openSinks, signal }, report.service, service)
+  const sunk = await verifySinks({ system, targets, openSinks, onProgress, signal }, report.service, service)
   const tables = [...report.tables, ...sunk]
   return sunk.length === 0 ? report : { ...report, tables, consistency: consistencyOf(tables, report.references) }
 }

@@ -16,7 +16,7 @@ import type { Sink } from '@sluice/sink'
 import { createEventAppender, createLane, getLane, migrateStore } from '@sluice/store'
 import { deterministicEmbedder, weaviateSink } from '@sluice/weaviate'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { TableReport } from '../src/index.ts'
+import type { TableReport, VerifyProgress } from '../src/index.ts'
 import { SnapshotSession } from '../src/snapshot-session.ts'
 import { verifySinks } from '../src/verify-sinks.ts'
 import { type Change, commitOf, noticeBoard, noticeEvents, noticeId, noticeObjects, sinkRows } from './notice-board.ts'
@@ -30,6 +30,8 @@ let pipeline: PostgresTarget
 let service: PostgresTarget
 let append: (more: readonly Change[], from: number) => Promise<void>
 const ends: (() => Promise<unknown>)[] = []
+/** What the last comparison told while it ran. */
+let told: VerifyProgress[] = []
 
 beforeAll(async () => {
   const [store, own] = await Promise.all(
@@ -81,10 +83,12 @@ async function openStore(): Promise<(more: readonly Change[], from: number) => P
 /** What verify says of the only sink of a service that has applied this many changes. */
 async function verified(name: 'history' | 'search', sink: () => Sink, through = CHANGES): Promise<TableReport> {
   const { signal } = new AbortController()
+  told = []
   const session = await SnapshotSession.open(service, { signal })
   try {
     const point = { session, lanes: [{ lane: 'monolith', position: BigInt(through) }] }
-    const scope = { system: noticeBoard, targets: { pipeline }, openSinks: { [name]: sink }, signal }
+    const onProgress = (progress: VerifyProgress): void => void told.push(progress)
+    const scope = { system: noticeBoard, targets: { pipeline }, openSinks: { [name]: sink }, onProgress, signal }
     return (await verifySinks(scope, name, point))[0]!
   } finally {
     await session.close()
@@ -105,6 +109,12 @@ test(
     const rows = changes.flatMap((change, n) => sinkRows(noticeEvents, change, n + 1))
     await sink.write(rows.map((row) => ({ ...row, values: { title: 'a title' } })))
     expect(await verified('history', open)).toMatchObject({ status: 'equal', sourceRows: CHANGES, targetRows: CHANGES })
+    const progress = { phase: 'sink', service: 'history', table: 'clickhouse.notice_events' }
+    expect(told.slice(0, 2)).toEqual([
+      { ...progress, rows: 0, of: null },
+      { ...progress, rows: 0, of: CHANGES },
+    ])
+    expect(told.at(-1)).toEqual({ ...progress, rows: CHANGES, of: CHANGES })
 
     const { origin, username, password } = new URL(server.url)
     const query = `DELETE FROM \`${new URL(url).pathname.slice(1)}\`.notice_events WHERE position = 17`

@@ -1,0 +1,190 @@
+/**
+ * Objects of Weaviate from end to end: the projector is killed between its write there and its COMMIT, and after the COMMIT, Weaviate
+ * itself is killed, and the service database is made anew from its topics beside the objects that are kept. What is there is compared
+ * with the monolith by plain SQL and Weaviate's REST interface, and by `sluice verify`.
+ *
+ * The server is always the test's own: the class has the name of the system, and in a given one it may be somebody else's.
+ */
+import { canBuildWeaviate, startWeaviate } from '@sluice/infra'
+import demo from '@sluice/medcontracthub/demo'
+import { beforeEach, expect, test } from 'vitest'
+import { z } from 'zod'
+import { PipelineProcesses } from '../harness/pipeline-processes.ts'
+import { runSluice } from '../harness/sluice-process.ts'
+import { startTestServers } from '../harness/test-servers.ts'
+import { type TestSystem, startTestSystem } from '../harness/test-system.ts'
+import { waitUntil } from '../harness/wait-until.ts'
+
+const SYSTEM = new URL('../../schemas/medcontracthub/with-weaviate.ts', import.meta.url)
+const LIMIT_MS = 120_000
+const SEED = 7
+const AI = 'projector ai'
+/** Those that the service consumes. */
+const TOPICS = ['contracts.companies.migrated', 'contracts.opportunities.migrated', 'contracts.proposals.migrated']
+const PAGE = 500
+/** Weaviate's cursor begins after an id. */
+const FIRST_ID = '00000000-0000-0000-0000-000000000000'
+/** Of the embedder without meaning. */
+const DIMENSIONS = 32
+
+/** An opportunity as the service shows it: absent properties are NULL, or the empty array where the column has no NULL. */
+interface Opportunity {
+  readonly id: string
+  readonly title: string
+  readonly description: string
+  readonly agency: string
+  readonly naicsCode: string | null
+  readonly requirements: readonly string[]
+  /** Of the event that it stands for. */
+  readonly position: number
+}
+
+const page = z.object({
+  objects: z.array(
+    z.object({
+      id: z.string(),
+      vector: z.array(z.number()).length(DIMENSIONS),
+      properties: z.object({
+        title: z.string(),
+        description: z.string(),
+        agency: z.string(),
+        naicsCode: z.string().nullable().default(null),
+        requirements: z.array(z.string()).nullish(),
+        sluice_position: z.int(),
+      }),
+    }),
+  ),
+})
+
+/** All objects of the class in the order of their ids, each with a vector. */
+async function objectsIn(server: string): Promise<readonly Opportunity[]> {
+  const found: Opportunity[] = []
+  for (let after = FIRST_ID; ;) {
+    const query = new URLSearchParams({ class: 'Opportunity', limit: String(PAGE), include: 'vector', after })
+    const response = await fetch(`${server}/v1/objects?${query.toString()}`)
+    const { objects } = page.parse(await response.json())
+    for (const { id, properties } of objects) {
+      const { sluice_position: position, requirements, ...texts } = properties
+      found.push({ id, ...texts, requirements: requirements ?? [], position })
+    }
+    const last = objects.at(-1)
+    if (!last) return found
+    after = last.id
+  }
+}
+
+/** The rows that live, in the order of their ids, each with the position of the last event that was captured of it. */
+async function livingRows(system: TestSystem): Promise<readonly Opportunity[]> {
+  const [monolith, pipeline] = [await system.client('monolith'), await system.client('pipeline')]
+  const { rows } = await monolith.query<Omit<Opportunity, 'position'>>(
+    `SELECT id::text, title, description, agency, naics_code AS "naicsCode", requirements FROM public.opportunities ORDER BY id`,
+  )
+  const { rows: last } = await pipeline.query<{ id: string; position: string }>(
+    `SELECT aggregate_id::text AS id, max(position)::text AS position FROM event_store WHERE aggregate_type = 'Opportunity' GROUP BY 1`,
+  )
+  const positions = new Map(last.map(({ id, position }) => [id, Number(position)]))
+  return rows.map((row) => ({ ...row, position: positions.get(row.id) ?? 0 }))
+}
+
+function idsOf(opportunities: readonly Opportunity[]): ReadonlySet<string> {
+  return new Set(opportunities.map(({ id }) => id))
+}
+
+async function isApplied(system: TestSystem): Promise<boolean> {
+  const stored = await system.storedPosition('monolith')
+  return stored > 0 && (await system.appliedPosition('ai', 'monolith')) >= stored
+}
+
+interface Verified {
+  readonly services: readonly { readonly tables: readonly { readonly table: string }[] }[]
+  readonly counts: {
+    readonly tables: readonly {
+      readonly table: string
+      readonly places: readonly { readonly place: string; readonly status: string | null }[]
+    }[]
+    readonly topics: readonly { readonly topic: string; readonly status: string }[]
+  }
+}
+
+async function verified(system: TestSystem): Promise<Verified> {
+  const { code, stdout, stderr } = await runSluice(['verify', '--service', 'ai', '--counts', '--json'], system.env)
+  expect(code, stderr).toBe(0)
+  return (JSON.parse(stdout) as { result: Verified }).result
+}
+
+beforeEach((context) => {
+  context.skip(!canBuildWeaviate(), 'Weaviate is built by Go, which is not here')
+})
+
+test('Weaviate has one object for each living row, though projector and server were killed, and again after a replay', async () => {
+  await using servers = await startTestServers()
+  const weaviate = await startWeaviate()
+  try {
+    const env = { SLUICE_AI_WEAVIATE_URL: weaviate.url, SLUICE_AI_EMBEDDER_URL: 'deterministic' }
+    await using system = await startTestSystem(servers, SYSTEM, { env })
+    await demo.fill({ database: system.url('monolith'), rows: 1_000, seed: SEED })
+    await using processes = new PipelineProcesses(system, {
+      reader: ['run', 'reader', 'monolith'],
+      relay: ['run', 'relay'],
+      [AI]: ['run', 'projector', 'ai'],
+    })
+    await waitUntil('the initial load to arrive', LIMIT_MS, () => isApplied(system))
+    const loaded = idsOf(await objectsIn(weaviate.url))
+
+    const stop = new AbortController()
+    const workload = demo.runWorkload({ url: system.url('monolith'), seed: SEED, signal: stop.signal })
+    for (const point of ['projector.after-sink:2', 'projector.after-sink:5', 'projector.after-commit:2']) {
+      await processes.kill(AI)
+      processes.restart(AI, { SLUICE_TEST_FAULT_POINT: point })
+      expect(await processes.endOf(AI)).toMatchObject({ signal: 'SIGKILL' })
+      processes.restart(AI)
+    }
+    await weaviate.kill9()
+    await weaviate.start()
+    stop.abort()
+    await workload
+    await waitUntil('everything to be applied', LIMIT_MS, () => isApplied(system))
+
+    const living = await livingRows(system)
+    const ids = idsOf(living)
+    expect(
+      [...loaded].some((id) => !ids.has(id)),
+      'a row of the load was removed since',
+    ).toBe(true)
+    expect(
+      [...ids].some((id) => !loaded.has(id)),
+      'a row came since',
+    ).toBe(true)
+    expect(await objectsIn(weaviate.url)).toEqual(living)
+
+    await processes.kill(AI)
+    // A database that somebody is connected to is not made anew.
+    await (await system.client('ai')).end()
+    const recreated = await runSluice(['provision', '--recreate', 'ai', '--yes'], system.env)
+    expect(recreated.code, recreated.stderr).toBe(0)
+    // In the middle of the replay rows that were removed are back, but no object that lives has become older.
+    processes.restart(AI, { SLUICE_TEST_FAULT_POINT: 'projector.after-commit:1' })
+    expect(await processes.endOf(AI)).toMatchObject({ signal: 'SIGKILL' })
+    expect(await system.appliedPosition('ai', 'monolith')).toBeLessThan(await system.storedPosition('monolith'))
+    expect((await objectsIn(weaviate.url)).filter(({ id }) => ids.has(id))).toEqual(living)
+    processes.restart(AI)
+    await waitUntil('everything to be applied again', LIMIT_MS, () => isApplied(system))
+    expect(await objectsIn(weaviate.url)).toEqual(living)
+
+    const { services, counts } = await verified(system)
+    const sinks = services.flatMap(({ tables }) => tables).filter(({ table }) => table.startsWith('weaviate.'))
+    expect(sinks).toMatchObject([{ table: 'weaviate.Opportunity', status: 'equal', sourceRows: living.length }])
+    // Of one service, only the topics that it consumes are read.
+    expect(counts.topics.map(({ topic, status }) => [topic, status]).sort()).toEqual(TOPICS.map((topic) => [topic, 'equal']))
+    const places = counts.tables.find(({ table }) => table === 'public.opportunities')!.places
+    expect(places.map(({ place, status }) => [place, status])).toEqual([
+      ['monolith', null],
+      ['event store', null],
+      ['topic contracts.opportunities.migrated', 'equal'],
+      ['ai.opportunity_texts', 'equal'],
+      ['ai.weaviate.Opportunity', 'equal'],
+    ])
+  } finally {
+    await weaviate.remove()
+  }
+})
