@@ -7,14 +7,9 @@ import { connect } from '@sluice/postgres'
 import { type LaneDefinition, bigint, other, table, topic } from '@sluice/system'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type ReaderFixture, openReaderFixture, shopLane } from './reader-fixture.ts'
-import { VALUES, VALUE_TYPES_DDL } from './value-matrix.ts'
+import { LATER_LABEL_DDL, TYPES, VALUE_COLUMNS, VALUE_ROWS, VALUE_TYPES_DDL, columnOf, insertEveryValue } from './value-matrix.ts'
 
-const TYPES = Object.keys(VALUES)
-const columnOf = (index: number): string => `c${index}`
-const ROWS = Math.max(...Object.values(VALUES).map((values) => values.length))
-
-const TYPES_DDL = `${VALUE_TYPES_DDL}
-  CREATE TABLE typed (id bigint PRIMARY KEY, ${TYPES.map((type, i) => `${columnOf(i)} ${type}`).join(', ')});`
+const TYPES_DDL = `${VALUE_TYPES_DDL} CREATE TABLE typed (id bigint PRIMARY KEY, ${VALUE_COLUMNS});`
 
 const typed = table('typed', {
   columns: { id: bigint(), ...Object.fromEntries(TYPES.map((type, i) => [columnOf(i), other(type).nullable()])) },
@@ -33,23 +28,12 @@ const FOREIGN_DEFAULTS = [
   ['search_path', 'public'],
 ] as const
 
-function insertRows(from: number): string {
-  const rows = Array.from({ length: ROWS }, (_, row) => {
-    const literals = TYPES.map((type) => {
-      const values = VALUES[type]!
-      return `(${values[row % values.length]!})::${type}`
-    })
-    return `(${from + row}, ${literals.join(', ')})`
-  })
-  return `INSERT INTO typed VALUES ${rows.join(', ')}, (${from + ROWS}, ${TYPES.map(() => 'NULL').join(', ')})`
-}
-
 let source: ReaderFixture
 let lane: LaneDefinition
 beforeEach(async () => {
   source = await openReaderFixture('reader types', TYPES_DDL)
   lane = shopLane(source.lane.name, { tables: [typed], outbox: null })
-  await source.source.query(`ALTER TYPE mood ADD VALUE 'über so' BEFORE 'sad'`)
+  await source.source.query(LATER_LABEL_DDL)
   for (const [name, value] of FOREIGN_DEFAULTS) {
     const { database } = source.sourceTarget
     await source.source.query(`ALTER DATABASE "${database}" SET ${name} = ${name === 'search_path' ? value : `'${value}'`}`)
@@ -64,10 +48,10 @@ afterEach(async () => {
 
 test('every type and edge value has PostgreSQL’s own text, from the load and from the WAL, in a server of other defaults', async () => {
   const writer = await connect(source.sourceTarget, { applicationName: 'writer' })
-  await writer.query(insertRows(0))
+  await writer.query(insertEveryValue(0))
   const reader = source.start({ lane })
   await reader.next('connected')
-  await writer.query(insertRows(1000))
+  await writer.query(insertEveryValue(1000))
   await writer.query(`ALTER TYPE mood ADD VALUE 'later'`)
   await writer.query(`INSERT INTO typed (id, ${columnOf(TYPES.indexOf('public.mood'))}) VALUES (2000, 'later')`)
   await source.caughtUp(reader)
@@ -83,7 +67,7 @@ test('every type and edge value has PostgreSQL’s own text, from the load and f
     const data = parseEventData(event.eventData)
     return 'after' in data ? data.after : {}
   })
-  expect(events).toHaveLength(2 * (ROWS + 1) + 1)
+  expect(events).toHaveLength(2 * (VALUE_ROWS + 1) + 1)
   for (const [index, row] of rows.entries()) {
     for (const [i, type] of TYPES.entries()) expect([type, events[index]![columnOf(i)]]).toEqual([type, row[i]])
   }
