@@ -18,8 +18,8 @@ export function verifyTable(services: readonly ServiceReport[]): string {
     [
       { title: 'service' },
       { title: 'table' },
-      { title: 'monolith', ...right },
-      { title: 'service rows', ...right },
+      { title: 'must be', ...right },
+      { title: 'found', ...right },
       { title: 'missing', ...right },
       { title: 'extra', ...right },
       { title: 'different', ...right },
@@ -60,27 +60,26 @@ function differingTopics({ counts }: VerifyReport): readonly TopicReport[] {
 
 type VersionGap = VerifyReport['versions']['gaps'][number]
 
-/** What each table has in every store. */
+/**
+ * What each table has in every store, a table a block. Topics that are counted together are named only where they are several: one alone
+ * stands with its table.
+ */
 export function countsTable({ tables, patterns }: CountReport): string {
   const right = { align: 'right' } as const
   const text = (count: number | null): string => (count === null ? '' : formatCount(count))
-  return renderTable(
-    [
-      { title: 'table' },
-      { title: 'place' },
-      { title: 'holds' },
-      { title: 'count', ...right },
-      { title: 'must be', ...right },
-      { title: 'verdict' },
-      { title: 'note' },
-    ],
-    [
-      ...tables.flatMap(({ table, places }) =>
-        places.map((p) => [table, p.place, p.holds, text(p.count), text(p.expected), p.status ?? '', p.note ?? '']),
-      ),
-      ...patterns.map((p) => [p.pattern, `${p.topics} topics`, 'events', formatCount(p.messages), formatCount(p.events), '', '']),
-    ],
+  const several = patterns.filter((p) => p.topics > 1)
+  const rows = [
+    ...tables.flatMap(({ table, places }) => [
+      [table, '', '', '', ''],
+      ...places.map((p) => [`  ${p.place}`, p.holds, text(p.count), text(p.expected), p.status ?? '']),
+    ]),
+    ...several.map((p) => [`${p.pattern}, ${p.topics} topics`, 'events', formatCount(p.messages), formatCount(p.events), '']),
+  ]
+  const columns = [{ title: 'place' }, { title: 'holds' }, { title: 'count', ...right }, { title: 'must be', ...right }]
+  const notes = tables.flatMap(({ table, places }) =>
+    places.flatMap(({ place, note }) => (note === null ? [] : [`${table}, ${place}: ${note}`])),
   )
+  return [renderTable([...columns, { title: 'verdict' }], rows), ...notes].join('\n')
 }
 
 /** A topic that is not as the event store says. */

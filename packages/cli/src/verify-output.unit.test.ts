@@ -1,7 +1,7 @@
-import type { TableReport } from '@sluice/verify'
+import type { PlaceCount, TableReport } from '@sluice/verify'
 import { expect, test } from 'vitest'
 import type { Progress } from './progress.ts'
-import { verifyProgress } from './verify-output.ts'
+import { countsTable, verifyProgress } from './verify-output.ts'
 
 const TABLE: TableReport = {
   table: 'people',
@@ -82,5 +82,38 @@ test('while a sink is compared, the time left follows the rows that were read th
     'comparing sinks: ai.weaviate.Note: counting its rows',
     'comparing sinks: ai.weaviate.Note: 0 of 9,000 rows',
     'comparing sinks: ai.weaviate.Note: 6,000 of 9,000 rows, about 2.0 s left',
+  ])
+})
+
+test('counts are a block for each table, narrower than 100 columns, with their notes below', () => {
+  const place = (name: string, change: Partial<PlaceCount>): PlaceCount => ({
+    place: name,
+    holds: 'events',
+    count: 1_302,
+    expected: 1_302,
+    status: 'equal',
+    note: null,
+    ...change,
+  })
+  const places = [
+    place('monolith', { holds: 'rows', count: 417, expected: null, status: null }),
+    place('topic contracts.opportunities.migrated', {}),
+    place('ai.weaviate.Opportunity', { holds: 'rows', count: 416, expected: 417, status: 'different' }),
+    place('analytics.clickhouse.opportunity_events', { note: 'of loaded rows only those of the last 90 days' }),
+  ]
+  const patterns = [
+    { pattern: 'contracts.opportunities.*', topics: 1, events: 1_302, messages: 1_302 },
+    { pattern: 'contracts.proposals.*', topics: 2, events: 90, messages: 90 },
+  ]
+  const text = countsTable({ tables: [{ table: 'public.opportunities', places }], topics: [], patterns })
+  expect(text.split('\n')).toEqual([
+    'place                                      holds   count  must be  verdict',
+    'public.opportunities',
+    '  monolith                                 rows      417',
+    '  topic contracts.opportunities.migrated   events  1,302    1,302  equal',
+    '  ai.weaviate.Opportunity                  rows      416      417  different',
+    '  analytics.clickhouse.opportunity_events  events  1,302    1,302  equal',
+    'contracts.proposals.*, 2 topics            events     90       90',
+    'public.opportunities, analytics.clickhouse.opportunity_events: of loaded rows only those of the last 90 days',
   ])
 })
