@@ -52,8 +52,8 @@ export interface BackupOptions {
 }
 
 export interface BackupProgress {
-  /** The last one is that of the sink, whose tables are counted by themselves. */
-  readonly stage: 'counting' | 'dumping' | 'exporting'
+  /** Rows are counted; dumped; what the disk does not have yet is written to it; tables of the sink, counted by themselves, are exported. */
+  readonly stage: 'counting' | 'dumping' | 'storing' | 'exporting'
   /** Tables that were begun. */
   readonly tables: number
   readonly ofTables: number
@@ -199,7 +199,11 @@ async function dumpInto(folder: string, plan: BackupPlan, options: BackupOptions
       tables: tables.map((table, i) => ({ ...table, bytes: sizes[i]!, rows: contents.tables[i]!.rows })),
       onWork: () => tell(),
     })
-    const tell = (): void => onProgress?.({ stage: 'dumping', ...progress, ofTables, work: dump.work, sinkTables })
+    let stage: BackupProgress['stage'] = 'dumping'
+    const tell = (): void => {
+      const work = stage === 'dumping' ? dump.work : null
+      onProgress?.({ stage, ...progress, ofTables, work, sinkTables })
+    }
     const origin = { system, database: target.name, startedAt, encryption }
     const file = new FileToStore(dumpPart(folder, origin), sealingKey(keys), (bytes) => {
       progress.bytes += bytes
@@ -233,7 +237,13 @@ async function dumpInto(folder: string, plan: BackupPlan, options: BackupOptions
         },
         signal,
       },
-      (output: Readable) => pipeline([output, ...file.stages]),
+      (output: Readable) => {
+        output.once('end', () => {
+          stage = 'storing'
+          tell()
+        })
+        return pipeline([output, ...file.stages])
+      },
     )
     return {
       format: 1,

@@ -16,6 +16,7 @@ export function backupLine(now?: () => number): (progress: BackupProgress) => st
     const of = `${formatCount(tables)} of ${formatCount(ofTables)} tables`
     const seconds = left(stage, work)
     if (stage === 'counting') return then(timeLeft(`counting rows, ${of}`, seconds), 'the dump')
+    if (stage === 'storing') return `writing ${formatBytes(bytes)} to the disk`
     if (stage === 'exporting') return `${of} of its sink, ${formatBytes(bytes)}`
     const dumping = timeLeft(`${of}, ${formatBytes(bytes)}`, seconds)
     return sinkTables === 0 ? dumping : then(dumping, 'its sink')

@@ -18,6 +18,7 @@ test('a backup says what it is at, how long that takes, and what comes then', ()
   const half = { stage: 'dumping', tables: 2, bytes: 2048, work: { done: 50, of: 100 } } as const
   expect(told(half)).toBe('2 of 4 tables, 2.0 KiB, about 10.0 s left')
   expect(told({ ...half, sinkTables: 3 })).toBe('2 of 4 tables, 2.0 KiB, about 10.0 s left, then its sink')
+  expect(told({ stage: 'storing', bytes: 4096 })).toBe('writing 4.0 KiB to the disk')
   expect(told({ stage: 'exporting', ofTables: 3, bytes: 4096, sinkTables: 3 })).toBe('1 of 3 tables of its sink, 4.0 KiB')
 })
 

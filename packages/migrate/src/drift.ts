@@ -23,7 +23,8 @@ export interface DriftOptions {
   readonly services: readonly ServiceDatabase[]
   /** Aborted: the service at hand is finished, and no further one begun. */
   readonly signal: AbortSignal
-  readonly onService?: (service: string) => void
+  /** Called before each service, with the number of those before it. */
+  readonly onService?: (service: string, done: number) => void
 }
 
 /** One for each service, in their order; changes nothing but scratch databases, which it drops. */
@@ -31,7 +32,7 @@ export async function readDrift({ services, signal, onService }: DriftOptions): 
   const drifts: ServiceDrift[] = []
   for (const database of services) {
     if (signal.aborted) break
-    onService?.(database.service)
+    onService?.(database.service, drifts.length)
     drifts.push(await readOne(database))
   }
   return drifts

@@ -21,7 +21,8 @@ export interface MigrateServicesOptions {
   readonly isDryRun: boolean
   /** Aborted: the service at hand is finished, and no further one begun. */
   readonly signal: AbortSignal
-  readonly onService?: (service: string) => void
+  /** Called before each service, with the number of those before it. */
+  readonly onService?: (service: string, done: number) => void
 }
 
 /** One for each service, in their order. */
@@ -33,7 +34,7 @@ export async function migrateServices(options: MigrateServicesOptions): Promise<
       outcomes.push({ service: database.service, outcome: 'not begun', migrations: [], error: null })
       continue
     }
-    options.onService?.(database.service)
+    options.onService?.(database.service, outcomes.length)
     outcomes.push(await migrateOne(database, options.isDryRun))
   }
   return outcomes

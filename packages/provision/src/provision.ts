@@ -49,26 +49,34 @@ export interface ProvisionOptions {
 /** @throws SluiceError SLU-5005, SLU-5006, SLU-5030, SLU-4202 and those of an unreachable server; steps before it stay done. */
 export async function provision(options: ProvisionOptions): Promise<readonly ProvisionStep[]> {
   const steps: ProvisionStep[] = []
-  const take = (found: readonly ProvisionStep[]): void => {
-    for (const step of found) {
+  const parts = partsOf(options)
+  for (const [done, part] of parts.entries()) {
+    for await (const step of part) {
       steps.push(step)
-      options.onStep?.(step)
+      options.onStep?.(step, { done, of: parts.length })
     }
   }
-  if (options.only === undefined) {
-    for await (const step of pipelineSteps(options)) take([step])
-    for await (const step of outboxSteps('monolith', options.targets.monolith, lanesOf(options.system)[0], options)) take([step])
-  }
-  for (const [service, target] of Object.entries(options.targets.services)) {
-    if (options.only !== undefined && options.only !== service) continue
-    for await (const step of serviceSteps(service, target, options)) take([step])
-  }
-  if (options.only === undefined && !options.isDryRun) {
-    take(await erasureSteps({ system: options.system, ...options.targets }, options.masterKeys ?? null))
-  }
-  take(await topicSteps(options.kafka, topicsWanted(options.system, lanesInScope(options)), options.isDryRun))
-  take(await schemaSteps(options.system, lanesInScope(options), options.registry, options.isDryRun))
   return steps
+}
+
+/** In the order in which they are done; none is begun before the one before it has ended. */
+function partsOf(options: ProvisionOptions): readonly AsyncIterable<ProvisionStep>[] {
+  const { system, targets, kafka, registry, only, isDryRun } = options
+  const services = Object.entries(targets.services).filter(([service]) => only === undefined || only === service)
+  const lanes = lanesInScope(options)
+  return [
+    ...(only === undefined
+      ? [pipelineSteps(options), outboxSteps('monolith', targets.monolith, lanesOf(system)[0], options)]
+      : []),
+    ...services.map(([service, target]) => serviceSteps(service, target, options)),
+    ...(only === undefined && !isDryRun ? [stepsOf(() => erasureSteps({ system, ...targets }, options.masterKeys ?? null))] : []),
+    stepsOf(() => topicSteps(kafka, topicsWanted(system, lanes), isDryRun)),
+    stepsOf(() => schemaSteps(system, lanes, registry, isDryRun)),
+  ]
+}
+
+async function* stepsOf(work: () => Promise<readonly ProvisionStep[]>): AsyncIterable<ProvisionStep> {
+  yield* await work()
 }
 
 export interface RecreateReport {
@@ -85,17 +93,22 @@ export interface RecreateReport {
 export async function recreateService(service: string, options: ProvisionOptions): Promise<RecreateReport> {
   const { system, targets, onStep } = options
   const steps: ProvisionStep[] = []
-  const take = (step: ProvisionStep): void => {
+  const take = (done: number, step: ProvisionStep): void => {
     steps.push(step)
-    onStep?.(step)
+    onStep?.(step, { done, of: 3 })
   }
   const keptAs = await recreate(targets.services[service]!, async (beside) => {
-    for await (const step of serviceSteps(service, beside, { ...options, isDryRun: false, createDatabases: false })) take(step)
+    for await (const step of serviceSteps(service, beside, { ...options, isDryRun: false, createDatabases: false })) take(0, step)
     // It must not be behind the others for a moment: a projector with grants waits while it is.
     const places = { system, monolith: targets.monolith, pipeline: targets.pipeline, services: { [service]: beside } }
-    for (const step of await erasureSteps(places, options.masterKeys ?? null)) take(step)
+    for (const step of await erasureSteps(places, options.masterKeys ?? null)) take(1, step)
   })
-  take({ place: `service.${service}`, what: 'database made anew', outcome: 'done', detail: targets.services[service]!.display })
+  take(2, {
+    place: `service.${service}`,
+    what: 'database made anew',
+    outcome: 'done',
+    detail: targets.services[service]!.display,
+  })
   return { steps, keptAs }
 }
 

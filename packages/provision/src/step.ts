@@ -17,4 +17,11 @@ export interface ProvisionStep {
   readonly detail: string
 }
 
-export type OnStep = (step: ProvisionStep) => void
+/** Parts are databases, recorded erasures, the topics, and the schemas; of one that is made anew, what is done with it. */
+export interface ProvisionParts {
+  /** Those that are done. */
+  readonly done: number
+  readonly of: number
+}
+
+export type OnStep = (step: ProvisionStep, parts: ProvisionParts) => void

@@ -2,16 +2,18 @@
 import { SluiceError, serializeError } from '@sluice/core'
 import { type ServiceDrift, type StructureDifference, readDrift } from '@sluice/migrate'
 import type { CommandImplementation } from '../command.ts'
+import { partsLine } from '../parts-progress.ts'
 import { formatCount } from '../table.ts'
 import { serviceDatabases } from './migrate.ts'
 
 export const migrateDrift: CommandImplementation = async (context, input) => {
   const databases = await serviceDatabases(context, input)
   const phase = context.progress.phase('comparing structures')
+  const line = partsLine()
   const services = await readDrift({
     services: databases,
     signal: context.signal,
-    onService: (service) => phase.update(service),
+    onService: (service, done) => phase.update(line(service, done, databases.length)),
   })
   const different = services.filter((s) => s.differences.length > 0)
   const compared = services.reduce((sum, s) => sum + s.compared, 0)

@@ -13,6 +13,7 @@ import { z } from 'zod'
 import type { CommandContext, CommandImplementation, CommandInput } from '../command.ts'
 import { readDeployment, requireService } from '../deployment.ts'
 import { type Style, styleOf } from '../glyphs.ts'
+import { partsLine } from '../parts-progress.ts'
 import { renderTable } from '../table.ts'
 
 export const migrateStatus: CommandImplementation = async (context, input) => {
@@ -34,11 +35,12 @@ export const migrateUp: CommandImplementation = async (context, input) => {
   const { dryRun: isDryRun } = z.object({ dryRun: z.boolean() }).parse(input.options)
   const databases = await serviceDatabases(context, input)
   const phase = context.progress.phase(isDryRun ? 'planning' : 'migrating')
+  const line = partsLine()
   const services = await migrateServices({
     services: databases,
     isDryRun,
     signal: context.signal,
-    onService: (service) => phase.update(service),
+    onService: (service, done) => phase.update(line(service, done, databases.length)),
   })
   const failed = services.find((s) => s.outcome === 'failed')
   const of = (outcome: ServiceMigration['outcome']): number => services.filter((s) => s.outcome === outcome).length

@@ -3,6 +3,7 @@ import { SluiceError, quoteIdentifier, silentLogger } from '@sluice/core'
 import { type RecreatePlan, planRecreate, recreateService } from '@sluice/provision'
 import type { CommandContext, CommandOutcome } from '../command.ts'
 import { readDeployment, requireService } from '../deployment.ts'
+import { partsLine } from '../parts-progress.ts'
 import { kafkaOf, registryOf } from '../servers.ts'
 import { sinksOf } from '../sinks.ts'
 import { formatCount, renderTable } from '../table.ts'
@@ -41,6 +42,7 @@ export async function recreate(
     })
   }
   const phase = context.progress.phase(`making ${plan.database} anew`)
+  const line = partsLine()
   const { steps, keptAs } = await recreateService(service, {
     system,
     targets: deployment,
@@ -49,7 +51,7 @@ export async function recreate(
     masterKeys: deployment.masterKeys,
     openSinks: sinksOf(context.environment, system, [service]),
     isDryRun: false,
-    onStep: (step) => phase.update(step.what),
+    onStep: ({ what }, { done, of }) => phase.update(line(what, done, of)),
   })
   phase.done()
   return {

@@ -4,6 +4,7 @@ import { provision } from '@sluice/provision'
 import { z } from 'zod'
 import type { CommandImplementation } from '../command.ts'
 import { readDeployment, requireService } from '../deployment.ts'
+import { partsLine } from '../parts-progress.ts'
 import { kafkaOf, registryOf } from '../servers.ts'
 import { sinksOf } from '../sinks.ts'
 import { renderTable } from '../table.ts'
@@ -34,6 +35,7 @@ export const provisionCommand: CommandImplementation = async (context, { options
     masterKeys: true,
   })
   const phase = context.progress.phase(isDryRun ? 'planning' : 'provisioning')
+  const line = partsLine()
   const steps = await provision({
     system,
     targets: deployment,
@@ -44,7 +46,7 @@ export const provisionCommand: CommandImplementation = async (context, { options
     isDryRun,
     createDatabases,
     ...(service === undefined ? {} : { only: service }),
-    onStep: (step) => phase.update(`${step.place}: ${step.what}`),
+    onStep: ({ place, what }, { done, of }) => phase.update(line(`${place}: ${what}`, done, of)),
   })
   phase.done(`${steps.length} steps`)
   const made = steps.filter((s) => s.outcome === 'done').length
