@@ -16,6 +16,18 @@ import { KAFKA_HEAP_MIB, KAFKA_SETTINGS, SHORT_LIVED_JVM_FLAGS } from './server-
 const run = promisify(execFile)
 const LOG_CONFIGURATION = fileURLToPath(new URL('../kafka/log4j2.properties', import.meta.url))
 
+/** Listeners beside the plain one, which the broker itself uses and its probe; on the loopback interface, as `localhost`. */
+export interface KafkaListeners {
+  /** Ports by listener: `{ SSL: 20001 }` */
+  readonly ports: Readonly<Record<string, number>>
+  /** Of these listeners, by name. */
+  readonly settings: Readonly<Record<string, string>>
+  /** Users that the log folder is made with, by the form of the tool: `SCRAM-SHA-256=[name=…,password=…]` */
+  readonly users: readonly string[]
+}
+
+const NO_LISTENERS: KafkaListeners = { ports: {}, settings: {}, users: [] }
+
 /**
  * Formats a log folder under the run folder.
  *
@@ -26,6 +38,7 @@ export async function prepareLocalKafka(
   runFolder: string,
   settings: Readonly<Record<string, string>>,
   onProgress: OnServerProgress,
+  listeners: KafkaListeners = NO_LISTENERS,
 ): Promise<LocalServerPlan> {
   requireJava()
   const jars = await installPart('kafka', onProgress)
@@ -33,8 +46,9 @@ export async function prepareLocalKafka(
   const propertiesFile = join(folder, 'server.properties')
   const [port, controllerPort] = [await claimPort(runFolder), await claimPort(runFolder)]
   await mkdir(folder, { mode: 0o700 })
-  await writeFile(propertiesFile, properties({ ...KAFKA_SETTINGS, ...settings }, port, controllerPort, join(folder, 'data')))
-  await format(jars, propertiesFile)
+  const all = { ...KAFKA_SETTINGS, ...settings, ...listeners.settings }
+  await writeFile(propertiesFile, properties(all, { PLAINTEXT: port, ...listeners.ports }, controllerPort, join(folder, 'data')))
+  await format(jars, propertiesFile, listeners.users)
   return {
     url: `127.0.0.1:${port}`,
     spec: {
@@ -63,25 +77,29 @@ function classpath(jars: string): string[] {
 
 function properties(
   settings: Readonly<Record<string, string>>,
-  port: number,
+  ports: Readonly<Record<string, number>>,
   controllerPort: number,
   dataFolder: string,
 ): string {
+  const named = Object.entries(ports)
   const all = {
     ...settings,
-    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+    listeners: [...named, ['CONTROLLER', controllerPort]].map(([name, port]) => `${name}://127.0.0.1:${port}`).join(','),
+    // A certificate is for a name.
+    'advertised.listeners': named
+      .map(([name, port]) => `${name}://${name === 'PLAINTEXT' ? '127.0.0.1' : 'localhost'}:${port}`)
+      .join(','),
     'controller.listener.names': 'CONTROLLER',
     'controller.quorum.voters': `${settings['node.id'] ?? '1'}@127.0.0.1:${controllerPort}`,
     'log.dirs': dataFolder,
   }
   return Object.entries(all)
-    .map(([name, value]) => `${name}=${value}\n`)
+    .map(([name, value]) => `${name}=${value.replaceAll('\n', String.raw`\n`)}\n`)
     .join('')
 }
 
 /** https://kafka.apache.org/41/operations/kraft/: a log folder is formatted before its first use. */
-async function format(jars: string, propertiesFile: string): Promise<void> {
+async function format(jars: string, propertiesFile: string, users: readonly string[]): Promise<void> {
   const args = [
     '-Xmx128m',
     ...SHORT_LIVED_JVM_FLAGS,
@@ -92,6 +110,7 @@ async function format(jars: string, propertiesFile: string): Promise<void> {
     randomClusterId(),
     '-c',
     propertiesFile,
+    ...users.flatMap((user) => ['--add-scram', user]),
   ]
   try {
     await run('java', args)

@@ -4,7 +4,7 @@
  * https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp
  */
 import { ClickHouseError } from '@clickhouse/client'
-import { SluiceError, isSluiceError } from '@sluice/core'
+import { SluiceError, certificateFault, isSluiceError } from '@sluice/core'
 import type { ClickhouseTarget } from './clickhouse-target.ts'
 
 /** Load, memory, disk, replicas, Keeper, parts that wait to be merged, an insert of which nobody knows how it ended. */
@@ -48,7 +48,9 @@ export function toSinkError(error: unknown, target: ClickhouseTarget, doing: str
     return new SluiceError('SINK_UNREACHABLE', {
       what: `a sink does not do what it is asked for, ${where}`,
       why,
-      ways: [`curl ${target.url}/ping    then start the server; nothing was lost, the same is tried again`],
+      ways: certificateFault(error)
+        ? ['export SLUICE_<SERVICE>_CLICKHOUSE_CA_FILE=/path/to/ca.pem    the file of the authority that signed it']
+        : [`curl ${target.url}/ping    then start the server; nothing was lost, the same is tried again`],
       ...(error instanceof ClickHouseError ? {} : { cause: error }),
     })
   }
@@ -63,6 +65,8 @@ function nameOf({ code, type }: ClickHouseError): string {
 }
 
 function connectionText(error: unknown): string {
+  const certificate = certificateFault(error)
+  if (certificate) return certificate.why
   const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null
   if (code !== null) return `the connection failed: ${code}`
   return error instanceof Error && /timeout/i.test(error.message) ? 'it did not answer in time' : 'the connection broke'

@@ -123,6 +123,10 @@ export function toKafkaError(error: unknown, context: KafkaErrorContext): Sluice
   ) {
     return make('KAFKA_UNREACHABLE', `can not ${context.doing}`, `no answer from ${brokers}: ${reason}`, [
       `kafka-broker-api-versions.sh --bootstrap-server ${brokers}    then start the broker, or: export KAFKA_BROKERS=host:9092`,
+      // Either side of a connection that only the other one means to encrypt sees no more than its end.
+      ...(chain.some((e) => /ECONNREFUSED|ENOTFOUND|EHOSTUNREACH/.test(e.message))
+        ? []
+        : ['export KAFKA_SSL=true    where the broker asks for TLS; unset KAFKA_SSL KAFKA_SSL_CA_FILE    where it has none']),
     ])
   }
   const isPermanent = types.some((t) => PERMANENT.has(t)) || chain.some((e) => e.name === 'KafkaJSSASLAuthenticationError')

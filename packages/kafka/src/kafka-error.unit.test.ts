@@ -33,6 +33,13 @@ test('a refused connection is unreachable, with every address', () => {
   })
 })
 
+test('a connection that ended without a word may be one that only the other side encrypts', () => {
+  const waysOf = (message: string): string =>
+    toKafkaError(Object.assign(new Error(message), { name: 'KafkaJSConnectionError' }), context).ways.join('\n')
+  expect(waysOf('read ECONNRESET')).toContain('KAFKA_SSL')
+  expect(waysOf('connect ECONNREFUSED 127.0.0.1:9092')).not.toContain('KAFKA_SSL')
+})
+
 test('errors that cause each other end', () => {
   const a = new Error('a')
   a.cause = new Error('b', { cause: a })

@@ -4,6 +4,7 @@
  */
 import { Agent as HttpAgent, type IncomingMessage, request as requestByHttp } from 'node:http'
 import { Agent as HttpsAgent, request as requestByHttps } from 'node:https'
+import { certificateFault } from '@sluice/core'
 
 export interface JsonEndpointOptions {
   /** `http:` or `https:`, with the path that every request begins with; without user and password. */
@@ -102,6 +103,8 @@ function parsed(text: string, status: number): unknown {
 
 /** Where a name has several addresses, the error of all has no message of its own. */
 function reasonOf(error: Error): string {
+  const certificate = certificateFault(error)
+  if (certificate) return certificate.why
   if (error.message !== '') return error.message
   return 'code' in error ? String(error.code) : error.name
 }

@@ -4,7 +4,7 @@
  *
  * https://docs.weaviate.io/weaviate/api/rest
  */
-import { type ErrorName, SluiceError } from '@sluice/core'
+import { type ErrorName, SluiceError, certificateFault } from '@sluice/core'
 import { z } from 'zod'
 import { type JsonAnswer, JsonEndpoint, type JsonEndpointOptions, NoAnswerError } from './json-endpoint.ts'
 
@@ -125,7 +125,9 @@ export class WeaviateServer {
     return new SluiceError(code, {
       what: `the sink ${this.display} ${code === 'SINK_UNREACHABLE' ? 'does not answer' : 'refuses what it was asked for'}`,
       why,
-      ways: [`curl ${this.#endpoint.display}/v1/meta    shows whether it is there`, 'check the URL of the sink, and its API key'],
+      ways: certificateFault(cause)
+        ? ['export SLUICE_<SERVICE>_WEAVIATE_CA_FILE=/path/to/ca.pem    the file of the authority that signed it']
+        : [`curl ${this.#endpoint.display}/v1/meta    shows whether it is there`, 'check the URL of the sink, and its API key'],
       ...(cause === undefined ? {} : { cause }),
     })
   }
