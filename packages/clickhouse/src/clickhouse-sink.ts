@@ -9,12 +9,13 @@ import { readFileSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { type ClickHouseClient, ClickHouseLogLevel, type ClickHouseSettings, createClient } from '@clickhouse/client'
-import { boundedParts, positionNumber } from '@sluice/core'
-import { type Sink, type SinkRefusal, type SinkRow, type SinkedRow, wholeLines } from '@sluice/sink'
+import { boundedParts } from '@sluice/core'
+import { type Sink, type SinkRefusal, type SinkRow, type SinkedRow, type ValueForm, wholeLines } from '@sluice/sink'
 import type { SinkTable } from '@sluice/system'
 import { isRowFault, isUnknownDatabase, toSinkError } from './clickhouse-error.ts'
 import type { ClickhouseTarget } from './clickhouse-target.ts'
-import { type FoundTable, TableForm } from './table-form.ts'
+import { quoted } from './quoted.ts'
+import { type FoundTable, type PrintedRow, TableForm } from './table-form.ts'
 
 /** Of one INSERT. */
 const INSERT_BYTES_MAX = 4 * 1024 * 1024
@@ -104,30 +105,23 @@ export class ClickhouseSink implements Sink {
   }
 
   async *read(table: SinkTable): AsyncGenerator<readonly SinkedRow[]> {
+    const form = this.#formOf(table)
+    // WITH TIES: two rows of one position are never on two pages, so that none is passed over.
+    const query = `SELECT ${form.selectList} FROM ${quoted(table.name)} AS t FINAL
+      WHERE (t.lane, t.position) > ({lane: UInt16}, {position: UInt64})
+      ORDER BY t.lane, t.position LIMIT {rows: UInt32} WITH TIES`
     let after = { lane: 0, position: '0' }
     for (;;) {
-      const { lane, position } = after
-      const rows = await this.#asked(`read of ${table.name}`, () =>
-        this.#rows<{ event_id: string; aggregate_id: string; lane: number; position: string }>(
-          `SELECT toString(event_id) AS event_id, toString(aggregate_id) AS aggregate_id, lane, toString(position) AS position
-           FROM ${quoted(table.name)} AS t FINAL WHERE (t.lane, t.position) > ({lane: UInt16}, {position: UInt64})
-           ORDER BY t.lane, t.position, t.event_id LIMIT {rows: UInt32}`,
-          { lane, position, rows: PAGE_ROWS },
-        ),
-      )
-      if (rows.length > 0) {
-        yield rows.map((row) => ({
-          eventId: row.event_id,
-          aggregateId: row.aggregate_id,
-          lane: row.lane,
-          position: positionNumber(row.position),
-          values: null,
-        }))
-      }
+      const rows = await this.#asked(`read of ${table.name}`, () => this.#rows<PrintedRow>(query, { ...after, rows: PAGE_ROWS }))
+      if (rows.length > 0) yield rows.map((row) => form.sinkedRow(row))
       const last = rows.at(-1)
       if (!last || rows.length < PAGE_ROWS) return
       after = { lane: last.lane, position: last.position }
     }
+  }
+
+  forms(table: SinkTable): Readonly<Record<string, ValueForm>> {
+    return this.#formOf(table).forms
   }
 
   async count(table: SinkTable): Promise<bigint> {
@@ -293,8 +287,4 @@ function clientOf(target: ClickhouseTarget, database: string, timeoutMs = REQUES
     request_timeout: timeoutMs,
     ...(target.ca === null ? {} : { tls: { ca_cert: Buffer.from(target.ca) } }),
   })
-}
-
-function quoted(name: string): string {
-  return `\`${name.replaceAll(/[\\`]/g, '\\$&')}\``
 }

@@ -3,6 +3,7 @@
  *
  * https://clickhouse.com/docs/en/sql-reference/data-types
  */
+import type { ValueForm } from '@sluice/sink'
 
 /** Gives JSON text, or null where the column can not hold the value. */
 export type ColumnWriter = (text: string) => string | null
@@ -41,6 +42,14 @@ export function columnWriter(type: string): ColumnWriter | null {
     default:
       return null
   }
+}
+
+/** The form in which ClickHouse prints a value that was written into a column of this type. */
+export function printedForm(type: string): ValueForm {
+  const bare = type.replace(/^LowCardinality\((.*)\)$/, '$1').replace(/^Nullable\((.*)\)$/, '$1')
+  if (/^(U?Int|Decimal)/.test(bare)) return 'number'
+  if (bare.startsWith('DateTime')) return 'time'
+  return bare === 'Float64' ? 'double' : bare === 'Bool' ? 'boolean' : 'text'
 }
 
 export function isNullable(type: string): boolean {

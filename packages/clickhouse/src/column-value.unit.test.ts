@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { columnWriter } from './column-value.ts'
+import { columnWriter, printedForm } from './column-value.ts'
 
 const NIL = '00000000-0000-0000-0000-000000000000'
 
@@ -59,3 +59,17 @@ test.each(['DateTime', "DateTime64(6, 'Europe/Berlin')", 'DateTime64(6)', 'Array
     expect(columnWriter(type)).toBeNull()
   },
 )
+
+test.each([
+  ['LowCardinality(Nullable(String))', 'text'],
+  ['UUID', 'text'],
+  ['Nullable(Date32)', 'text'],
+  ['LowCardinality(UInt8)', 'number'],
+  ['Nullable(Decimal(18, 2))', 'number'],
+  ['Float64', 'double'],
+  ["Nullable(DateTime('UTC'))", 'time'],
+  ["DateTime64(6, 'UTC')", 'time'],
+  ['Nullable(Bool)', 'boolean'],
+])('%s is printed as %s', (type, form) => {
+  expect(printedForm(type)).toBe(form)
+})

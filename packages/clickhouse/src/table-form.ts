@@ -1,9 +1,10 @@
 /** The form that a table of events has in ClickHouse: the columns that Sluice fills, and those of its definition. */
-import { SluiceError, instantText } from '@sluice/core'
-import type { SinkRefusal, SinkRow } from '@sluice/sink'
+import { SluiceError, instantText, positionNumber } from '@sluice/core'
+import { DIGESTED_BYTES, DIGEST_PREFIX, type SinkRefusal, type SinkRow, type SinkedRow, type ValueForm } from '@sluice/sink'
 import type { SinkTable } from '@sluice/system'
 import type { ClickhouseTarget } from './clickhouse-target.ts'
-import { type ColumnWriter, columnWriter, isNullable } from './column-value.ts'
+import { type ColumnWriter, columnWriter, isNullable, printedForm } from './column-value.ts'
+import { quoted } from './quoted.ts'
 
 /** What every table of events has beside the columns of its definition. */
 const OWN_COLUMNS: Readonly<Record<string, string>> = {
@@ -23,8 +24,23 @@ export interface FoundTable {
   readonly columns: ReadonlyMap<string, string>
 }
 
+/** A row as `selectList` asks for it. */
+export interface PrintedRow {
+  readonly event_id: string
+  readonly aggregate_id: string
+  readonly lane: number
+  readonly position: string
+  /** In the order of `PRINTED_COLUMNS` and the columns of the definition. */
+  readonly printed: readonly (string | null)[]
+  readonly unavailable: readonly string[]
+}
+
+/** Own columns whose values stand beside those of the definition. */
+const PRINTED_COLUMNS = ['op', 'committed_at'] as const
+
 interface Column {
   readonly name: string
+  readonly form: ValueForm
   readonly isNullable: boolean
   readonly write: ColumnWriter
 }
@@ -48,7 +64,7 @@ export class TableForm {
       const type = found.columns.get(name) ?? ''
       const write = columnWriter(type)
       if (!write) throw new RangeError(`nothing is written into ${type}`)
-      return { name, isNullable: isNullable(type), write }
+      return { name, form: printedForm(type), isNullable: isNullable(type), write }
     })
   }
 
@@ -72,6 +88,36 @@ export class TableForm {
       `"event_id":"${eventId}","aggregate_id":"${aggregateId}","lane":"${lane}","position":"${position}","op":"${op}",` +
       `"committed_at":"${timeText(committedAtMicros)}","unavailable":${JSON.stringify(unavailable)}`
     return `{${[own, ...fields].join(',')}}\n`
+  }
+
+  get forms(): Readonly<Record<string, ValueForm>> {
+    return { committed_at: 'time', ...Object.fromEntries(this.#columns.map(({ name, form }) => [name, form])) }
+  }
+
+  /** What a row is read by, as `PrintedRow` of the table `t`: long texts as digests, which ClickHouse computes. */
+  get selectList(): string {
+    const printed = this.#printedColumns().map((name) => {
+      const text = `CAST(t.${quoted(name)}, 'Nullable(String)')`
+      return `if(length(${text}) >= ${DIGESTED_BYTES}, concat('${DIGEST_PREFIX}', lower(hex(SHA256(${text})))), ${text})`
+    })
+    return `toString(t.event_id) AS event_id, toString(t.aggregate_id) AS aggregate_id, t.lane AS lane, toString(t.position) AS position,
+      array(${printed.join(', ')}) AS printed, t.unavailable AS unavailable`
+  }
+
+  sinkedRow(row: PrintedRow): SinkedRow {
+    const values = this.#printedColumns().map((name, i) => [name, row.printed[i] ?? null] as const)
+    return {
+      eventId: row.event_id,
+      aggregateId: row.aggregate_id,
+      lane: row.lane,
+      position: positionNumber(row.position),
+      // A default says nothing of the event.
+      values: Object.fromEntries(values.filter(([name]) => !row.unavailable.includes(name))),
+    }
+  }
+
+  #printedColumns(): readonly string[] {
+    return [...PRINTED_COLUMNS, ...this.#columns.map(({ name }) => name)]
   }
 
   #refusal(eventId: string, column: string, isNull: boolean): SinkRefusal {

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { createClient } from '@clickhouse/client'
 import type { RowText } from '@sluice/core'
@@ -20,6 +20,19 @@ const readings = clickhouseEvents(source, {
   columns: (c, e) => ({ kind: e.eventType, note: c.note, amount: c.amount, taken_at: c.taken_at, count: c.count }),
 })
 
+const TYPES = ['word', 'story', 'id', 'count', 'amount', 'is_new', 'ratio', 'day', 'birthday', 'at', 'at_micros'] as const
+const typed = table('typed', {
+  aggregate: 'Typed',
+  key: ['id'],
+  topic: topic('lab.typed', { partitions: 1 }),
+  columns: Object.fromEntries(TYPES.map((name) => [name, text()])),
+})
+const everyType = clickhouseEvents(typed, {
+  into: 'every_type',
+  structure: new URL('./every-type.sql', import.meta.url),
+  columns: () => typed.refs,
+})
+
 let server: Clickhouse
 let sink: ClickhouseSink
 let database: string
@@ -38,8 +51,9 @@ afterAll(async () => {
 /** A database of its own. */
 async function fresh(): Promise<void> {
   database = `sluice_test_${randomBytes(6).toString('hex')}`
-  sink = new ClickhouseSink(clickhouseTarget('SLUICE_LAB_CLICKHOUSE_URL', `${server.url}/${database}`), [readings])
+  sink = new ClickhouseSink(clickhouseTarget('SLUICE_LAB_CLICKHOUSE_URL', `${server.url}/${database}`), [readings, everyType])
   await sink.make(readings)
+  await sink.make(everyType)
   await sink.open()
 }
 
@@ -60,9 +74,9 @@ function row(position: number, values: RowText): SinkRow {
   }
 }
 
-async function collapsed(): Promise<readonly SinkedRow[]> {
+async function collapsed(of = readings): Promise<readonly SinkedRow[]> {
   const rows: SinkedRow[] = []
-  for await (const page of sink.read(readings)) rows.push(...page)
+  for await (const page of sink.read(of)) rows.push(...page)
   return rows
 }
 
@@ -123,6 +137,54 @@ test('values come back as they went in, and what the event did not have is named
       taken_at: '2023-11-14 22:13:20.123456',
     }),
   ])
+  await sink.close()
+})
+
+test('what is read to be compared is what was written, in the form of its type; a long text is its digest', async () => {
+  await fresh()
+  const story = 'ὦ ξεῖν’, ἀγγέλλειν Λακεδαιμονίοις'
+  const values = {
+    word: null,
+    story,
+    id: id(3),
+    count: '18446744073709551615',
+    amount: '-0.10',
+    is_new: 't',
+    ratio: '1e-07',
+    day: '2149-06-06',
+    birthday: '1900-01-01',
+    at: '2106-02-07 06:28:15+00',
+    at_micros: '1969-12-31 23:59:59.12+00',
+  }
+  const first = { ...row(1, values), table: everyType }
+  await sink.write([first, { ...row(2, { word: 'x'.repeat(63), story: 'x'.repeat(64) }), table: everyType, op: 'd' }])
+  const rows = await collapsed(everyType)
+  const committed_at = '2023-11-14 22:13:20.123456'
+  const digest = (of: string): string => `sha256:${createHash('sha256').update(of).digest('hex')}`
+  expect(rows).toEqual([
+    {
+      eventId: id(1),
+      aggregateId: id(7),
+      lane: 1,
+      position: 1n,
+      values: {
+        ...values,
+        op: 'c',
+        committed_at,
+        story: digest(story),
+        amount: '-0.1',
+        is_new: 'true',
+        ratio: '1e-7',
+        at: '2106-02-07 06:28:15',
+        at_micros: '1969-12-31 23:59:59.120000',
+      },
+    },
+    expect.objectContaining({ values: { op: 'd', committed_at, word: 'x'.repeat(63), story: digest('x'.repeat(64)) } }),
+  ])
+  const { committed_at: time, count, amount, is_new, ratio, at, at_micros, ...others } = sink.forms(everyType)
+  expect([time, at, at_micros]).toEqual(['time', 'time', 'time'])
+  expect([count, amount, ratio, is_new]).toEqual(['number', 'number', 'double', 'boolean'])
+  expect(new Set(Object.values(others))).toEqual(new Set(['text']))
   await sink.close()
 })
 

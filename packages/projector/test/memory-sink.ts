@@ -40,12 +40,12 @@ export class MemorySink implements Sink {
 
   async *read(table: SinkTable): AsyncGenerator<readonly SinkedRow[]> {
     await this.#answer()
-    yield this.collapsed(table.name).map(({ eventId, aggregateId, lane, position }) => ({
+    yield this.collapsed(table.name).map(({ eventId, aggregateId, lane, position, values }) => ({
       eventId,
       aggregateId,
       lane,
       position: positionNumber(position),
-      values: null,
+      values,
     }))
   }
 

@@ -13,6 +13,7 @@
  */
 import type { Operation, PositionNumber, RowText } from '@sluice/core'
 import type { SinkStore, SinkTable } from '@sluice/system'
+import type { ValueForm } from './value-form.ts'
 
 /** What one event is in one table of a sink. */
 export interface SinkRow {
@@ -58,10 +59,11 @@ export interface SinkedRow {
   readonly lane: number
   readonly position: PositionNumber
   /**
-   * Of an object: the values as PostgreSQL's text, as far as the sink can give them back; a column is absent where NULL and an empty array
-   * are the same to the store, and it is one of them. Of an event: null.
+   * The values by column, as PostgreSQL's text in the form that the sink says. Of an object as far as the sink can give them back: a
+   * column is absent where NULL and an empty array are the same to the store, and it is one of them. Of an event: with `op` and
+   * `committed_at`, without the columns that are unavailable; a text of `DIGESTED_BYTES` or more is `DIGEST_PREFIX` and its digest.
    */
-  readonly values: RowText | null
+  readonly values: RowText
   /** Of an object: what else is missing, or not in the form in which the sink writes it, by its name: `vector`. @default nothing */
   readonly faults?: readonly string[]
 }
@@ -98,6 +100,9 @@ export interface Sink {
 
   /** Everything that a table holds, in collapsed state and in bounded pieces: events by (lane, position), objects by id. */
   read(table: SinkTable): AsyncIterable<readonly SinkedRow[]>
+
+  /** In which form `read` gives the values of a column. @default all of them as text */
+  forms?(table: SinkTable): Readonly<Record<string, ValueForm>>
 
   /** How many rows a table holds, in collapsed state. */
   count(table: SinkTable): Promise<bigint>

@@ -65,8 +65,11 @@ export function rowLeftBy({ aggregateId, data }: ObjectEvent, table: CapturedTab
   }
 }
 
+/** What an event says of itself. */
+export type EventFields = Pick<ObjectEvent, 'eventType' | 'userId' | 'correlationId' | 'causationId'>
+
 /** What the columns of a sink's table hold of a row, and of the event that left it. */
-export function sinkValues({ columns }: SinkTable, row: RowText, event: ObjectEvent): RowText {
+export function sinkValues({ columns }: SinkTable, row: RowText, event: EventFields): RowText {
   const values: Record<string, string | null> = {}
   for (const [column, from] of Object.entries(columns)) {
     const value = from.kind === 'column' ? row[from.name] : fieldOf(event, from.field)
@@ -75,7 +78,7 @@ export function sinkValues({ columns }: SinkTable, row: RowText, event: ObjectEv
   return values
 }
 
-function fieldOf({ eventType, userId, correlationId, causationId }: ObjectEvent, field: SinkField): string | null {
+function fieldOf({ eventType, userId, correlationId, causationId }: EventFields, field: SinkField): string | null {
   switch (field) {
     case 'eventType':
       return eventType

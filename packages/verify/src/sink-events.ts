@@ -1,34 +1,46 @@
 /**
  * Compares a table of events in a sink with the event store, both ways: every event that the service has applied is in the table once, in
- * collapsed state, and no other is. Events that came later are left out: below a position the store does not change.
+ * collapsed state, with the values that it has, and no other is. Events that came later are left out: below a position the store does not
+ * change. Of a column that an event does not have only that is compared, for what stands there is the table's default.
  */
-import { sinkTableName } from '@sluice/sink'
+import { type Sink, type SinkedRow, type ValueForm, sinkTableName } from '@sluice/sink'
+import { comparableText } from './comparable-text.ts'
 import { DifferenceTally } from './difference-tally.ts'
+import { type ExpectedEvent, expectedEvents } from './expected-events.ts'
 import { mergeOrdered } from './merge-ordered.ts'
 import type { AskStore } from './object-event.ts'
 import { type SinkComparison, sinkedRows } from './sink-comparison.ts'
 import type { TableReport } from './verify-report.ts'
 
-const PAGE_EVENTS = 20_000
-
-interface EventPlace {
-  readonly lane: number
-  readonly position: bigint
-  readonly eventId: string
+export interface SinkEventComparison extends SinkComparison {
+  readonly sink: Pick<Sink, 'read' | 'forms'>
 }
 
+type ValueForms = Readonly<Record<string, ValueForm>>
+
 /** @throws SluiceError SLU-5101, SLU-5102 of the sink */
-export async function compareSinkEvents(ask: AskStore, comparison: SinkComparison): Promise<TableReport> {
+export async function compareSinkEvents(ask: AskStore, comparison: SinkEventComparison): Promise<TableReport> {
+  const { sink, table } = comparison
   const tally = new DifferenceTally()
+  const forms = sink.forms?.(table) ?? {}
   const pairs = mergeOrdered(expectedEvents(ask, comparison), foundEvents(comparison), byPlace)
   for await (const { expected, actual } of pairs) {
     if (expected !== null) tally.expected += 1
     if (actual !== null) tally.found += 1
     if (actual === null) tally.note('missing', expected.eventId)
     else if (expected === null) tally.note('extra', actual.eventId)
-    else if (expected.eventId !== actual.eventId) tally.note('different', expected.eventId, ['event_id'])
+    else {
+      const columns = differingColumns(forms, expected, actual)
+      if (columns.length > 0) tally.note('different', expected.eventId, columns)
+    }
   }
-  return tally.report(sinkTableName(comparison.table), ['lane', 'position', 'event_id'])
+  const own = ['lane', 'position', 'event_id', 'aggregate_id', 'op', 'committed_at', 'unavailable']
+  return tally.report(sinkTableName(table), [...own, ...Object.keys(table.columns)])
+}
+
+interface EventPlace {
+  readonly lane: number
+  readonly position: bigint
 }
 
 function byPlace(one: EventPlace, other: EventPlace): number {
@@ -37,28 +49,23 @@ function byPlace(one: EventPlace, other: EventPlace): number {
 }
 
 /** Rows of another lane have no event here: they are left from a time before, and extra. */
-async function* foundEvents(comparison: SinkComparison): AsyncGenerator<EventPlace, undefined> {
+async function* foundEvents(comparison: SinkComparison): AsyncGenerator<SinkedRow, undefined> {
   const { lane, through } = comparison
   for await (const row of sinkedRows(comparison)) if (row.lane !== lane || row.position <= through) yield row
 }
 
-/** What the definition says of the event store, in SQL: apart from the code that fills the table. */
-async function* expectedEvents(ask: AskStore, comparison: SinkComparison): AsyncGenerator<EventPlace, undefined> {
-  const { lane, through, absent } = comparison
-  const { source, history } = comparison.table
-  const text = `SELECT position::text, event_id::text FROM public.event_store
-    WHERE lane = $1 AND position > $2 AND position <= $3 AND aggregate_type = $4 AND event_data->>'op' <> 'e'
-      AND ($5::text IS NULL OR event_data->>'op' <> 'r' OR (event_data->'after'->>$5) IS NULL
-        OR (event_data->'after'->>$5)::timestamptz >= created_at - make_interval(hours => 24 * $6))
-    ORDER BY event_store.position LIMIT ${PAGE_EVENTS}`
-  for (let after = 0n; ;) {
-    const values = [lane, String(after), String(through), source.aggregateType, history?.column.name ?? null, history?.days ?? 0]
-    const rows = await ask<{ position: string; event_id: string }>(text, values)
-    for (const row of rows) {
-      if (!absent.has(row.event_id)) yield { lane, position: BigInt(row.position), eventId: row.event_id }
-    }
-    const last = rows.at(-1)
-    if (!last || rows.length < PAGE_EVENTS) return
-    after = BigInt(last.position)
-  }
+function differingColumns(forms: ValueForms, expected: ExpectedEvent, found: SinkedRow): readonly string[] {
+  if (expected.eventId !== found.eventId) return ['event_id']
+  const columns = new Set([...Object.keys(expected.values), ...Object.keys(found.values)])
+  return [
+    ...(expected.aggregateId === found.aggregateId ? [] : ['aggregate_id']),
+    ...[...columns].filter((column) => !isSame(forms[column] ?? 'text', expected.values[column], found.values[column])),
+  ]
+}
+
+/** A column that is absent on one side alone differs: it is unavailable there. */
+function isSame(form: ValueForm, wanted: string | null | undefined, found: string | null | undefined): boolean {
+  if (wanted === found) return true
+  if (wanted == null || found == null) return false
+  return comparableText(form, wanted) === comparableText(form, found)
 }

@@ -147,7 +147,7 @@ class ObjectComparison {
 
   #differingValues(wanted: RowText, { values }: SinkedRow, isPart = false): readonly string[] {
     const columns = isPart ? Object.keys(wanted) : Object.keys(this.#comparison.table.columns)
-    return columns.filter((column) => !isSame(wanted[column] ?? null, values?.[column]))
+    return columns.filter((column) => !isSame(wanted[column] ?? null, values[column]))
   }
 }
 

@@ -32,7 +32,14 @@ const notices = table('notices', {
 export const noticeEvents = clickhouseEvents(notices, {
   into: 'notice_events',
   structure: new URL('./notice-events.sql', import.meta.url),
-  columns: (c) => ({ title: c.title }),
+  columns: (c, e) => ({
+    title: c.title,
+    body: c.body,
+    pages: c.pages,
+    labels: c.labels,
+    kind: e.eventType,
+    correlation: e.correlationUuid,
+  }),
 })
 export const noticeObjects = weaviateObjects(notices, {
   into: 'VerifiedNotice',

@@ -6,6 +6,11 @@ CREATE TABLE IF NOT EXISTS notice_events (
   op LowCardinality(String),
   committed_at DateTime64(6, 'UTC'),
   unavailable Array(LowCardinality(String)),
-  title String
+  title LowCardinality(String),
+  body Nullable(String),
+  pages Nullable(Decimal(18, 4)),
+  labels Nullable(String),
+  kind String,
+  correlation UUID
 ) ENGINE = ReplacingMergeTree(position)
 ORDER BY event_id

@@ -3,6 +3,8 @@ import type { RowText } from '@sluice/core'
 import type { Change } from './notice-board.ts'
 
 const IDS = 40
+/** Longer than what a comparison holds of a text. */
+export const LONG_TEXT = 'naïve “clinical” equipment '.repeat(30)
 
 /** Numbers below a bound, the same for a seed (a linear congruential generator; nobody's secret depends on it). */
 function numbers(seed: number): (below: number) => number {
@@ -19,7 +21,7 @@ export function randomChanges(count: number, seed: number): readonly Change[] {
   const row = (id: number): RowText => ({
     id: String(id),
     title: `notice ${random(1_000)}`,
-    body: random(3) === 0 ? null : 'Zürich\n"東京" 🚰',
+    body: [null, 'Zürich\n"東京" 🚰', LONG_TEXT][random(3)]!,
     labels: [null, '{}', '{a,"b c"}'][random(3)]!,
     pages: random(2) === 0 ? null : String(random(90)),
   })
@@ -51,6 +53,6 @@ export function randomChanges(count: number, seed: number): readonly Change[] {
 }
 
 /** A value out of line that did not change is not sent. */
-function without(row: RowText, column: string): RowText {
+export function without(row: RowText, column: string): RowText {
   return Object.fromEntries(Object.entries(row).filter(([name]) => name !== column))
 }

@@ -12,7 +12,7 @@ import {
   startWeaviate,
 } from '@sluice/infra'
 import { type PostgresTarget, createPool, inTransaction, migrate, postgresTarget } from '@sluice/postgres'
-import type { Sink } from '@sluice/sink'
+import type { Sink, SinkRow } from '@sluice/sink'
 import { createEventAppender, createLane, getLane, migrateStore } from '@sluice/store'
 import { deterministicEmbedder, weaviateSink } from '@sluice/weaviate'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -20,7 +20,7 @@ import type { TableReport, VerifyProgress } from '../src/index.ts'
 import { SnapshotSession } from '../src/snapshot-session.ts'
 import { verifySinks } from '../src/verify-sinks.ts'
 import { type Change, commitOf, noticeBoard, noticeEvents, noticeId, noticeObjects, sinkRows } from './notice-board.ts'
-import { randomChanges } from './random-changes.ts'
+import { LONG_TEXT, randomChanges, without } from './random-changes.ts'
 
 const STARTED_MS = 600_000
 const CHANGES = 400
@@ -96,7 +96,7 @@ async function verified(name: 'history' | 'search', sink: () => Sink, through = 
 }
 
 test(
-  'an event that ClickHouse lacks, or has under another id, or of a lane that is gone, is told by its id',
+  'events of ClickHouse are compared whole; what it lacks, has otherwise, or has of a lane that is gone is told by its id',
   async () => {
     const server: Clickhouse = await startClickhouse()
     ends.push(() => server.remove())
@@ -107,8 +107,10 @@ test(
     await sink.make(noticeEvents)
     await sink.open()
     const rows = changes.flatMap((change, n) => sinkRows(noticeEvents, change, n + 1))
-    await sink.write(rows.map((row) => ({ ...row, values: { title: 'a title' } })))
-    expect(await verified('history', open)).toMatchObject({ status: 'equal', sourceRows: CHANGES, targetRows: CHANGES })
+    await sink.write(rows)
+    const equal = await verified('history', open)
+    expect(equal).toMatchObject({ status: 'equal', sourceRows: CHANGES, targetRows: CHANGES })
+    expect(equal.comparedColumns).toEqual(expect.arrayContaining(['op', 'committed_at', ...Object.keys(noticeEvents.columns)]))
     const progress = { phase: 'sink', service: 'history', table: 'clickhouse.notice_events' }
     expect(told.slice(0, 2)).toEqual([
       { ...progress, rows: 0, of: null },
@@ -129,12 +131,34 @@ test(
     })
 
     const stray = '00000000-0000-5000-8000-ffffffffffff'
-    await sink.write([{ ...rows[16]!, lane: 2, eventId: stray, values: { title: 'of a lane that is gone' } }])
+    await sink.write([{ ...rows[16]!, lane: 2, eventId: stray }])
     expect(await verified('history', open)).toMatchObject({
       missing: 1,
       extra: 1,
       examples: [{}, { kind: 'extra', key: [stray] }],
     })
+    await sink.write([rows[16]!])
+
+    // Each is written once more with something else in it: of repeats the last one stays.
+    const long = rows.find(({ values }) => values['body'] === LONG_TEXT)!
+    const bare = rows.find(({ op, values }) => op !== 'd' && op !== 't' && values['labels'] === null && values !== long.values)!
+    const whole = rows.filter((row) => row !== long && row !== bare && Object.keys(row.values).length === 6)
+    const [swapped, gone, removed, late, other] = whole.slice(-5) as [SinkRow, SinkRow, SinkRow, SinkRow, SinkRow]
+    const planted: readonly (readonly [SinkRow, Partial<SinkRow>, readonly string[]])[] = [
+      [long, { values: { ...long.values, body: `${LONG_TEXT.slice(0, -1)}!` } }, ['body']],
+      [bare, { values: { ...bare.values, labels: '' } }, ['labels']],
+      [swapped, { values: { ...swapped.values, title: swapped.values['labels'] ?? '{}', pages: '0.0001' } }, ['title', 'pages']],
+      [gone, { values: without(gone.values, 'title') }, ['title']],
+      [removed, { op: 'd' }, ['op']],
+      [late, { committedAtMicros: late.committedAtMicros + 1n }, ['committed_at']],
+      [other, { aggregateId: noticeId(9_999) }, ['aggregate_id']],
+    ]
+    await sink.write(planted.map(([row, change]) => ({ ...row, ...change })))
+    const report = await verified('history', open)
+    expect(report).toMatchObject({ status: 'different', missing: 0, extra: 1, different: planted.length })
+    for (const [row, , columns] of planted) {
+      expect(report.examples).toContainEqual({ kind: 'different', key: [row.eventId], columns })
+    }
   },
   STARTED_MS,
 )
