@@ -79,6 +79,11 @@ interface MigrationReport {
   readonly durationMs: number
   readonly timings: readonly { readonly phase: string; readonly durationMs: number }[]
   readonly steps: readonly { readonly outcome: string }[]
+  readonly loads: readonly {
+    readonly lane: string
+    readonly rows: number
+    readonly tables: readonly { readonly rows: number }[]
+  }[]
   readonly services: readonly { readonly service: string; readonly rowsBefore: number; readonly rowsAfter: number }[]
 }
 
@@ -128,6 +133,8 @@ test('the demo splits the monolith under a workload and ends equal', async () =>
   expect(migration.timings.map(({ phase }) => phase)).toEqual(['fill', 'provision', 'load', 'workload', 'verify'])
   expect(migration.timings.reduce((sum, { durationMs }) => sum + durationMs, 0)).toBeLessThanOrEqual(migration.durationMs)
   expect(migration.steps.filter(({ outcome }) => outcome === 'done')).not.toEqual([])
+  expect(migration.loads).toMatchObject([{ lane: 'monolith', finishedAt: expect.any(String) as string }])
+  expect(migration.loads[0]!.tables.filter(({ rows }) => rows === 0)).toEqual([])
   expect(migration.services.map((s) => [s.service, s.rowsAfter - s.rowsBefore])).toEqual(
     result.services.map((s) => [s.service, 0]),
   )

@@ -1,6 +1,6 @@
 /**
- * `migration_report.json`: what a migration came to, for whoever was not there. It is made of what provisioning and verification say,
- * and its form is fixed by docs/reference/migration-report.schema.json.
+ * `migration_report.json`: what a migration came to, for whoever was not there. It is made of what provisioning, the loads and the
+ * verification say, and its form is fixed by docs/reference/migration-report.schema.json.
  */
 import { randomBytes } from 'node:crypto'
 import { access, constants, open, rename, rm } from 'node:fs/promises'
@@ -8,6 +8,7 @@ import path from 'node:path'
 import { SluiceError, toJson } from '@sluice/core'
 import type { ProvisionStep } from '@sluice/provision'
 import type { ServiceReport, TableReport, VerifyReport } from '@sluice/verify'
+import type { MigrationLoad } from './migration-loads.ts'
 
 export interface MigrationReport {
   readonly format: 1
@@ -18,8 +19,10 @@ export interface MigrationReport {
   readonly finishedAt: string
   readonly durationMs: number
   readonly timings: readonly PhaseTiming[]
-  /** What provisioning made, or found. */
+  /** What provisioning made, or found; none where it was not part of what is reported. */
   readonly steps: readonly ProvisionStep[]
+  /** Earliest first. */
+  readonly loads: readonly MigrationLoad[]
   readonly services: readonly MigratedService[]
   readonly validation: Pick<VerifyReport, 'isComplete' | 'sources' | 'durationMs' | 'heldMs'> & {
     readonly chain: readonly Pick<
@@ -61,10 +64,18 @@ export interface MigrationCourse {
   readonly finishedAt: Date
   readonly timings: readonly PhaseTiming[]
   readonly steps: readonly ProvisionStep[]
+  readonly loads: readonly MigrationLoad[]
   readonly verification: VerifyReport
 }
 
-export function migrationReport({ startedAt, finishedAt, timings, steps, verification }: MigrationCourse): MigrationReport {
+export function migrationReport({
+  startedAt,
+  finishedAt,
+  timings,
+  steps,
+  loads,
+  verification,
+}: MigrationCourse): MigrationReport {
   const { system, verdict, isComplete, sources, durationMs, heldMs } = verification
   return {
     format: 1,
@@ -75,6 +86,7 @@ export function migrationReport({ startedAt, finishedAt, timings, steps, verific
     durationMs: finishedAt.getTime() - startedAt.getTime(),
     timings,
     steps,
+    loads,
     services: verification.services.map(migratedService),
     validation: {
       isComplete,

@@ -46,6 +46,18 @@ function courseOf(
     finishedAt: new Date('2026-11-21T08:05:00Z'),
     timings: [{ phase: 'verify', durationMs: 4000 }],
     steps: [{ place: 'service.crm', what: 'migrations', outcome: 'done', detail: '0001_crm' }],
+    loads: [
+      {
+        lane: 'monolith',
+        startedAt: '2026-11-20T08:00:00.000Z',
+        finishedAt: null,
+        rows: 7,
+        tables: [
+          { table: 'public.people', status: 'running', rows: 7, startedAt: '2026-11-20T08:00:00.000Z', finishedAt: null },
+          { table: 'public.notes', status: 'pending', rows: 0, startedAt: null, finishedAt: null },
+        ],
+      },
+    ],
     verification: {
       system: 'shop',
       verdict,
@@ -71,6 +83,7 @@ test('a report is of the form that its schema fixes, and counts each service bef
   expect(report).toMatchObject({
     status: 'different',
     durationMs: 300_000,
+    loads: [{ lane: 'monolith', rows: 7, finishedAt: null }],
     services: [{ service: 'crm', status: 'different', rowsBefore: 220, rowsAfter: 218, parkedEvents: 3, durationMs: 24 }],
   })
   expect(toJson(report)).toContain('"links":"9007199254740993"')

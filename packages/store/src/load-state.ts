@@ -20,6 +20,10 @@ export interface TableLoad {
   readonly rowsEstimate: bigint | null
   readonly rowsStored: bigint
   readonly status: LoadStatus
+  /** When its first rows were stored; null before that. */
+  readonly startedAt: Date | null
+  /** When it was loaded whole; null until then. */
+  readonly completedAt: Date | null
   /** LSN of the snapshot that the last chunk was read under. */
   readonly lastSnapshotLsn: Lsn | null
   /** SQL of the publication's row filter that the table is read with; null: every row. */
@@ -64,7 +68,7 @@ export async function planLoad(client: ClientBase, plan: LoadPlan): Promise<read
 export async function loadProgress(client: ClientBase, lane: LaneId, run?: Uuid): Promise<readonly TableLoad[]> {
   const { rows } = await client.query<LoadRow>(
     `SELECT m.id, m.run, m.entity_type, m.load_order, m.last_processed_id, m.total_rows_estimate::text AS estimate,
-       m.total_processed::text AS processed, m.status, m.metadata ->> 'rowFilter' AS row_filter,
+       m.total_processed::text AS processed, m.status, m.started_at, m.completed_at, m.metadata ->> 'rowFilter' AS row_filter,
        (SELECT c.snapshot_lsn::text FROM migration_checkpoints c WHERE c.migration_id = m.id ORDER BY c.id DESC LIMIT 1) AS snapshot_lsn
      FROM data_migration_state m WHERE m.lane = $1 AND m.kind = 'load' AND ($2::uuid IS NULL OR m.run = $2) ORDER BY m.run, m.load_order`,
     [lane, run ?? null],
@@ -108,6 +112,8 @@ interface LoadRow {
   readonly estimate: string | null
   readonly processed: string
   readonly status: LoadStatus
+  readonly started_at: Date | null
+  readonly completed_at: Date | null
   readonly snapshot_lsn: string | null
   readonly row_filter: string | null
 }
@@ -123,6 +129,8 @@ function tableLoadOf(lane: LaneId, row: LoadRow): TableLoad {
     rowsEstimate: row.estimate === null ? null : BigInt(row.estimate),
     rowsStored: BigInt(row.processed),
     status: row.status,
+    startedAt: row.started_at,
+    completedAt: row.completed_at,
     lastSnapshotLsn: row.snapshot_lsn === null ? null : parseLsn(row.snapshot_lsn),
     rowFilter: row.row_filter,
   }

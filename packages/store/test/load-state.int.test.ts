@@ -33,6 +33,8 @@ test('a load keeps its tables in order, and each checkpoint moves with the event
       lastKey: null,
       rowsEstimate: 10n,
       rowsStored: 0n,
+      startedAt: null,
+      completedAt: null,
       lastSnapshotLsn: null,
       rowFilter: '(id > 5)',
     },
@@ -57,6 +59,8 @@ test('a load keeps its tables in order, and each checkpoint moves with the event
   await appender.close()
   const progress = async () => (await loadProgress(client, lane.lane, run))[0]
   expect(await progress()).toMatchObject({ status: 'running', lastKey: ['a', '7'], rowsStored: 3n, lastSnapshotLsn: 77n })
+  const { startedAt } = (await progress())!
+  expect(startedAt).toBeInstanceOf(Date)
 
   await failTable(client, companies!.id, new SluiceError('STORE_BUSY', { what: 'w', why: 'y', ways: [] }))
   expect(await progress()).toMatchObject({ status: 'failed', lastKey: ['a', '7'] })
@@ -64,7 +68,12 @@ test('a load keeps its tables in order, and each checkpoint moves with the event
   expect(await progress()).toMatchObject({ status: 'running', lastKey: ['a', '7'], rowsStored: 4n, lastSnapshotLsn: 99n })
   await completeTable(client, companies!.id)
   await saveCheckpoint(client, { ...chunk, kind: 'keys', to: ['z', '9'], rows: 1 })
-  expect(await progress()).toMatchObject({ status: 'completed', rowsStored: 5n })
+  expect(await progress()).toMatchObject({
+    status: 'completed',
+    rowsStored: 5n,
+    startedAt,
+    completedAt: expect.any(Date) as Date,
+  })
   expect(await store.count(`migration_checkpoints WHERE migration_id = '${companies!.id}'`)).toBe(3)
   await expect(saveCheckpoint(client, { ...chunk, migrationId: uuidNumber(404) })).rejects.toThrow()
 })

@@ -6,6 +6,7 @@ import { verifySystem } from '@sluice/verify'
 import { z } from 'zod'
 import type { CommandImplementation } from '../command.ts'
 import { type Environment, readDeployment, requireService } from '../deployment.ts'
+import { loadDurationMs, readMigrationLoads } from '../migration-loads.ts'
 import { assertReportWritable, migrationReport, writeMigrationReport } from '../migration-report.ts'
 import { kafkaOf, registryOf } from '../servers.ts'
 import { sinksOf } from '../sinks.ts'
@@ -47,8 +48,13 @@ export const verify: CommandImplementation = async (context, { options }) => {
   })
   show.done()
   if (reportFile !== undefined) {
-    const timings = [{ phase: 'verify', durationMs: report.durationMs }]
-    const course = { startedAt, finishedAt: new Date(), timings, steps: [], verification: report }
+    const loads = await readMigrationLoads(deployment.pipeline, system.name)
+    const loadMs = loadDurationMs(loads)
+    const timings = [
+      ...(loadMs === null ? [] : [{ phase: 'load', durationMs: loadMs }]),
+      { phase: 'verify', durationMs: report.durationMs },
+    ]
+    const course = { startedAt, finishedAt: new Date(), timings, steps: [], loads, verification: report }
     await writeMigrationReport(reportFile, migrationReport(course))
   }
   const verdict = verifyVerdict(report)

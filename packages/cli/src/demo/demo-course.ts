@@ -13,6 +13,7 @@ import { type Deployment, readDeployment, urlVariable } from '../deployment.ts'
 import { kafkaOf, registryOf } from '../servers.ts'
 import { sinksOf } from '../sinks.ts'
 import { formatCount } from '../table.ts'
+import { readMigrationLoads } from '../migration-loads.ts'
 import type { MigrationCourse, PhaseTiming } from '../migration-report.ts'
 import { verifyProgress, verifyVerdict } from '../verify-output.ts'
 import { measureLatency } from './commit-latency.ts'
@@ -139,6 +140,7 @@ export class DemoCourse {
       const verification = await this.#timed('verify', () => this.#verify())
       await waitForStages(this.#context, watcher, 'letting the last events arrive', null)
       const report = await this.#report(startedAt, since, verification, counts)
+      const loads = await readMigrationLoads(pipeline, this.#system.name)
       const finishedAt = new Date()
       return {
         report,
@@ -147,6 +149,7 @@ export class DemoCourse {
           finishedAt,
           timings: this.#timings,
           steps: this.#steps,
+          loads,
           verification,
         },
       }
