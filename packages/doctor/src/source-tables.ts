@@ -1,8 +1,9 @@
 /** Compares the captured tables with the source's catalog: existence, key, columns, rights, replica identity. */
 import type { HealthCheck } from '@sluice/core'
-import { type CapturedTable, type SystemDefinition, columnsOf, qualifiedName } from '@sluice/system'
+import { type CapturedTable, type SystemDefinition, qualifiedName } from '@sluice/system'
 import type { ClientBase } from 'pg'
 import { failed, ok, warning } from './finding.ts'
+import { identityReason } from './identity-advice.ts'
 
 interface CatalogColumn {
   readonly name: string
@@ -22,11 +23,15 @@ interface CatalogTable {
   readonly role: string
   readonly key: readonly string[] | null
   readonly columns: readonly CatalogColumn[]
+  /** Values are stored out of line, of the table or a partition of it. */
+  readonly has_large_values: boolean
 }
 
 const CATALOG = `
   SELECT c.relkind::text AS kind, c.relreplident::text AS identity, current_user::text AS role,
     pg_catalog.pg_has_role(c.relowner, 'USAGE') AS owned,
+    EXISTS (SELECT FROM pg_catalog.pg_class p WHERE pg_catalog.pg_relation_size(p.reltoastrelid) > 0
+       AND (p.oid = c.oid OR p.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree(c.oid)))) AS has_large_values,
     (SELECT array_agg(a.attname::text ORDER BY k.place)
        FROM pg_catalog.pg_index i CROSS JOIN unnest(i.indkey) WITH ORDINALITY AS k (number, place)
        JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
@@ -157,10 +162,6 @@ function rightsProblem(name: string, table: CapturedTable, found: CatalogTable):
   ]
 }
 
-/**
- * An update leaves out large values that did not change; they come from the row's last image in the event store. Where none has it,
- * projectors keep what they have, unless a mapping computes a column from such a value and another: there the WAL should have it.
- */
 function identityProblem(
   name: string,
   table: CapturedTable,
@@ -178,22 +179,6 @@ function identityProblem(
   }
   if (found.identity === 'f') return []
   const toastable = new Set(found.columns.filter((c) => c.toastable).map((c) => c.name))
-  const mixed = Object.entries(system.services).flatMap(([service, definition]) =>
-    definition.projections.flatMap((projection) => {
-      if (projection.kind !== 'mapping' || projection.source !== table) return []
-      const sources = [...Object.values(projection.columns), ...(projection.filter ? [projection.filter] : [])]
-      return sources.some((s) => columnsOf(s).length > 1 && columnsOf(s).some((c) => toastable.has(c)))
-        ? [`${service}: ${projection.name}`]
-        : []
-    }),
-  )
-  if (mixed.length === 0) return []
-  return [
-    warning(name, {
-      summary: `${mixed.join(', ')} computes a column from a large value and another one`,
-      cause:
-        'an update that leaves the large value untouched does not carry it; where retention removed the row’s last image the event is parked',
-      fix: [alter('FULL')],
-    }),
-  ]
+  const reason = identityReason(system, table, { toastable, hasLargeValues: found.has_large_values })
+  return reason === null ? [] : [warning(name, { ...reason, fix: [alter('FULL')] })]
 }

@@ -3,7 +3,19 @@ import { type HealthCheck, silentLogger } from '@sluice/core'
 import { type TestDatabase, createTestDatabase, startServers } from '@sluice/infra'
 import { createKafka } from '@sluice/kafka'
 import { connect, postgresTarget } from '@sluice/postgres'
-import { type SystemDefinition, defineSystem, integer, lanesOf, mapTable, sql, table, text, topic, uuid } from '@sluice/system'
+import {
+  type SystemDefinition,
+  defineSystem,
+  integer,
+  lanesOf,
+  mapTable,
+  mask,
+  sql,
+  table,
+  text,
+  topic,
+  uuid,
+} from '@sluice/system'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type DoctorTargets, runDoctor } from '../src/index.ts'
 
@@ -18,6 +30,13 @@ const tables = {
     topic: topic('doctor.differs'),
   }),
   absent: table('absent', { columns: { id: uuid() }, key: ['id'], aggregate: 'Absent', topic: topic('doctor.absent') }),
+  letters: table('letters', {
+    columns: { id: uuid(), secret: text(), body: text() },
+    key: ['id'],
+    aggregate: 'Letter',
+    topic: topic('doctor.letters'),
+    privacy: { secret: mask('-') },
+  }),
   silent: table('silent', { columns: { id: uuid() }, key: ['id'], aggregate: 'Silent', topic: topic('doctor.silent') }),
 }
 
@@ -40,6 +59,7 @@ const DDL = `
   CREATE TABLE good (id uuid PRIMARY KEY, title text NOT NULL, body text NOT NULL, extra text);
   CREATE TABLE keyless (id uuid NOT NULL);
   CREATE TABLE differs (id uuid PRIMARY KEY, n bigint NOT NULL);
+  CREATE TABLE letters (id uuid PRIMARY KEY, secret text NOT NULL, body text NOT NULL);
   CREATE TABLE silent (id uuid PRIMARY KEY);
   ALTER TABLE silent REPLICA IDENTITY NOTHING;`
 
@@ -128,6 +148,20 @@ describe('the doctor', () => {
       ['warning', expect.stringContaining('shop: good->goods') as string],
     ])
     for (const check of checks) if (check.status !== 'ok') expect(check.fix?.length, check.name).toBeGreaterThan(0)
+  })
+
+  test('advises to send rows whole where large values are and nothing else could bring them', async () => {
+    const [monolith] = databases
+    const letters = async (): Promise<readonly (readonly [string, string])[]> =>
+      named(await diagnose(), 'monolith.table.public.letters').map((c) => [c.status, c.summary])
+    expect(await letters()).toEqual([['ok', '3 columns, key (id)']])
+    await execute(
+      monolith!.url,
+      `INSERT INTO letters SELECT gen_random_uuid(), 'short', string_agg(md5(n::text), '') FROM generate_series(1, 500) n`,
+    )
+    expect(await letters()).toEqual([['warning', 'private columns may hold large values: secret']])
+    await execute(monolith!.url, 'ALTER TABLE letters REPLICA IDENTITY FULL')
+    expect(await letters()).toEqual([['ok', '3 columns, key (id)']])
   })
 
   test('says what provision would make, as warnings', async () => {
