@@ -6,15 +6,7 @@ import { quoteQualified } from '@sluice/core'
 import { type KafkaPort, lastControlRecord } from '@sluice/kafka'
 import { withConnection } from '@sluice/postgres'
 import { listLanes, retainedAfter } from '@sluice/store'
-import {
-  type CapturedTable,
-  type SystemDefinition,
-  controlTopicName,
-  lanesOf,
-  qualifiedName,
-  subscriptionsOf,
-  topicsOf,
-} from '@sluice/system'
+import { type CapturedTable, type SystemDefinition, controlTopicName, lanesOf, qualifiedName, topicsOf } from '@sluice/system'
 import { type MonolithCount, countReport } from './count-report.ts'
 import { whyHidden } from './hidden-rows.ts'
 import type { AskStore } from './object-event.ts'
@@ -22,6 +14,7 @@ import { readRowFilters } from './row-filters.ts'
 import type { SnapshotSession } from './snapshot-session.ts'
 import { checkTopic } from './topic-check.ts'
 import type { MessageDecoder } from './topic-messages.ts'
+import { topicsInScope } from './topics-in-scope.ts'
 import type { OnVerifyProgress } from './verify-progress.ts'
 import type { CountReport, ServiceReport, TopicReport } from './verify-report.ts'
 import type { VerifyTargets } from './verify-targets.ts'
@@ -42,19 +35,13 @@ export interface CountOptions {
 /** @throws SluiceError SLU-4001 to SLU-4003 of Kafka, SLU-4103, SLU-4201 of the registry, SLU-200x */
 export async function countEverywhere(options: CountOptions): Promise<CountReport> {
   const { system, services } = options
-  const inScope = topicsInScope(system, services)
+  const inScope = topicsInScope(
+    system,
+    services.map(({ service }) => service),
+  )
   const tables = system.monolith.tables.filter(({ topic }) => inScope.has(topic.name))
   const monolith = await monolithCounts(options, tables)
   return countReport({ system, tables, monolith, topics: await topicReports(options, inScope), services })
-}
-
-function topicsInScope(system: SystemDefinition, services: readonly ServiceReport[]): ReadonlySet<string> {
-  const isWhole = services.length === Object.keys(system.services).length
-  return new Set(
-    isWhole
-      ? lanesOf(system).flatMap((lane) => topicsOf(lane).map(({ name }) => name))
-      : services.flatMap(({ service }) => subscriptionsOf(system, service).flatMap(({ topics }) => topics)),
-  )
 }
 
 async function monolithCounts(
