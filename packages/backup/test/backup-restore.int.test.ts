@@ -1,13 +1,14 @@
 /** The analysis service of llama-mapper, with vectors, roles and row security, on PostgreSQL 16: backed up, and restored on another server. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import { mkdtemp, readFile, readdir, rm, watch, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createHash } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { type RunningServers, databaseUrl, startServers } from '@sluice/infra'
-import { quoteIdentifier } from '@sluice/core'
+import { TimeLeft, quoteIdentifier } from '@sluice/core'
 import { type PostgresTarget, postgresTarget, withConnection } from '@sluice/postgres'
 import { parseMasterKeys } from '@sluice/privacy'
 import { migrateService } from '@sluice/projector'
@@ -15,6 +16,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import system from '../../../schemas/llama_mapper/system.ts'
 import {
   type BackupTool,
+  type StageWork,
   backupDatabase,
   findTool,
   planBackup,
@@ -22,7 +24,7 @@ import {
   restoreDatabase,
   verifyBackups,
 } from '../src/index.ts'
-import { programsOf16, standInForPgDump } from './programs.ts'
+import { heldPgDump, pacedPrograms, programsOf16, standInForPgDump } from './programs.ts'
 
 const MAIN = fileURLToPath(new URL('../../cli/src/main.ts', import.meta.url))
 const ROLES = ['analysis_projector', 'analysis_verifier', 'analysis_app']
@@ -310,6 +312,116 @@ describe('a backup that does not end leaves nothing that looks whole', () => {
     })
     await expect(planRestore(restoring())).rejects.toMatchObject({ code: 'BACKUP_NOT_FOUND' })
   })
+})
+
+describe('at half way the estimate is within 30 %', () => {
+  const wide = (servers: RunningServers): PostgresTarget => onServer(servers, 'analysis_wide')
+  /** About five seconds for all of it. */
+  const BYTES_PER_SECOND = 8_000_000
+  let folder: string
+
+  /** What is told of a stage whose end is awaited, and what came true. */
+  class HalfWay {
+    readonly #left = new TimeLeft()
+    #estimate: { readonly seconds: number; readonly share: number; readonly at: number } | null = null
+
+    take({ done, of }: StageWork): void {
+      const seconds = this.#left.seconds(done, of)
+      if (seconds !== null && done * 2 >= of) this.#estimate ??= { seconds, share: done / of, at: performance.now() }
+    }
+
+    expectHeld(what: string, endedAt: number): void {
+      const { seconds, share, at } = this.#estimate!
+      const took = (endedAt - at) / 1000
+      process.stdout.write(`${what}: at ${Math.round(share * 100)} % estimated ${seconds} s, took ${took} s\n`)
+      expect(share).toBeLessThan(0.7)
+      expect(seconds / took).toBeGreaterThan(0.7)
+      expect(seconds / took).toBeLessThan(1.3)
+    }
+  }
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'sluice-stand-in-'))
+    await pacedPrograms(folder, BYTES_PER_SECOND)
+    await query(onServer(source, 'postgres'), 'CREATE DATABASE analysis_wide')
+    // The server is ahead of a slow pg_dump by what sockets hold, some megabytes, but never by more than a table: so none is large.
+    await query(
+      wide(source),
+      `DO $$ BEGIN FOR t IN 1..16 LOOP
+         EXECUTE format('CREATE TABLE part_%s (id int PRIMARY KEY, body text)', t);
+         EXECUTE format('INSERT INTO part_%s SELECT n, repeat(md5(n::text), 30) FROM generate_series(1, 2500) n', t);
+       END LOOP; END $$;
+       CREATE INDEX ON part_1 (body text_pattern_ops) WHERE id < 0;
+       CREATE TABLE cut (id int PRIMARY KEY REFERENCES part_1) PARTITION BY RANGE (id);
+       CREATE TABLE cut_1 PARTITION OF cut FOR VALUES FROM (0) TO (10)`,
+    )
+  })
+
+  afterAll(async () => {
+    await rm(folder, { recursive: true })
+  })
+
+  test('of a backup', async () => {
+    const half = new HalfWay()
+    const endedAt: number[] = []
+    await backup({
+      target: wide(source),
+      tool: await findTool('pg_dump', folder),
+      compression: 0,
+      onProgress: ({ stage, bytes, work }) => {
+        if (stage === 'storing') endedAt.push(performance.now())
+        else if (stage === 'dumping' && bytes > 0) half.take(work!)
+      },
+    })
+    half.expectHeld('backup', endedAt[0]!)
+  })
+
+  test('of the rows of a restore, whose indexes and keys are counted then', async () => {
+    await query(onServer(empty, 'postgres'), 'CREATE DATABASE analysis_wide')
+    await backup({ target: wide(source), compression: 0 })
+    const half = new HalfWay()
+    const stages = new Map<string, { readonly at: number; told: string }>()
+    await restoreDatabase(
+      restoring({
+        target: wide(empty),
+        tool: await findTool('pg_restore', folder),
+        onProgress: ({ stage, begun, ofThem, work }) => {
+          // Before that pg_restore is being started.
+          if (stage === 'restoring' && begun > 0) half.take(work!)
+          const { at } = stages.get(stage) ?? { at: performance.now() }
+          stages.set(stage, { at, told: `${begun} of ${ofThem}` })
+        },
+      }),
+    )
+    half.expectHeld('restore', stages.get('indexing')!.at)
+    expect([...stages.keys()]).toEqual(['checking', 'restoring', 'indexing', 'counting', 'analyzing'])
+    // A key of each of 18 tables, an index, and a foreign key.
+    expect([stages.get('restoring')!.told, stages.get('indexing')!.told]).toEqual(['17 of 17', '20 of 20'])
+  })
+})
+
+test('while pg_dump is at a table, the share of its rows that was sent is told', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-stand-in-'))
+  const file = join(folder, 'read-on')
+  await heldPgDump(folder, file)
+  await query(onServer(source, 'postgres'), 'CREATE DATABASE analysis_large')
+  const target = onServer(source, 'analysis_large')
+  // More than all sockets and pipes on the way hold, and little on the disk.
+  await query(target, `CREATE TABLE large AS SELECT repeat(n::text, 50000) AS body FROM generate_series(100, 599) n`)
+  const shares: number[] = []
+  await backup({
+    target,
+    tool: await findTool('pg_dump', folder),
+    compression: 0,
+    onProgress: ({ stage, work }) => {
+      if (stage !== 'dumping' || work!.done === 0 || shares.length > 0) return
+      shares.push(work!.done / work!.of)
+      writeFileSync(file, '')
+    },
+  })
+  expect(shares[0]).toBeGreaterThan(0)
+  expect(shares[0]).toBeLessThan(1)
+  await rm(folder, { recursive: true })
 })
 
 function flipped(bytes: Buffer): Buffer {

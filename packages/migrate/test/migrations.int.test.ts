@@ -96,15 +96,21 @@ describe('up', () => {
 
   test('after a signal no further service is begun', async () => {
     const stop = new AbortController()
+    const told: unknown[] = []
     const outcomes = await migrateServices({
       services: [clients, documents, tasks],
       isDryRun: false,
       signal: stop.signal,
-      onService: (service) => {
+      onService: (service, done) => {
+        told.push([service, done])
         if (service === 'cds_document') stop.abort()
       },
     })
     expect(outcomes.map((s) => s.outcome)).toEqual(['migrated', 'migrated', 'not begun'])
+    expect(told).toEqual([
+      [clients.service, 0],
+      ['cds_document', 1],
+    ])
     expect(await tables(tasks)).toEqual([])
   })
 })

@@ -20,7 +20,7 @@ import {
   uuid,
 } from '@sluice/system'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type ProvisionOptions, type ProvisionTargets, provision, topicSettings } from '../src/index.ts'
+import { type ProvisionOptions, type ProvisionParts, type ProvisionTargets, provision, topicSettings } from '../src/index.ts'
 
 const servers = {
   monolith: process.env['SLUICE_TEST_MONOLITH_URL']!,
@@ -110,9 +110,13 @@ describe('provision', () => {
 
   test('makes tables, topics and schemas; a second run finds everything there', async () => {
     const told: string[] = []
-    const steps = await provision(options(shop(items()), { onStep: (s) => told.push(s.what) }))
+    const parts: ProvisionParts[] = []
+    const steps = await provision(options(shop(items()), { onStep: (step, of) => (told.push(step.what), parts.push(of)) }))
     expect(new Set(steps.map((s) => s.outcome))).toEqual(new Set(['done']))
     expect(told).toEqual(steps.map((s) => s.what))
+    // Pipeline, monolith, a service, erasures, topics, schemas.
+    expect(parts.map(({ done }) => done)).toEqual(parts.map(({ done }) => done).toSorted((a, b) => a - b))
+    expect(parts.at(-1)).toEqual({ done: 5, of: 6 })
     expect(await query('pipeline', 'SELECT aggregate_type, topic FROM aggregate_topics')).toEqual([
       { aggregate_type: 'Item', topic: `prov.${run}.items` },
     ])
