@@ -17,6 +17,8 @@ import { startTestServers } from '../harness/test-servers.ts'
 import { startTestSystem, type TestSystem } from '../harness/test-system.ts'
 import { waitUntil } from '../harness/wait-until.ts'
 import { placesOf } from '../harness/pipeline-places.ts'
+import { medcontracthubNames } from '../oracle/medcontracthub-names.ts'
+import { SecondSlot } from '../oracle/second-slot.ts'
 import { askOracle } from '../oracle/whole-pipeline.ts'
 
 const FAULTS = 20
@@ -37,6 +39,7 @@ test(`${FAULTS} faults at random: no event lost, none doubled, none applied twic
   await using servers = await startTestServers({ kafkaSettings: KAFKA_SETTINGS_FOR_KILLS })
   await using system = await startTestSystem(servers, SYSTEM)
   await demo.fill({ database: system.url('monolith'), rows: 3_300, seed })
+  const secondSlot = await SecondSlot.begin({ url: system.url('monolith'), lane: 'monolith', names: medcontracthubNames })
   await using processes = new PipelineProcesses(system)
   await waitUntil('the initial load to arrive', LIMIT_MS, () => isCaughtUp(system))
 
@@ -65,7 +68,7 @@ test(`${FAULTS} faults at random: no event lost, none doubled, none applied twic
   await workload
   await waitUntil('everything to arrive', LIMIT_MS, () => isCaughtUp(system))
 
-  await expectNothingLost(system)
+  await expectNothingLost(system, secondSlot)
   const verify = await runSluice(['verify', '--json'], system.env)
   expect(verify, verify.stderr).toMatchObject({ code: 0 })
 })
@@ -104,9 +107,9 @@ async function strike(system: TestSystem, processes: PipelineProcesses, fault: F
   }
 }
 
-/** The oracle: plain SQL and a plain consumer. */
-async function expectNothingLost(system: TestSystem): Promise<void> {
-  const report = await askOracle(placesOf(system))
+/** The oracle: plain SQL, the source's own WAL, and a plain consumer. */
+async function expectNothingLost(system: TestSystem, secondSlot: SecondSlot): Promise<void> {
+  const report = await askOracle({ ...placesOf(system), secondSlot })
   expect(report.problems).toEqual([])
   expect(report).toMatchObject({ lost: 0, doubled: 0, outOfOrder: 0 })
   expect(report.messages).toBe(report.events)

@@ -1,7 +1,9 @@
 /** The whole question: is everything that the sources hold in the store, the topics and the services, once and in order? */
 import type { Client } from 'pg'
 import { medcontracthubAcrossServices, medcontracthubTables } from './medcontracthub-tables.ts'
+import type { ChangesReport } from './same-changes.ts'
 import { type RowDifference, type TablePair, compareRows } from './same-rows.ts'
+import type { SecondSlot } from './second-slot.ts'
 import { checkStore } from './store-invariants.ts'
 import { checkTopics } from './topic-invariants.ts'
 
@@ -13,6 +15,8 @@ export interface PipelinePlaces {
   readonly registryUrl: string
   /** Data topics of every lane. */
   readonly topics: readonly string[]
+  /** What the monolith committed; null where nobody made it before the lane's slot. @default null */
+  readonly secondSlot?: SecondSlot | null
 }
 
 export interface PipelineReport {
@@ -20,22 +24,27 @@ export interface PipelineReport {
   readonly events: number
   /** In the topics. */
   readonly messages: number
+  /** Compared, of the monolith's WAL. */
+  readonly changes: number
   /** Compared, of the sources. */
   readonly rows: number
-  /** Events of the store that no topic has, and rows that a service lacks or has otherwise. */
+  /** Changes that the store lacks, events of the store that no topic has, and rows that a service lacks or has otherwise. */
   readonly lost: number
-  /** Messages that repeat an event, and rows that only a service has. */
+  /** Changes that the store has once more, messages that repeat an event, and rows that only a service has. */
   readonly doubled: number
-  /** Messages that come after a later one of their key. */
+  /** Commits whose changes are stored in another order, and messages that come after a later one of their key. */
   readonly outOfOrder: number
   /** Everything that is not as it must be, a line each; empty if all is well. */
   readonly problems: readonly string[]
 }
 
+const NO_CHANGES: ChangesReport = { changes: 0, lost: 0, doubled: 0, outOfOrder: 0, problems: [] }
+
 /** Asked when nothing is on its way: sources at rest, everything applied. */
 export async function askOracle(places: PipelinePlaces): Promise<PipelineReport> {
   const pipeline = await places.client('pipeline')
-  const problems = [...(await checkStore(pipeline))]
+  const changes = (await places.secondSlot?.compare(pipeline)) ?? NO_CHANGES
+  const problems = [...(await checkStore(pipeline)), ...changes.problems]
   const { rows: lanes } = await pipeline.query<{ lane: number; position: string }>('SELECT lane, position FROM lanes')
   const topics = await checkTopics({
     brokers: places.brokers,
@@ -49,10 +58,11 @@ export async function askOracle(places: PipelinePlaces): Promise<PipelineReport>
   return {
     events: lanes.reduce((sum, { position }) => sum + Number(position), 0),
     messages: topics.messages,
+    changes: changes.changes,
     rows: tables.rows,
-    lost: topics.lost + tables.lost,
-    doubled: topics.messages - topics.distinct + tables.extra,
-    outOfOrder: topics.outOfOrder,
+    lost: changes.lost + topics.lost + tables.lost,
+    doubled: changes.doubled + topics.messages - topics.distinct + tables.extra,
+    outOfOrder: changes.outOfOrder + topics.outOfOrder,
     problems,
   }
 }

@@ -3,25 +3,26 @@
  * keys and outbox events), and beside it transactions of any size up to 100,000 rows.
  */
 import demo from '@sluice/medcontracthub/demo'
-import type { Random, WorkloadReport } from '@sluice/workload'
+import type { WorkloadReport } from '@sluice/workload'
 import type { TestSystem } from '../../harness/test-system.ts'
 import { writeLargeTransaction } from './large-transaction.ts'
+import type { Seed } from './seed.ts'
 
 const ROWS_PER_SECOND = 250
 const TRANSACTION_ROWS_MAX = 3_000
 
 export class BackgroundWork {
   readonly #system: TestSystem
-  readonly #random: Random
+  readonly #seed: Seed
   readonly #failed = Promise.withResolvers<never>()
   #stop: AbortController | null = null
   #running: Promise<WorkloadReport> | null = null
   #large: Promise<void> | null = null
   #rows = 0
 
-  constructor(system: TestSystem, random: Random) {
+  constructor(system: TestSystem, seed: Seed) {
     this.#system = system
-    this.#random = random
+    this.#seed = seed
     // Whoever waits for something races with it; nobody may wait just then.
     this.#failed.promise.catch(() => undefined)
   }
@@ -40,7 +41,7 @@ export class BackgroundWork {
     this.#stop = new AbortController()
     this.#running = demo.runWorkload({
       url: this.#system.url('monolith'),
-      seed: this.#random.uint32(),
+      seed: this.#seed.number,
       ratePerSecond: ROWS_PER_SECOND,
       signal: this.#stop.signal,
       onProgress: ({ inserted, updated, deleted }) => (this.#rows = inserted + updated + deleted),
@@ -49,23 +50,23 @@ export class BackgroundWork {
   }
 
   /** Mostly small: as many transactions have 3 rows as have 3,000. */
-  anySize(): void {
-    this.large(Math.round(TRANSACTION_ROWS_MAX ** this.#random.fraction()))
+  anySize(seed: Seed): void {
+    this.large(Math.round(TRANSACTION_ROWS_MAX ** seed.of('size').random().fraction()), seed)
   }
 
   /** Begins a transaction of so many rows, unless one is under way. */
-  large(rows: number): void {
+  large(rows: number, seed: Seed): void {
     if (this.#large !== null) return
-    this.#large = writeLargeTransaction(this.#system.url('monolith'), rows, this.#random).then(
+    this.#large = writeLargeTransaction(this.#system.url('monolith'), rows, seed.random()).then(
       () => void (this.#large = null),
       this.#failed.reject,
     )
   }
 
   /** Runs a transaction of so many rows to its end, after the one that is under way. */
-  async wholeLarge(rows: number): Promise<void> {
+  async wholeLarge(rows: number, seed: Seed): Promise<void> {
     await this.#large
-    this.large(rows)
+    this.large(rows, seed)
     await this.#large
   }
 

@@ -1,4 +1,5 @@
 /** What a run saw: a line a fault while it runs, and the counts at its end. */
+import type { ChangesReport } from '../../oracle/same-changes.ts'
 import type { PipelineReport } from '../../oracle/whole-pipeline.ts'
 
 export interface FaultSeen {
@@ -30,14 +31,34 @@ export interface FaultSummary {
 export class FaultReport {
   readonly #startedAt = performance.now()
   readonly #seen: FaultSeen[] = []
-  readonly #oracle = { rounds: 0, events: 0, messages: 0, rows: 0, lost: 0, doubled: 0, outOfOrder: 0 }
-  readonly #planned: number
+  readonly #oracle = { rounds: 0, events: 0, changes: 0, messages: 0, rows: 0, lost: 0, doubled: 0, outOfOrder: 0 }
+  readonly #planned: readonly string[]
   readonly #say: (line: string) => void
   #notCounted = 0
+  #struckLast: string | null = null
 
-  constructor(planned: number, say: (line: string) => void) {
+  /** @param planned kind of every fault of the run */
+  constructor(planned: readonly string[], say: (line: string) => void) {
     this.#planned = planned
     this.#say = say
+  }
+
+  /** A fault of this kind strikes from now on. */
+  strikes(kind: string): void {
+    this.#struckLast = kind
+  }
+
+  /** Kind of the fault that struck last; null while none did. */
+  get struckLast(): string | null {
+    return this.#struckLast
+  }
+
+  /** @returns a line for each kind of which fewer faults counted than were planned */
+  lacking(): readonly string[] {
+    const counted = (kind: string): number => this.#seen.filter((fault) => fault.kind === kind).length
+    return [...Map.groupBy(this.#planned, (kind) => kind)].flatMap(([kind, { length }]) =>
+      counted(kind) < length ? [`${kind}: ${counted(kind)} of ${length} planned faults counted`] : [],
+    )
   }
 
   /** @returns false if nothing was in flight: then it does not count */
@@ -46,7 +67,7 @@ export class FaultReport {
     const isCounted = inFlight > 0
     if (isCounted) this.#seen.push(fault)
     else this.#notCounted += 1
-    const count = isCounted ? `${this.#seen.length}/${this.#planned}` : 'not counted'
+    const count = isCounted ? `${this.#seen.length}/${this.#planned.length}` : 'not counted'
     const where = place === '' ? '' : ` (${place})`
     this.#say(`${count}  ${kind}${where}: ${inFlight} events in flight, recovered in ${Math.round(recoveryMs)} ms`)
     return isCounted
@@ -54,11 +75,20 @@ export class FaultReport {
 
   addOracle({ problems, ...report }: PipelineReport): void {
     this.#oracle.rounds += 1
-    for (const name of ['events', 'messages', 'rows', 'lost', 'doubled', 'outOfOrder'] as const)
+    for (const name of ['events', 'changes', 'messages', 'rows', 'lost', 'doubled', 'outOfOrder'] as const)
       this.#oracle[name] += report[name]
     this.#say(
-      `oracle: ${report.events} events in the store, ${report.messages} messages, ${report.rows} rows compared: ` +
+      `oracle: ${report.events} events in the store, ${report.changes} changes of the WAL, ${report.messages} messages, ${report.rows} rows compared: ` +
         `${report.lost} lost, ${report.doubled} doubled, ${report.outOfOrder} out of order, ${problems.length} problems`,
+    )
+  }
+
+  /** Changes of the monolith that were compared with the store before the pipeline was emptied. */
+  addChanges({ problems, ...report }: ChangesReport): void {
+    for (const name of ['changes', 'lost', 'doubled', 'outOfOrder'] as const) this.#oracle[name] += report[name]
+    this.#say(
+      `oracle: ${report.changes} changes of the WAL: ${report.lost} lost, ${report.doubled} doubled, ` +
+        `${report.outOfOrder} out of order, ${problems.length} problems`,
     )
   }
 
@@ -92,7 +122,7 @@ export function summaryText({ seed, postgres, faults, notCounted, kinds, oracle,
     '',
     `${faults} faults in ${Math.round(ms / 1000)} s on PostgreSQL ${postgres}, seed ${seed}` +
       (notCounted > 0 ? `; ${notCounted} struck while nothing was in flight and were struck again` : ''),
-    `${oracle.events} events, ${oracle.messages} messages, ${oracle.rows} rows compared in ${oracle.rounds} rounds: ` +
+    `${oracle.events} events, ${oracle.changes} changes of the WAL, ${oracle.messages} messages, ${oracle.rows} rows compared in ${oracle.rounds} rounds: ` +
       `${oracle.lost} lost, ${oracle.doubled} doubled, ${oracle.outOfOrder} out of order`,
   ].join('\n')
 }

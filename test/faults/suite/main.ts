@@ -6,15 +6,18 @@
  *   --faults N         how many; five of each kind, if it is not given
  *   --postgres N       15, 16, 17 or 18
  *   --json             the counts as JSON on standard output
+ *
+ * Ends with 0 if everything held, with 1 if something did not after a fault struck, with 2 if it was asked wrongly, and with 3 if
+ * something failed before any fault struck: then nothing was tried.
  */
 import { parseArgs } from 'node:util'
 import { KAFKA_SETTINGS_FOR_KILLS, POSTGRES_MAJORS, VERSIONS, type PostgresMajor } from '@sluice/infra'
-import { Random } from '@sluice/workload'
 import { startTestServers } from '../../harness/test-servers.ts'
 import { FAULT_KINDS, kindsNamed } from './fault-kinds.ts'
-import { planRounds } from './fault-plan.ts'
+import { type Round, planRounds } from './fault-plan.ts'
 import { FaultReport, summaryText } from './fault-report.ts'
 import { runRound } from './round.ts'
+import { Seed } from './seed.ts'
 import { startProxies } from './stage.ts'
 
 const { values } = parseArgs({
@@ -26,6 +29,9 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
   },
 })
+
+const EXIT_DOES_NOT_HOLD = 1
+const EXIT_NOTHING_TRIED = 3
 
 /** Transactions in progress are streamed from this size on, so that most of the larger ones are. */
 const MONOLITH_SETTINGS = { logical_decoding_work_mem: '64kB' }
@@ -46,13 +52,8 @@ function postgresMajor(text: string): PostgresMajor {
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`)
 
-async function run(seed: number, postgres: PostgresMajor): Promise<FaultReport> {
-  const random = new Random(seed)
-  const kinds = values.only === undefined ? FAULT_KINDS : kindsNamed(values.only.split(','))
-  const faults = values.faults === undefined ? undefined : wholeNumber('faults', values.faults)
-  const rounds = planRounds(random, kinds, faults)
-  const report = new FaultReport(rounds.flat().length, say)
-  say(`${rounds.flat().length} faults in ${rounds.length} rounds, PostgreSQL ${postgres}, seed ${seed}`)
+/** @throws Error with what does not hold */
+async function run(seed: Seed, postgres: PostgresMajor, rounds: readonly Round[], report: FaultReport): Promise<void> {
   await using servers = await startTestServers({
     postgres,
     monolithSettings: MONOLITH_SETTINGS,
@@ -60,24 +61,36 @@ async function run(seed: number, postgres: PostgresMajor): Promise<FaultReport> 
   })
   const proxies = await startProxies(servers)
   try {
-    for (const [i, round] of rounds.entries()) await runRound({ servers, proxies, random }, i, round, report)
+    for (const [i, round] of rounds.entries()) {
+      await runRound({ servers, proxies, seed: seed.of(`round ${i}`) }, i, round, report)
+    }
   } finally {
     await Promise.all(Object.values(proxies).map((proxy) => proxy[Symbol.asyncDispose]()))
   }
-  return report
+  const lacking = report.lacking()
+  if (lacking.length > 0) throw new Error(lacking.join('\n'))
 }
 
 const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : wholeNumber('seed', values.seed)
 const postgres = postgresMajor(values.postgres)
+const kinds = values.only === undefined ? FAULT_KINDS : kindsNamed(values.only.split(','))
+const faults = values.faults === undefined ? undefined : wholeNumber('faults', values.faults)
+const rounds = planRounds(new Seed(seed).of('plan').random(), kinds, faults)
+const planned = rounds.flat().map((kind) => kind.name)
+const report = new FaultReport(planned, say)
+say(`${planned.length} faults in ${rounds.length} rounds, PostgreSQL ${postgres}, seed ${seed}`)
 try {
-  const summary = (await run(seed, postgres)).summary({ seed, postgres })
+  await run(new Seed(seed), postgres, rounds, report)
+  const summary = report.summary({ seed, postgres })
   say(`\n${summaryText(summary)}`)
   if (values.json) process.stdout.write(`${JSON.stringify(summary)}\n`)
   process.exit(0)
 } catch (error) {
   const again = ['only', 'faults'] as const
   const options = again.flatMap((name) => (values[name] === undefined ? [] : [` --${name} ${values[name]}`])).join('')
-  say(`\n${error instanceof Error ? error.message : String(error)}\n`)
+  const { struckLast } = report
+  say(`\n${struckLast === null ? 'before any fault struck' : `found after ${struckLast}`}:`)
+  say(`${error instanceof Error ? error.message : String(error)}\n`)
   say(`again: npm run test:faults -- --seed ${seed} --postgres ${postgres}${options}`)
-  process.exit(1)
+  process.exit(struckLast === null ? EXIT_NOTHING_TRIED : EXIT_DOES_NOT_HOLD)
 }

@@ -1,7 +1,7 @@
 /**
  * One round: a pipeline is made and loaded, faults strike it one after the other, and at the end the oracle compares everything.
  *
- *   load (struck) ─▶ streaming (struck, each fault followed by its recovery and the standing checks) ─▶ [slot dropped, loaded again]
+ *   load (struck) ─▶ streaming (struck) ─▶ [slot dropped, loaded again]      each fault followed by its recovery and the standing checks
  *   ─▶ at rest ─▶ oracle
  *
  * The first thing that does not hold ends the run.
@@ -15,6 +15,7 @@ import type { Round } from './fault-plan.ts'
 import type { FaultReport } from './fault-report.ts'
 import { groupHasMembers } from './group-members.ts'
 import { eventsInFlight, recovery } from './progress-mark.ts'
+import type { Seed } from './seed.ts'
 import { LANE, Stage, type StageOptions } from './stage.ts'
 import { StandingChecks } from './standing-checks.ts'
 import { type LoadStruck, loadInFlight, strikeLoad } from './strikes/load-strikes.ts'
@@ -43,39 +44,60 @@ export async function runRound(options: StageOptions, number: number, round: Rou
 
 async function strikeRound(stage: Stage, number: number, round: Round, report: FaultReport): Promise<void> {
   stage.work.start()
-  await strikeBeginning(stage, ofWhen(round, 'load'), report)
   const checks = new StandingChecks(stage)
+  await strikeBeginning(stage, ofWhen(round, 'load'), checks, report)
   const streaming = ofWhen(round, 'streaming')
   const hasLargest = number % LARGEST_EACH_ROUNDS === 0 && streaming.length >= LONG_ROUND_FAULTS
-  const largestAt = hasLargest ? stage.random.between(0, streaming.length - 1) : null
+  const largest = stage.seed.of('largest transaction')
+  const largestAt = hasLargest
+    ? largest
+        .of('place')
+        .random()
+        .between(0, streaming.length - 1)
+    : null
   for (const [i, kind] of streaming.entries()) {
-    if (i === largestAt) stage.work.large(LARGEST_TRANSACTION_ROWS)
-    await strikeUntilCounted(stage, kind, report)
+    if (i === largestAt) stage.work.large(LARGEST_TRANSACTION_ROWS, largest)
+    await strikeUntilCounted(stage, kind, stage.seed.of(`fault ${i}`), report)
     holds(kind.name, await checks.problems())
   }
   if (ofWhen(round, 'end').length > 0) await strikeEnd(stage, report)
   await askAtRest(stage, report)
 }
 
-async function strikeBeginning(stage: Stage, kinds: readonly KindOf<'load'>[], report: FaultReport): Promise<void> {
+async function strikeBeginning(
+  stage: Stage,
+  kinds: readonly KindOf<'load'>[],
+  checks: StandingChecks,
+  report: FaultReport,
+): Promise<void> {
   const struck: { readonly kind: string; readonly load: LoadStruck }[] = []
-  for (const { name, point } of kinds) struck.push({ kind: name, load: await strikeLoad(stage, point) })
+  for (const { name, point } of kinds) {
+    report.strikes(name)
+    struck.push({ kind: name, load: await strikeLoad(stage, point) })
+    holds(name, await checks.problemsOfData())
+  }
   stage.startReader()
   await loaded(stage)
+  holds('the load', await checks.problems())
   for (const { kind, load } of struck) {
-    report.add({
-      kind,
-      place: '',
-      inFlight: await loadInFlight(stage, load.mark),
-      recoveryMs: await stage.orEnd(load.recovered),
-    })
+    const recoveryMs = await stage.orEnd(load.recovered)
+    const inFlight = await loadInFlight(stage, load.mark)
+    // The load is over: it can not be struck again.
+    if (!report.add({ kind, place: '', inFlight, recoveryMs })) throw new Error(`${kind}: nothing was left to load`)
   }
 }
 
-async function strikeUntilCounted(stage: Stage, { name, strike }: KindOf<'streaming'>, report: FaultReport): Promise<void> {
+async function strikeUntilCounted(
+  stage: Stage,
+  { name, strike }: KindOf<'streaming'>,
+  seed: Seed,
+  report: FaultReport,
+): Promise<void> {
+  report.strikes(name)
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
-    stage.work.anySize()
-    const { mark, place = '', putBack } = await stage.orEnd(strike(stage))
+    const own = seed.of(`attempt ${attempt}`)
+    stage.work.anySize(own.of('beside'))
+    const { mark, place = '', putBack } = await stage.orEnd(strike(stage, own))
     const recoveryMs = await recovery(stage, mark).catch((error: unknown) => {
       throw new Error(`${name} (${place}): ${error instanceof Error ? error.message : String(error)}`, { cause: error })
     })
@@ -87,6 +109,9 @@ async function strikeUntilCounted(stage: Stage, { name, strike }: KindOf<'stream
 }
 
 async function strikeEnd(stage: Stage, report: FaultReport): Promise<void> {
+  // What is stored now is emptied with the pipeline: it can not be compared later.
+  holds('the faults before the slot is dropped', await storedChanges(stage, report))
+  report.strikes('slot-dropped')
   const { mark, place = '', rows } = await dropSlot(stage)
   const recoveryMs = await recovery(stage, mark)
   await loaded(stage)
@@ -111,9 +136,16 @@ async function askAtRest(stage: Stage, report: FaultReport): Promise<void> {
   await stage.orEnd(stage.work.stop())
   await stage.until('everything to arrive', () => isCaughtUp(stage.system), REST_LIMIT_MS)
   for (const service of stage.system.services) await groupHasMembers(stage, service, 1)
-  const answer = await askOracle(placesOf(stage.system))
+  const answer = await askOracle({ ...placesOf(stage.system), secondSlot: stage.secondSlot })
   report.addOracle(answer)
   holds('the oracle', answer.problems)
+}
+
+/** @returns a line for each change of the monolith that is not stored as it was made */
+async function storedChanges({ system, secondSlot }: Stage, report: FaultReport): Promise<readonly string[]> {
+  const changes = await secondSlot.compare(await system.client('pipeline'))
+  report.addChanges(changes)
+  return changes.problems
 }
 
 function holds(after: string, problems: readonly string[]): void {

@@ -15,8 +15,11 @@ import { TcpProxy } from '../../harness/tcp-proxy.ts'
 import type { TestServers } from '../../harness/test-servers.ts'
 import { type TestSystem, startTestSystem } from '../../harness/test-system.ts'
 import { waitUntil } from '../../harness/wait-until.ts'
+import { medcontracthubNames } from '../../oracle/medcontracthub-names.ts'
+import { SecondSlot } from '../../oracle/second-slot.ts'
 import { BackgroundWork } from './background-work.ts'
 import { deleteTopics } from './empty-pipeline.ts'
+import type { Seed } from './seed.ts'
 
 const SYSTEM = new URL('../../../schemas/medcontracthub/system.ts', import.meta.url)
 const PRELOAD = new URL('process-preload.ts', import.meta.url)
@@ -31,36 +34,41 @@ export type Proxies = Readonly<Record<ServerName, TcpProxy>>
 export interface StageOptions {
   readonly servers: TestServers
   readonly proxies: Proxies
-  readonly random: Random
+  /** Of the round. */
+  readonly seed: Seed
 }
 
 export class Stage implements AsyncDisposable {
   readonly servers: TestServers
   readonly proxies: Proxies
-  readonly random: Random
+  readonly seed: Seed
   readonly system: TestSystem
   readonly processes: PipelineProcesses
   readonly work: BackgroundWork
+  /** Begun before the lane's slot. */
+  readonly secondSlot: SecondSlot
   readonly #clockFile: string
 
   private constructor(
-    { servers, proxies, random }: StageOptions,
+    { servers, proxies, seed }: StageOptions,
     system: TestSystem,
     processes: PipelineProcesses,
+    secondSlot: SecondSlot,
     clockFile: string,
   ) {
     this.servers = servers
     this.proxies = proxies
-    this.random = random
+    this.seed = seed
     this.system = system
     this.processes = processes
-    this.work = new BackgroundWork(system, random)
+    this.secondSlot = secondSlot
+    this.work = new BackgroundWork(system, seed.of('workload'))
     this.#clockFile = clockFile
   }
 
   /** Everything runs but the reader: what is done while the load begins is the caller's. */
   static async open(options: StageOptions): Promise<Stage> {
-    const { servers, proxies, random } = options
+    const { servers, proxies, seed } = options
     await deleteTopics(servers.running.kafka.url)
     const clockFile = join(servers.running.folder, 'clock')
     writeFileSync(clockFile, '0')
@@ -70,9 +78,10 @@ export class Stage implements AsyncDisposable {
       SLUICE_TEST_CLOCK_FILE: clockFile,
     }
     const system = await startTestSystem(servers, SYSTEM, { env })
-    await demo.fill({ database: system.url('monolith'), rows: SAMPLE_ROWS, seed: random.uint32() })
+    await demo.fill({ database: system.url('monolith'), rows: SAMPLE_ROWS, seed: seed.of('sample').number })
+    const secondSlot = await SecondSlot.begin({ url: system.url('monolith'), lane: LANE, names: medcontracthubNames })
     const others = Object.fromEntries(Object.entries(system.commands()).filter(([name]) => name !== 'reader'))
-    return new Stage(options, system, new PipelineProcesses(system, others), clockFile)
+    return new Stage(options, system, new PipelineProcesses(system, others), secondSlot, clockFile)
   }
 
   startReader(env: Readonly<Record<string, string>> = {}): void {
@@ -108,8 +117,8 @@ export class Stage implements AsyncDisposable {
     for (const name of this.processes.names) this.processes.get(name).kill('SIGUSR2')
   }
 
-  anyService(): string {
-    return this.random.pick(this.system.services)
+  anyService(random: Random): string {
+    return random.pick(this.system.services)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

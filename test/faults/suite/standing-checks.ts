@@ -18,7 +18,12 @@ export class StandingChecks {
 
   /** @returns a line for each thing that does not hold */
   async problems(): Promise<readonly string[]> {
-    return [...(await this.#store()), ...(await this.#services()), ...(await this.#processes())]
+    return [...(await this.problemsOfData()), ...(await this.#processes())]
+  }
+
+  /** The same of what is stored and applied alone, for a moment when not every process runs. */
+  async problemsOfData(): Promise<readonly string[]> {
+    return [...(await this.#store()), ...(await this.#services())]
   }
 
   /** Positions without gaps, versions without gaps up to the aggregate's head, and nothing published that is not stored. */

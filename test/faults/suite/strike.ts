@@ -1,5 +1,6 @@
 /** One way to break something. */
 import type { ProgressMark } from './progress-mark.ts'
+import type { Seed } from './seed.ts'
 import type { Stage } from './stage.ts'
 
 export interface Struck {
@@ -11,5 +12,10 @@ export interface Struck {
   readonly putBack?: () => void | Promise<void>
 }
 
-/** Strikes, and heals what does not heal by itself: from then on progress is awaited. @throws Error where it could not strike */
-export type Strike = (stage: Stage) => Promise<Struck>
+/**
+ * Strikes, and heals what does not heal by itself: from then on progress is awaited.
+ *
+ * @param seed decides what the kind leaves open
+ * @throws Error where it could not strike
+ */
+export type Strike = (stage: Stage, seed: Seed) => Promise<Struck>

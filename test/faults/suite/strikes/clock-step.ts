@@ -5,8 +5,9 @@ import type { Strike } from '../strike.ts'
 const HOUR_MS = 3_600_000
 const HOURS_MAX = 12
 
-export const clockStep: Strike = async (stage) => {
-  const hours = stage.random.between(1, HOURS_MAX) * (stage.random.chance(0.5) ? 1 : -1)
+export const clockStep: Strike = async (stage, seed) => {
+  const random = seed.random()
+  const hours = random.between(1, HOURS_MAX) * (random.chance(0.5) ? 1 : -1)
   const mark = await markProgress(stage)
   stage.stepClock(hours * HOUR_MS)
   return { mark, place: `${hours} h`, putBack: () => stage.stepClock(0) }

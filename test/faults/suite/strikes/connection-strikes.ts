@@ -20,9 +20,9 @@ export function connectionsCut(server: ServerName): Strike {
 
 /** Nothing moves for a while, and then everything does: longer than a consumer's session at its longest. */
 export function connectionsStalled(server: ServerName): Strike {
-  return async (stage) => {
+  return async (stage, seed) => {
     const mark = await markProgress(stage)
-    const ms = stage.random.between(STALL_MS_MIN, STALL_MS_MAX)
+    const ms = seed.random().between(STALL_MS_MIN, STALL_MS_MAX)
     stage.proxies[server].stall()
     await delay(ms)
     stage.proxies[server].pass()
@@ -32,10 +32,11 @@ export function connectionsStalled(server: ServerName): Strike {
 
 /** Every piece waits, for a while: an event of a handler costs two round trips, so a backlog would take minutes on such a line. */
 export function connectionsSlow(server: ServerName): Strike {
-  return async (stage) => {
+  return async (stage, seed) => {
     const mark = await markProgress(stage)
-    const pieceMs = stage.random.between(SLOW_MS_MIN, SLOW_MS_MAX)
-    const ms = stage.random.between(STALL_MS_MIN, STALL_MS_MAX)
+    const random = seed.random()
+    const pieceMs = random.between(SLOW_MS_MIN, SLOW_MS_MAX)
+    const ms = random.between(STALL_MS_MIN, STALL_MS_MAX)
     stage.proxies[server].delay(pieceMs)
     await delay(ms)
     stage.proxies[server].pass()

@@ -6,45 +6,46 @@ import { execFileSync } from 'node:child_process'
 import { hasPassed } from '../../../harness/caught-up.ts'
 import { markProgress } from '../progress-mark.ts'
 import { LANE, type Stage } from '../stage.ts'
+import type { Seed } from '../seed.ts'
 import type { Strike } from '../strike.ts'
 
 const SPOOLED_ROWS = 20_000
 const FILE_BYTES_MAX = 64 * 1024
 const SPOOL_BYTES_MAX = 300_000
 
-export const diskFull: Strike = async (stage) => {
+export const diskFull: Strike = async (stage, seed) => {
   const isLinux = process.platform === 'linux'
-  return isLinux && stage.random.chance(0.5) ? fileLimit(stage) : spoolBound(stage)
+  return isLinux && seed.random().chance(0.5) ? fileLimit(stage, seed) : spoolBound(stage, seed)
 }
 
-async function fileLimit(stage: Stage): ReturnType<Strike> {
+async function fileLimit(stage: Stage, seed: Seed): ReturnType<Strike> {
   const { pid } = stage.processes.get('reader')
   execFileSync('prlimit', ['--pid', String(pid), `--fsize=${FILE_BYTES_MAX}:unlimited`])
-  const mark = await refused(stage)
+  const mark = await refused(stage, seed)
   execFileSync('prlimit', ['--pid', String(pid), '--fsize=unlimited:unlimited'])
   return { mark, place: 'file size limit' }
 }
 
-async function spoolBound(stage: Stage): ReturnType<Strike> {
+async function spoolBound(stage: Stage, seed: Seed): ReturnType<Strike> {
   await stage.processes.killAndRestart('reader', { SLUICE_SPOOL_BYTES_MAX: String(SPOOL_BYTES_MAX) })
-  const mark = await refused(stage)
+  const mark = await refused(stage, seed)
   await stage.processes.killAndRestart('reader')
   return { mark, place: 'spool bound' }
 }
 
 /** One transaction after the other, until the reader has said that it can not keep one: one that is undone has room. */
-async function refused(stage: Stage): ReturnType<typeof markProgress> {
+async function refused(stage: Stage, seed: Seed): ReturnType<typeof markProgress> {
   const reader = stage.processes.get('reader')
   const saidBefore = reader.stderr.split('SLU-2042').length
   const isRefused = (): boolean => reader.stderr.split('SLU-2042').length > saidBefore
-  do {
-    await stage.orEnd(stage.work.wholeLarge(SPOOLED_ROWS))
+  for (let number = 1; !isRefused(); number += 1) {
+    await stage.orEnd(stage.work.wholeLarge(SPOOLED_ROWS, seed.of(`transaction ${number}`)))
     const end = await walEnd(stage)
     await stage.until(
       'the reader to refuse the transaction, or to pass it',
       async () => isRefused() || hasPassed(stage.system, LANE, end),
     )
-  } while (!isRefused())
+  }
   return markProgress(stage)
 }
 

@@ -1,8 +1,10 @@
 /** kill -9 of a process: at a random moment, or at a point of its code. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FaultPoint } from '@sluice/core'
+import type { Random } from '@sluice/workload'
 import { runSluice } from '../../../harness/sluice-process.ts'
 import { markProgress } from '../progress-mark.ts'
+import type { Seed } from '../seed.ts'
 import type { Stage } from '../stage.ts'
 import type { Strike } from '../strike.ts'
 
@@ -16,9 +18,10 @@ const STREAMED_ROWS = 3_000
 const STREAMED_EVERY_MS = 1_000
 
 export function killAtRandom(process: 'reader' | 'relay' | 'projector'): Strike {
-  return async (stage) => {
-    const name = nameOf(stage, process)
-    await delay(stage.random.between(0, MOMENT_MS_MAX))
+  return async (stage, seed) => {
+    const random = seed.random()
+    const name = nameOf(stage, process, random)
+    await delay(random.between(0, MOMENT_MS_MAX))
     const mark = await markProgress(stage)
     await stage.processes.killAndRestart(name)
     return { mark, place: name }
@@ -27,16 +30,17 @@ export function killAtRandom(process: 'reader' | 'relay' | 'projector'): Strike 
 
 /** The process is started with the point armed; it ends there by itself and is started again without. */
 export function killAtPoint(point: FaultPoint): Strike {
-  return async (stage) => {
-    const name = nameOf(stage, point.split('.')[0] ?? '')
+  return async (stage, seed) => {
+    const random = seed.random()
+    const name = nameOf(stage, point.split('.')[0] ?? '', random)
     const isRare = /keepalive|spool|backfill/.test(point)
     const passesMax = point.startsWith('projector') ? BATCHES_MAX : PASSES_MAX
-    const pass = isRare ? 1 : stage.random.between(1, passesMax)
+    const pass = isRare ? 1 : random.between(1, passesMax)
     await stage.processes.killAndRestart(name, armed(point, pass))
     // A backfill that goes on since an earlier fault may bring the process to the point at once.
     const ended = endAtPoint(stage, name, point)
     if (point.includes('backfill')) await Promise.all([ended, requestBackfill(stage)])
-    if (point.includes('spool')) await streamUntil(stage, ended)
+    if (point.includes('spool')) await streamUntil(stage, ended, seed)
     await ended
     const mark = await markProgress(stage)
     stage.processes.restart(name)
@@ -45,9 +49,9 @@ export function killAtPoint(point: FaultPoint): Strike {
 }
 
 /** One transaction after the other: one of them may be rolled back, or be a TRUNCATE, which is too small to be streamed. */
-async function streamUntil(stage: Stage, ended: Promise<void>): Promise<void> {
-  for (let isOver = false; !isOver;) {
-    await stage.orEnd(stage.work.wholeLarge(STREAMED_ROWS))
+async function streamUntil(stage: Stage, ended: Promise<void>, seed: Seed): Promise<void> {
+  for (let number = 1, isOver = false; !isOver; number += 1) {
+    await stage.orEnd(stage.work.wholeLarge(STREAMED_ROWS, seed.of(`transaction ${number}`)))
     isOver = await Promise.race([ended.then(() => true), delay(STREAMED_EVERY_MS, false)])
   }
 }
@@ -68,6 +72,6 @@ export async function endAtPoint(stage: Stage, name: string, point: FaultPoint):
   if (exit.signal !== 'SIGKILL') throw new Error(`${name} ended with ${exit.code ?? exit.signal ?? 'nothing'}, not at ${point}`)
 }
 
-function nameOf(stage: Stage, process: string): string {
-  return process === 'projector' ? `projector ${stage.anyService()}` : process
+function nameOf(stage: Stage, process: string, random: Random): string {
+  return process === 'projector' ? `projector ${stage.anyService(random)}` : process
 }

@@ -5,13 +5,14 @@ import type { Strike } from '../strike.ts'
 
 const STOP_LIMIT_MS = 30_000
 
-export const rebalance: Strike = async (stage) => {
-  const service = stage.anyService()
+export const rebalance: Strike = async (stage, seed) => {
+  const random = seed.random()
+  const service = stage.anyService(random)
   const first = `projector ${service}`
   const second = `${first} (second)`
   stage.processes.start(second, ['run', 'projector', service])
   await groupHasMembers(stage, service, 2)
-  const isClean = stage.random.chance(0.5)
+  const isClean = random.chance(0.5)
   const mark = await markProgress(stage)
   const leaving = stage.processes.get(first)
   const left = stage.endOf(first, STOP_LIMIT_MS)

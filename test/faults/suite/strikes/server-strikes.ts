@@ -9,11 +9,11 @@ const AWAY_MS_MAX = 1_500
 
 /** `stop` is clean (PostgreSQL's fast shutdown), `kill9` ends the server and all its processes at once. */
 export function serverAway(server: ServerName, how: 'stop' | 'kill9'): Strike {
-  return async (stage) => {
+  return async (stage, seed) => {
     const mark = await markProgress(stage)
     const running = stage.servers.running.get(server)
     await running[how]()
-    await delay(stage.random.between(0, AWAY_MS_MAX))
+    await delay(seed.random().between(0, AWAY_MS_MAX))
     await running.start()
     return { mark }
   }
@@ -23,14 +23,15 @@ export function serverAway(server: ServerName, how: 'stop' | 'kill9'): Strike {
  * The registry is away while a relay and a projector start, which need it. It runs in memory: its content is taken out before and put
  * back, with the same ids, before anybody reaches it again.
  */
-export const registryAway: Strike = async (stage) => {
+export const registryAway: Strike = async (stage, seed) => {
+  const random = seed.random()
   const { registry } = stage.servers.running
   const admin = `${new URL(registry.url).origin}/apis/registry/v2/admin`
   const content = await (await answered(fetch(`${admin}/export`))).arrayBuffer()
-  const service = stage.anyService()
+  const service = stage.anyService(random)
   const mark = await markProgress(stage)
   stage.proxies.registry.refuse()
-  await (stage.random.chance(0.5) ? registry.stop() : registry.kill9())
+  await (random.chance(0.5) ? registry.stop() : registry.kill9())
   await stage.processes.killAndRestart('relay')
   await stage.processes.killAndRestart(`projector ${service}`)
   await metTrouble(stage, 'relay')

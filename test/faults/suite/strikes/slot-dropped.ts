@@ -31,7 +31,8 @@ async function drop(stage: Stage): Promise<void> {
   const monolith = await stage.system.client('monolith')
   await stage.until('the slot to be free', async () => {
     const { rowCount } = await monolith.query(
-      'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database() AND NOT active',
+      `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
+       WHERE database = current_database() AND plugin = 'pgoutput' AND NOT active`,
     )
     return (rowCount ?? 0) > 0
   })
@@ -60,6 +61,7 @@ async function beginAgain(stage: Stage): Promise<void> {
   await emptyPipeline(system)
   const provision = await runSluice(['provision'], system.env)
   if (provision.code !== 0) throw new Error(`sluice provision ended with ${provision.code ?? 'a signal'}: ${provision.stderr}`)
+  await stage.secondSlot.beginAnew()
   for (const name of others) processes.restart(name)
   stage.startReader()
 }

@@ -1,0 +1,27 @@
+import { expect, test } from 'vitest'
+import { FaultReport } from './fault-report.ts'
+
+const fault = (kind: string, inFlight: number): Parameters<FaultReport['add']>[0] => ({
+  kind,
+  place: '',
+  inFlight,
+  recoveryMs: 1,
+})
+
+test('a fault with nothing in flight does not count, and a run that lacks one says of which kind', () => {
+  const report = new FaultReport(['kill-relay', 'kill-relay', 'cut-kafka'], () => undefined)
+  expect(report.add(fault('kill-relay', 3))).toBe(true)
+  expect(report.add(fault('kill-relay', 0))).toBe(false)
+  expect(report.add(fault('cut-kafka', 1))).toBe(true)
+  expect(report.lacking()).toEqual(['kill-relay: 1 of 2 planned faults counted'])
+  report.add(fault('kill-relay', 1))
+  expect(report.lacking()).toEqual([])
+  expect(report.summary({ seed: 1, postgres: '17' })).toMatchObject({ faults: 3, notCounted: 1 })
+})
+
+test('a run knows whether anything struck at all', () => {
+  const report = new FaultReport(['kill-relay'], () => undefined)
+  expect(report.struckLast).toBeNull()
+  report.strikes('kill-relay')
+  expect(report.struckLast).toBe('kill-relay')
+})
