@@ -1,6 +1,7 @@
 /**
  * Shows that the fault suite goes red: breaks the product on purpose, one line at a time, in a copy of the tree, and runs the suite
- * with the faults that must find it.
+ * with the faults that must find it. Before that the unbroken copy runs with one fault of each of these kinds, and must hold: else a red
+ * run would prove nothing.
  *
  *   node test/faults/mutations.ts [--only NAME,...] [--seed N] [--json]
  *
@@ -23,12 +24,13 @@ import { basename, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { MUTATIONS, type Mutation } from './mutation-list.ts'
+import { kindsNamed } from './suite/fault-kinds.ts'
 
 const FAULTS = 10
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const LEFT_OUT = new Set(['node_modules', '.git'])
 /** Lines of the suite's answer that are told. */
-const ANSWER_LINES = 3
+const ANSWER_LINES = 4
 
 const { values } = parseArgs({
   options: { only: { type: 'string' }, seed: { type: 'string', default: '1' }, json: { type: 'boolean', default: false } },
@@ -76,15 +78,27 @@ interface Verdict {
 }
 
 async function judge(mutation: Mutation): Promise<Verdict> {
+  const { code, said } = await runSuite(mutation.only, FAULTS, (copy) => breakLine(copy, mutation))
+  const lines = said.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('{') && !line.startsWith('---'))
+  const answer = lines.filter((line) => !/^\d+\/\d+ |^(starting|oracle:|again:)|ready \(/.test(line)).slice(1, 1 + ANSWER_LINES)
+  // Before a fault struck the suite ends with another code: a server that does not start, or a broken file, has found nothing.
+  return { name: mutation.name, isFound: code === 1 && /^found after /m.test(said), answer }
+}
+
+/** @throws Error with what was said, unless the unbroken product holds */
+async function expectUnbroken(mutations: readonly Mutation[]): Promise<void> {
+  const only = mutations.map((mutation) => mutation.only).join(',')
+  const { code, said } = await runSuite(only, kindsNamed(only.split(',')).length, () => undefined)
+  if (code !== 0) throw new Error(`the unbroken product does not hold, so no mutation would prove anything:\n${said}`)
+}
+
+/** The suite in a copy of the tree, after `change` was made to it. */
+async function runSuite(only: string, faults: number, change: (copy: string) => void): ReturnType<typeof runNode> {
   const copy = copyTree()
   try {
-    breakLine(copy, mutation)
-    const args = ['test/faults/suite/main.ts', '--seed', values.seed, '--only', mutation.only, '--faults', String(FAULTS)]
-    const { code, said } = await runNode(args, copy)
-    const lines = said.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('{') && !line.startsWith('---'))
-    const answer = lines.filter((line) => !/^\d+\/\d+ |^(starting|oracle:|again:)|ready \(/.test(line)).slice(1, 1 + ANSWER_LINES)
-    // The suite ends with 1 for what does not hold; `again:` tells that it had come so far as to strike.
-    return { name: mutation.name, isFound: code === 1 && said.includes('again: '), answer }
+    change(copy)
+    const args = ['test/faults/suite/main.ts', '--seed', values.seed, '--only', only, '--faults', String(faults)]
+    return await runNode(args, copy)
   } finally {
     rmSync(copy, { recursive: true, force: true })
   }
@@ -106,8 +120,11 @@ if (unknown.length > 0) {
   process.stderr.write(`no such mutation: ${unknown.join(', ')}; there are ${MUTATIONS.map(({ name }) => name).join(', ')}\n`)
   process.exit(2)
 }
+const mutations = MUTATIONS.filter(({ name }) => wanted?.includes(name) ?? true)
+process.stderr.write('unbroken …\n')
+await expectUnbroken(mutations)
 const verdicts: Verdict[] = []
-for (const mutation of MUTATIONS.filter(({ name }) => wanted?.includes(name) ?? true)) {
+for (const mutation of mutations) {
   process.stderr.write(`${mutation.name}: ${mutation.breaks} …\n`)
   const verdict = await judge(mutation)
   verdicts.push(verdict)
