@@ -1,11 +1,11 @@
 import { SluiceError } from '@sluice/core'
 import { describe, expect, test } from 'vitest'
-import { createLogger } from './logger.ts'
+import { type LogLevel, createLogger } from './logger.ts'
 import { prettyLine } from './pretty-stream.ts'
 
-function capture() {
+function capture(level: LogLevel = 'info') {
   const lines: string[] = []
-  const logger = createLogger({ role: 'relay', level: 'info', pretty: false, destination: { write: (l) => void lines.push(l) } })
+  const logger = createLogger({ role: 'relay', level, pretty: false, destination: { write: (l) => void lines.push(l) } })
   return { logger, lines }
 }
 
@@ -20,6 +20,16 @@ describe('the log', () => {
       position: '7',
       message: 'published',
     })
+  })
+
+  test('has what its level lets through', () => {
+    const counts = (['debug', 'info', 'silent'] as const).map((level) => {
+      const { logger, lines } = capture(level)
+      logger.debug('how')
+      logger.info('what')
+      return lines.length
+    })
+    expect(counts).toEqual([2, 1, 0])
   })
 
   test('cuts secrets out, also nested ones', () => {
