@@ -22,7 +22,7 @@ const arrows = {
   migrate: ['core', 'system', 'postgres', 'outbox', 'projector'],
   provision: ['core', 'system', 'postgres', 'outbox', 'store', 'avro', 'kafka', 'projector', 'privacy', 'sink'],
   backup: ['core', 'system', 'postgres', 'privacy', 'provision', 'sink'],
-  doctor: ['core', 'system', 'postgres', 'store', 'avro', 'kafka', 'migrate', 'backup'],
+  doctor: ['core', 'system', 'postgres', 'store', 'avro', 'kafka', 'migrate', 'backup', 'sink'],
   trace: ['core', 'system', 'postgres', 'store', 'kafka'],
 }
 

@@ -1,11 +1,12 @@
 /**
  * The preflight: every server is asked at once, each apart from the others and bounded in time, and nothing is changed. The
- * result has one check for each thing that was looked at, in the order monolith, pipeline, services, Kafka, registry.
+ * result has one check for each thing that was looked at, in the order monolith, pipeline, services, sinks, Kafka, registry.
  */
 import type { SchemaRegistry } from '@sluice/avro'
 import type { HealthCheck } from '@sluice/core'
 import type { KafkaPort } from '@sluice/kafka'
 import type { PostgresTarget } from '@sluice/postgres'
+import type { OpenSinks } from '@sluice/sink'
 import { type LaneDefinition, type SystemDefinition, lanesOf } from '@sluice/system'
 import { checkConnections } from './connection-check.ts'
 import { guarded } from './finding.ts'
@@ -15,6 +16,7 @@ import { checkServer, checkStoreMigrated } from './pipeline-checks.ts'
 import { checkExtensions } from './extension-check.ts'
 import { checkRows, checkServiceRows } from './row-security-check.ts'
 import { checkCommitTimestamps, checkServiceTables } from './service-checks.ts'
+import { checkSink } from './sink-checks.ts'
 import { checkSourceServer, commitTimestampCheck } from './source-server.ts'
 import { checkOpenTransactions, checkOutbox, checkPublication, checkSlot } from './source-state.ts'
 import { checkTables } from './source-tables.ts'
@@ -31,6 +33,8 @@ export interface DoctorOptions {
   readonly targets: DoctorTargets
   readonly kafka: KafkaPort
   readonly registry: SchemaRegistry
+  /** Ways to the sinks of services; one that has none here is told as not looked at. @default none */
+  readonly openSinks?: OpenSinks
   /** Longest time for one server, in milliseconds. @default 20000 */
   readonly serverTimeoutMs?: number
   /** Longest time for one statement, in milliseconds. @default 5000 */
@@ -53,6 +57,12 @@ export async function runDoctor(options: DoctorOptions): Promise<readonly Health
     ...Object.entries(targets.services).map(([service, target]) => {
       const lane = lanes.find((l) => l.source !== 'monolith' && l.source.service === service)
       return serverChecks(options, `service.${service}`, () => serviceChecks(options, service, target, lane))
+    }),
+    ...Object.entries(system.services).flatMap(([service, { sinks }]) => {
+      const [first] = sinks ?? []
+      if (first === undefined) return []
+      const open = options.openSinks?.[service] ?? null
+      return [serverChecks(options, `service.${service}.${first.store}`, () => checkSink(system, service, open))]
     }),
     serverChecks(options, 'kafka', () => checkKafka(kafka, system)),
     serverChecks(options, 'registry', () => checkRegistry(options.registry, system)),

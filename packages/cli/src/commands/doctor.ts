@@ -8,6 +8,7 @@ import type { CommandImplementation } from '../command.ts'
 import { readDeployment } from '../deployment.ts'
 import { styleOf } from '../glyphs.ts'
 import { kafkaOf, registryOf } from '../servers.ts'
+import { sinksOf } from '../sinks.ts'
 
 const Options = z.object({ production: z.boolean(), plan: z.string().optional() })
 
@@ -22,9 +23,11 @@ export const doctor: CommandImplementation = async (context, { options }) => {
     kafka: true,
     registry: true,
   })
-  const phase = context.progress.phase(`checking ${services.length + 4} servers`)
+  const openSinks = sinksOf(context.environment, system, services)
+  const phase = context.progress.phase(`checking ${services.length + Object.keys(openSinks).length + 4} servers`)
   const kafka = kafkaOf(deployment.kafka, silentLogger)
-  const checks = [...(await runDoctor({ system, targets: deployment, kafka, registry: registryOf(deployment.registry) }))]
+  const registry = registryOf(deployment.registry)
+  const checks = [...(await runDoctor({ system, targets: deployment, kafka, registry, openSinks }))]
   if (isForProduction) {
     const backupPlan = plan === undefined ? null : await readSchedulePlan(plan)
     checks.push(
