@@ -1,6 +1,6 @@
 /** Unknown messages are parked raw and reported; they never loop. No server sends one, so a stream is made here. */
 import { epochMicros, lsnOf, silentLogger } from '@sluice/core'
-import { createEventAppender, getLane, verifyChain } from '@sluice/store'
+import { countParkedMessages, createEventAppender, getLane, verifyChain } from '@sluice/store'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { BatchQueue } from '../src/lane/batch-queue.ts'
 import { LaneWriter } from '../src/lane/lane-writer.ts'
@@ -62,6 +62,7 @@ test('an unknown message is recorded in the transaction that moves the position 
     { lsn: format(lsn), place: 0, ...UNKNOWN },
     { lsn: format(lsn), place: 1, kind: UNKNOWN.kind, bytes: UNKNOWN.bytes, message: null },
   ])
+  expect(await countParkedMessages(shop.store, before.lane)).toEqual({ messages: 3, kinds: ['~'] })
   const after = await getLane(shop.store, SYSTEM.name, shop.lane.name)
   expect([after.storedLsn, after.position, after.link]).toEqual([end, before.position, before.link])
   expect(await verifyChain(shop.pipelineTarget, after)).toMatchObject({ isWhole: true })

@@ -42,3 +42,22 @@ export async function parkMessages(client: ClientBase, lane: LaneId, messages: r
     ],
   )
 }
+
+export interface ParkedMessageCount {
+  readonly messages: number
+  /** First bytes, as letters where they are: `~`, `\x03`. */
+  readonly kinds: readonly string[]
+}
+
+/** How many messages of a lane are parked, and of which kinds. */
+export async function countParkedMessages(client: ClientBase, lane: LaneId): Promise<ParkedMessageCount> {
+  const { rows } = await client.query<{ kind: number; messages: number }>(
+    'SELECT kind::integer, count(*)::integer AS messages FROM parked_messages WHERE lane = $1 GROUP BY kind ORDER BY kind',
+    [lane],
+  )
+  return { messages: rows.reduce((sum, row) => sum + row.messages, 0), kinds: rows.map(({ kind }) => kindText(kind)) }
+}
+
+function kindText(kind: number): string {
+  return kind > 0x20 && kind < 0x7f ? String.fromCharCode(kind) : `\\x${kind.toString(16).padStart(2, '0')}`
+}

@@ -11,7 +11,7 @@ export function statusChecks(status: Pick<SystemStatus, 'lanes' | 'services'>): 
 }
 
 function laneChecks(lane: LaneStatus): HealthCheck[] {
-  return [slotCheck(lane), readerCheck(lane), relayCheck(lane), ...relayParkedCheck(lane)]
+  return [slotCheck(lane), readerCheck(lane), relayCheck(lane), ...relayParkedCheck(lane), ...parkedMessagesCheck(lane)]
 }
 
 function slotCheck({ lane, source }: LaneStatus): HealthCheck {
@@ -67,6 +67,20 @@ function relayParkedCheck({ lane, relay }: LaneStatus): HealthCheck[] {
       summary: `${parked.events} events are parked at the relay`,
       ...(parked.error === null ? {} : { cause: parked.error }),
       fix: [`sluice parked list ${lane} --relay`],
+    },
+  ]
+}
+
+function parkedMessagesCheck({ lane, store }: LaneStatus): HealthCheck[] {
+  const found = store.value?.parkedMessages
+  if (!found || found.messages === 0) return []
+  return [
+    {
+      name: `${lane}.parked_messages`,
+      status: 'warning',
+      summary: `PostgreSQL sent ${found.messages} messages that this version of Sluice does not know, of kind ${found.kinds.join(', ')}`,
+      cause: 'what they meant took no effect; the log names each, and parked_messages of the pipeline database holds them',
+      fix: ['look into the notes of PostgreSQL and Sluice for the kind; a backfill brings rows that differ: sluice verify'],
     },
   ]
 }

@@ -1,6 +1,6 @@
 /** The state of every stage of a system, as `sluice status` prints it. Times are ISO texts, LSNs as PostgreSQL prints them. */
 import type { HealthCheck } from '@sluice/core'
-import type { BackfillStatus, LanePhase, LoadStatus } from '@sluice/store'
+import type { BackfillStatus, LanePhase, LoadStatus, ParkedMessageCount } from '@sluice/store'
 import type { Measured } from './measured.ts'
 
 export interface SlotStatus {
@@ -60,6 +60,8 @@ export interface StoreStatus {
   /** Until the initial load is stored, as things go; null where it can not be told, or nothing is loaded. */
   readonly loadSecondsLeft: number | null
   readonly backfills: readonly RunningBackfill[]
+  /** Messages of the replication protocol that this version does not know: what they meant took no effect. */
+  readonly parkedMessages: ParkedMessageCount
 }
 
 /** How far the reader is behind the end of the source's WAL. */

@@ -2,6 +2,7 @@
 import { type LaneId, formatLsn } from '@sluice/core'
 import {
   type LaneRecord,
+  countParkedMessages,
   countRelayParked,
   durableLsnOf,
   getLane,
@@ -64,6 +65,7 @@ export async function laneFacts(client: ClientBase, system: string, lane: string
       load: load.map((l) => ({ table: l.table, status: l.status, rows: l.rowsStored, estimate: l.rowsEstimate })),
       loadSecondsLeft: await loadSecondsLeft(client, record.lane),
       backfills: await runningBackfills(client, record.lane),
+      parkedMessages: await countParkedMessages(client, record.lane),
     },
     commitAge: ages.commit_age,
     rowAge: ages.row_age,

@@ -16,6 +16,7 @@ function linesOf(reading: Pick<StoreStatus, 'load' | 'loadSecondsLeft' | 'backfi
     durableLsn: '0/1',
     lastCommitAt: null,
     updatedAt: '2026-01-01T00:00:00.000Z',
+    parkedMessages: { messages: 0, kinds: [] },
     ...reading,
   }
   const lane = { lane: 'monolith', source: unknown, store: { value: store, error: null }, readerLag: null, relay: unknown }
