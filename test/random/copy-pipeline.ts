@@ -41,11 +41,7 @@ export interface CopyPipelineOptions {
   readonly postgresUrl?: string
 }
 
-interface Databases {
-  readonly monolith: TestDatabase
-  readonly pipeline: TestDatabase
-  readonly copy: TestDatabase
-}
+type Databases = Readonly<Record<'monolith' | 'pipeline' | 'copy', TestDatabase>>
 
 export class CopyPipeline implements AsyncDisposable {
   readonly system: SystemDefinition
@@ -128,8 +124,8 @@ export class CopyPipeline implements AsyncDisposable {
 
   /** What is parked on the way; nothing, if everything arrived. */
   async parked(): Promise<readonly unknown[]> {
-    const service = await this.copy.query('SELECT event_type, position, error_code, error_message FROM parked_events')
-    const relay = await this.pipeline.query('SELECT * FROM relay_parked_events')
+    const service = await this.copy.query<object>('SELECT event_type, position, error_code, error_message FROM parked_events')
+    const relay = await this.pipeline.query<object>('SELECT * FROM relay_parked_events')
     return [...service.rows, ...relay.rows]
   }
 
