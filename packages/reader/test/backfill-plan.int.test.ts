@@ -1,4 +1,5 @@
 /** What is looked at before a backfill is asked for; nothing of it changes the source. */
+import { randomUUID } from 'node:crypto'
 import { type BackfillPlan, type BackfillWish, planBackfill } from '@sluice/reader'
 import { bigint, table, text } from '@sluice/system'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -21,7 +22,7 @@ async function plan(wish: Partial<BackfillWish>): Promise<BackfillPlan> {
 }
 
 test('it tells how many keys a run has to pass, in how many chunks', async () => {
-  expect(await plan({})).toEqual({ table: 'public.visits', keys: 300n, isCounted: true, rows: 300n, chunks: 1n })
+  expect(await plan({})).toEqual({ table: 'public.visits', keys: 300n, isCounted: true, rows: 300n, chunks: 1n, blindRole: null })
   expect(await plan({ from: ['11'], to: ['60'] })).toMatchObject({ keys: 50n, rows: 50n })
   expect(await plan({ table: 'public.entries', from: ['20', '2'], to: ['30', '1'] })).toMatchObject({ keys: 10n })
   await source.source.query('ANALYZE visits')
@@ -60,4 +61,18 @@ test('a private column may be in neither keys nor filter, which are remembered a
   const refused = { number: 'SLU-2051', why: expect.stringContaining('private') as string }
   await expect(plan({ lane, table: 'codes', from: ['a'] })).rejects.toMatchObject(refused)
   await expect(plan({ lane, table: 'codes', filter: `"CODE" = 'a'` })).rejects.toMatchObject(refused)
+})
+
+test('a role that may not read statistics of others is blind for the load of the source, and the plan says so', async () => {
+  const { source: server, sourceTarget } = source
+  const role = `blind_${randomUUID().slice(0, 8)}`
+  await server.query(`CREATE ROLE ${role} LOGIN PASSWORD 'blind'; GRANT SELECT ON visits TO ${role}`)
+  try {
+    const blind = { ...sourceTarget, config: { ...sourceTarget.config, user: role, password: 'blind' } }
+    expect(await plan({ source: blind })).toMatchObject({ keys: 300n, blindRole: role })
+    await server.query(`GRANT pg_read_all_stats TO ${role}`)
+    expect(await plan({ source: blind })).toMatchObject({ blindRole: null })
+  } finally {
+    await server.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`)
+  }
 })

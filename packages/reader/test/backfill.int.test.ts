@@ -230,21 +230,75 @@ test('a table that is rewritten or truncated meanwhile is read again; a filter t
   await expectConsistent(source, [run, failing])
 })
 
-test('it waits while the relay is too far behind, or the source too busy, and says so', async () => {
+test.each([
+  { what: 'dropped', change: 'ALTER TABLE visits DROP n', back: 'ALTER TABLE visits ADD n integer NOT NULL DEFAULT 3' },
+  { what: 'renamed', change: 'ALTER TABLE visits RENAME n TO m', back: 'ALTER TABLE visits RENAME m TO n' },
+])(
+  'a captured column is $what: the run fails and the reader does not; once it is back, a resume takes the run to its end',
+  async ({ change, back }) => {
+    await fill(source, 300)
+    const reader = await streaming({ chunkRowsMax: 20 })
+    const run = await startBackfill(source, visits, { rowsPerSecondMax: 200 })
+    await backfillUntil(source, reader, run, ({ rowsRead }) => rowsRead >= 40n)
+    await source.source.query(change)
+    const failed = await backfillUntil(source, reader, run, ({ status }) => status === 'failed')
+    expect(failed.error?.why).toContain('42703')
+    expect(failed.rowsRead).toBeLessThan(300n)
+    await source.source.query('UPDATE codes SET n = n + 1')
+    await source.caughtUp(reader)
+    await source.source.query(`${back}; UPDATE visits SET n = n + 1`)
+    await askBackfill(source.store, run.id, 'resume', 'test')
+    await throttleBackfill(source.store, run.id, { rowsPerSecondMax: null }, 'test')
+    const ended = await completed(source, reader, run)
+    expect(ended).toMatchObject({ rowsRead: 300n, error: null })
+    await caughtUpAndStopped(reader)
+    await expectConsistent(source, [run])
+  },
+)
+
+test('a captured column gets another type: the run goes on, with the values as the source has them then', async () => {
+  await fill(source, 300)
+  const reader = await streaming({ chunkRowsMax: 20 })
+  const run = await startBackfill(source, visits, { rowsPerSecondMax: 200 })
+  await backfillUntil(source, reader, run, ({ rowsRead }) => rowsRead >= 40n)
+  await source.source.query(
+    `ALTER TABLE visits ALTER n TYPE text USING 'text ' || id; UPDATE visits SET n = 'other' WHERE id <= 60`,
+  )
+  await throttleBackfill(source.store, run.id, { rowsPerSecondMax: null }, 'test')
+  await completed(source, reader, run)
+  await caughtUpAndStopped(reader)
+  const rows = (await backfilledEvents(source, run)).map(({ eventData }) => JSON.parse(eventData) as unknown)
+  expect(rows).toContainEqual({ op: 'r', after: { id: '300', n: 'text 300' } })
+  expect(new Set(await backfilledKeys(source, run)).size).toBeGreaterThanOrEqual(240)
+})
+
+test('it waits while the relay is too far behind, says so, and goes on by itself once that has published', async () => {
   await fill(source, 60)
   const reader = await streaming({ chunkRowsMax: 20 })
-  const run = await startBackfill(source, visits, { lagEventsMax: 10 })
+  const run = await startBackfill(source, visits, { lagEventsMax: 100 })
   const waiting = await backfillUntil(source, reader, run, ({ waitsFor }) => waitsFor !== null)
-  expect(waiting).toMatchObject({ status: 'running', rowsRead: 0n, waitsFor: '300 events are not published yet, 10 may be' })
+  expect(waiting).toMatchObject({ status: 'running', rowsRead: 0n, waitsFor: '300 events are not published yet, 100 may be' })
+  await source.store.query(
+    `INSERT INTO relay_progress (lane, position, cluster_id) SELECT lane, position, 'the relay' FROM lanes WHERE lane = $1`,
+    [run.lane],
+  )
+  expect(await completed(source, reader, run)).toMatchObject({ rowsStored: 60n, waitsFor: null })
+  await caughtUpAndStopped(reader)
+})
+
+test('it waits while the source is too busy, says so, and goes on by itself once that has rest', async () => {
+  await fill(source, 60)
+  const reader = await streaming({ chunkRowsMax: 20 })
   const busy = await connect(source.sourceTarget, { applicationName: 'busy' })
   const { rows } = await busy.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
   const sleeping = busy.query('SELECT pg_sleep(600)').catch(() => undefined)
-  await throttleBackfill(source.store, run.id, { lagEventsMax: 1_000_000, activeSessionsMax: 0 }, 'test')
-  await backfillUntil(source, reader, run, ({ waitsFor }) => waitsFor?.includes('sessions are at work') === true)
+  const run = await startBackfill(source, visits, { activeSessionsMax: 0 })
+  const waiting = await backfillUntil(source, reader, run, ({ waitsFor }) => waitsFor !== null)
+  expect(waiting.waitsFor).toMatch(/^\d+ sessions are at work in the source, 0 may be$/)
+  expect(waiting.rowsRead).toBe(0n)
   await source.source.query('SELECT pg_cancel_backend($1)', [rows[0]!.pid])
   await sleeping
-  await throttleBackfill(source.store, run.id, { activeSessionsMax: 16 }, 'test')
-  await completed(source, reader, run)
+  expect(await completed(source, reader, run)).toMatchObject({ rowsStored: 60n, waitsFor: null })
   await busy.end()
   await caughtUpAndStopped(reader)
 })

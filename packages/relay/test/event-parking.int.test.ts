@@ -1,12 +1,12 @@
 /** Promise 7 on the way out: an event that can not be published holds back its own key and nobody else. */
 import { randomUUID } from 'node:crypto'
-import { type EventDraft, type Uuid, tableAggregateName } from '@sluice/core'
+import { type EventDraft, type Uuid, aggregateName, tableAggregateName } from '@sluice/core'
 import type { KafkaPort } from '@sluice/kafka'
 import type { RelayEvent } from '@sluice/relay'
 import { type RelayParkedSelection, relayParked, relayParkedEnds, requestRelayParked, saveAggregateTopics } from '@sluice/store'
 import { topicsOf } from '@sluice/system'
 import { expect, test } from 'vitest'
-import { RelayFixture, hooked, order } from './relay-fixture.ts'
+import { RelayFixture, hooked, order, orderRow } from './relay-fixture.ts'
 
 const LONG = 'secret'.repeat(1_000)
 
@@ -293,5 +293,34 @@ test('people select by topic and by class of the error: an own event is in its o
   expect(await selected({ topic: events! })).toEqual([3n])
   expect(await selected({ error: 'SLU-40' })).toEqual([1n, 3n])
   expect(await selected({ error: 'SLU-42' })).toEqual([])
+  await fixture.close()
+})
+
+test('people select by key, a key that an event moved among them, and retry it alone', async () => {
+  const fixture = await RelayFixture.open()
+  const { a, b } = aggregates()
+  const moved = { op: 'u', before: { id: '7' }, after: orderRow('1') }
+  await fixture.commit([tooLarge(a), change(a), { ...tooLarge(b), eventType: 'OrderUpdated', eventData: JSON.stringify(moved) }])
+  await fixture.publishAll({ kafka: narrow(fixture.kafka) })
+  const { lane } = await fixture.record()
+  const selected = async (type: string, id: Uuid): Promise<readonly bigint[]> =>
+    (await relayParked(fixture.client, lane, { limit: 9, selection: { aggregate: { type, id } } })).map(
+      (parked) => parked.position,
+    )
+  expect(await selected('Order', a)).toEqual([1n, 2n])
+  expect(await selected('Order', b)).toEqual([3n])
+  expect(await selected('Order', aggregateName(['7']).id)).toEqual([3n])
+  expect(await selected('Customer', a)).toEqual([])
+  const request = {
+    command: 'retry' as const,
+    selection: { aggregate: { type: 'Order', id: a } },
+    requestedBy: 'test',
+    reason: null,
+    isDryRun: false,
+  }
+  expect(await requestRelayParked(fixture.client, lane, request)).toMatchObject({ selected: 2, others: 0 })
+  await publishLate(fixture)
+  expect(await positions(fixture)).toEqual([1n, 2n])
+  expect((await parkedIn(fixture)).map(([position]) => position)).toEqual([3n])
   await fixture.close()
 })

@@ -1,6 +1,6 @@
 /** `sluice backfill start|list|pause|resume|cancel|throttle`: the reader of the lane does the work; these ask, and look. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { SluiceError } from '@sluice/core'
+import { SluiceError, quoteIdentifier } from '@sluice/core'
 import { withConnection } from '@sluice/postgres'
 import { type BackfillPlan, planBackfill } from '@sluice/reader'
 import {
@@ -57,6 +57,7 @@ export const backfillStart: CommandImplementation = async (context, { args, opti
       summary: `nothing was changed: ${planText(plan)}`,
       result: { dryRun: true, lane: lane.name, ...scope, ...plan },
       text: '',
+      nextSteps: grantSteps(plan),
     }
   }
   return onStore(context, system, async (client) => {
@@ -77,7 +78,7 @@ export const backfillStart: CommandImplementation = async (context, { args, opti
       summary: `backfill ${run.id} of ${plan.table} ${isBegun ? `is ${begun.status}` : 'is requested; the reader does it when it runs'}: ${planText(plan)}`,
       result: { lane: lane.name, plan, backfill: begun },
       text: '',
-      nextSteps: ['sluice backfill list', `sluice backfill pause ${run.id}`],
+      nextSteps: [...grantSteps(plan), 'sluice backfill list', `sluice backfill pause ${run.id}`],
     }
   })
 }
@@ -247,10 +248,18 @@ async function answerOf(
   return at
 }
 
-function planText({ table, keys, isCounted, rows, chunks }: BackfillPlan): string {
+function planText({ table, keys, isCounted, rows, chunks, blindRole }: BackfillPlan): string {
   const about = isCounted ? '' : 'about '
   const filtered = rows === keys ? '' : `, of which the filter takes about ${formatCount(rows)}`
-  return `${about}${formatCount(keys)} rows of ${table}${filtered}, in ${about}${formatCount(chunks)} ${chunks === 1n ? 'chunk' : 'chunks'}`
+  const blind = blindRole === null ? '' : `; it does not see how busy the source is: ${blindRole} counts its own sessions alone`
+  return `${about}${formatCount(keys)} rows of ${table}${filtered}, in ${about}${formatCount(chunks)} ${chunks === 1n ? 'chunk' : 'chunks'}${blind}`
+}
+
+/** A bound that sees nothing would be taken for one that is never reached. */
+function grantSteps({ blindRole }: BackfillPlan): readonly string[] {
+  return blindRole === null
+    ? []
+    : [`GRANT pg_read_all_stats TO ${quoteIdentifier(blindRole)}    in the source, for --max-sessions`]
 }
 
 function timeLeft(run: BackfillRun): number | null {

@@ -27,6 +27,14 @@ async function activeSessions(source: ClientBase): Promise<number> {
   return rows[0]!.sessions
 }
 
+/** The role of this session, if it counts its own sessions alone; null if it sees those of every role. */
+export async function roleBlindForLoad(source: ClientBase): Promise<string | null> {
+  const { rows } = await source.query<{ role: string; sees: boolean }>(
+    `SELECT current_user AS role, pg_has_role('pg_read_all_stats', 'USAGE') AS sees`,
+  )
+  return rows[0]!.sees ? null : rows[0]!.role
+}
+
 /** Over about how long the pace is averaged, in seconds. */
 const AVERAGED_SECONDS = 30
 

@@ -14,6 +14,7 @@ import { readPublished } from '../source/published-tables.ts'
 import { assertRowsReadable } from '../source/row-visibility.ts'
 import { readCatalog } from '../source/source-catalog.ts'
 import { assertTables } from '../source/table-check.ts'
+import { roleBlindForLoad } from './backfill-brake.ts'
 
 export interface BackfillWish extends BackfillScope {
   readonly lane: LaneDefinition
@@ -33,6 +34,8 @@ export interface BackfillPlan {
   readonly rows: bigint
   /** Of as many keys as a reader takes by default. */
   readonly chunks: bigint
+  /** The source's role that sees no sessions but its own, so that a run gives way to no others; null: it sees all. */
+  readonly blindRole: string | null
 }
 
 /** Keys are counted for so long at most: an index scan of some millions. */
@@ -65,6 +68,7 @@ export async function planBackfill(wish: BackfillWish): Promise<BackfillPlan> {
       isCounted: counted !== null,
       rows: wish.filter === null || rows > keys ? keys : rows,
       chunks: keys === 0n ? 1n : (keys + chunkRows - 1n) / chunkRows,
+      blindRole: await roleBlindForLoad(client),
     }
   })
 }
