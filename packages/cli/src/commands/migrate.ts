@@ -146,7 +146,7 @@ function stateText({ error, pending, sluicePending, missing }: ServiceMigrationS
   return parts.length === 0 ? 'up to date' : parts.join('; ')
 }
 
-function statusText(services: readonly ServiceMigrationStatus[], style: Style): string {
+export function statusText(services: readonly ServiceMigrationStatus[], style: Style): string {
   return renderTable(
     [{ title: 'service' }, { title: 'applied', align: 'right' }, { title: 'last' }, { title: 'at' }, { title: 'state' }],
     services.map((status) => {
@@ -165,7 +165,7 @@ function statusText(services: readonly ServiceMigrationStatus[], style: Style): 
 
 const UP_TONES = { migrated: 'good', 'up to date': 'good', planned: 'attention', failed: 'broken', 'not begun': 'dim' } as const
 
-function upText(services: readonly ServiceMigration[], style: Style): string {
+export function upText(services: readonly ServiceMigration[], style: Style): string {
   return renderTable(
     [{ title: 'service' }, { title: 'outcome' }, { title: 'migrations' }],
     services.map(({ service, outcome, migrations, error }) => [
