@@ -331,6 +331,7 @@ describe('at half way the estimate is within 30 %', () => {
     }
 
     expectHeld(what: string, endedAt: number): void {
+      expect(this.#estimate, 'an estimate from half way on').not.toBeNull()
       const { seconds, share, at } = this.#estimate!
       const took = (endedAt - at) / 1000
       process.stdout.write(`${what}: at ${Math.round(share * 100)} % estimated ${seconds} s, took ${took} s\n`)
