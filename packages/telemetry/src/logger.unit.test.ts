@@ -25,8 +25,8 @@ describe('the log', () => {
   test('has what its level lets through', () => {
     const counts = (['debug', 'info', 'silent'] as const).map((level) => {
       const { logger, lines } = capture(level)
-      logger.debug('how')
-      logger.info('what')
+      logger.debug({}, 'how')
+      logger.info({}, 'what')
       return lines.length
     })
     expect(counts).toEqual([2, 1, 0])
