@@ -1,6 +1,6 @@
 /**
- * Each objective's alert is silent at its limit and fires beyond it. How the values are measured, on real servers, is the subject of the
- * database manager's tests and of `service-database-alerts.int.test.ts`; here they are set.
+ * Each objective's alert is silent at its limit and fires beyond it: values are set, since a real one does not stay at a limit.
+ * `service-database-alerts.int.test.ts` makes each condition true on real servers.
  */
 import { readFileSync } from 'node:fs'
 import { type DatabaseMetrics, createDatabaseMetrics } from '@sluice/telemetry'

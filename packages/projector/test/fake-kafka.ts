@@ -17,6 +17,8 @@ export class FakeKafka implements KafkaPort {
   readonly clusterId = 'fake-cluster'
   /** Settings of every topic. */
   config: Readonly<Record<string, string>> = { 'cleanup.policy': 'delete' }
+  /** Time of the messages that are published from now on, milliseconds since 1970. */
+  publishedAtMs = 0
   readonly #logs = new Map<string, Log>()
   readonly #members = new Map<string, Member[]>()
 
@@ -39,7 +41,7 @@ export class FakeKafka implements KafkaPort {
       const log = this.#logs.get(partitionName(message))!
       touched.add(log)
       const offset = offsetOf(log.high++)
-      log.messages.push({ offset, key: null, value: message.value, headers: {}, timestampMs: 0 })
+      log.messages.push({ offset, key: null, value: message.value, headers: {}, timestampMs: this.publishedAtMs })
       return offset
     })
     for (const log of touched) log.high++
@@ -105,8 +107,8 @@ export class FakeKafka implements KafkaPort {
     return Promise.reject(new Error('not part of this fake'))
   }
 
-  readPartition(): never {
-    throw new Error('not part of this fake')
+  async *readPartition(topic: string, partition: number, from: Offset): AsyncGenerator<IncomingMessage> {
+    yield* this.#logs.get(partitionName({ topic, partition }))!.messages.filter((m) => m.offset >= from)
   }
 
   #logsOf(topics: readonly string[]): Log[] {
