@@ -7,65 +7,74 @@ import { type SluiceError, parseLsn, silentLogger, toSluiceError } from '@sluice
 import { type RunningServers, type TestDatabase, createTestDatabase, startServers } from '@sluice/infra'
 import { createKafka } from '@sluice/kafka'
 import { type PostgresTarget, connect, migrate, postgresTarget } from '@sluice/postgres'
-import { parseMasterKeys } from '@sluice/privacy'
-import { createProjector } from '@sluice/projector'
+import { type ErasureReport, eraseSubject, parseMasterKeys } from '@sluice/privacy'
+import { createProjector, migrateService } from '@sluice/projector'
 import { type ProvisionStep, provision } from '@sluice/provision'
 import { createReader } from '@sluice/reader'
 import { createRelay } from '@sluice/relay'
 import { durableLsnOf, findLane } from '@sluice/store'
-import { lanesOf } from '@sluice/system'
+import { type SystemDefinition, decrypt, defineSystem, lanesOf } from '@sluice/system'
 import { type VerifyReport, verifySystem } from '@sluice/verify'
 import type pg from 'pg'
 import system from '../system.ts'
-
-export const SERVICES = ['orchestration', 'analysis', 'mapper'] as const
-export type ServiceName = (typeof SERVICES)[number]
-/** Kinds of logins that a service has. */
-export type Login = 'app' | 'projector' | 'verifier'
+import { auditLog } from '../tables.ts'
+import { type Login, type Logins, SERVICES, type ServiceName, TEST_LOGINS, urlAs } from './logins.ts'
 
 const MASTER_KEYS = parseMasterKeys(`test:${Buffer.alloc(32, 'a key ').toString('base64')}`, 'the test')
-const PASSWORD = 'not-a-secret-of-anybody'
 const [lane] = lanesOf(system)
+/** Topics have the system's names, so each pipeline has a Kafka of its own: one that knew another store's lane would be refused. */
+export const OWN_SERVERS = { services: true, kafka: true, extensions: ['vector'] } as const
+/** With one service more, which is granted what the others hold sealed. */
+const withDesk = defineSystem({
+  ...system,
+  services: {
+    ...system.services,
+    desk: { ...system.services.orchestration, decrypt: [decrypt(auditLog, { actor_email: '[erased]' })] },
+  },
+})
 
-type DatabaseName = 'monolith' | 'pipeline' | ServiceName
-type Databases = Readonly<Record<DatabaseName, TestDatabase>>
-type Clients = Readonly<Record<DatabaseName, pg.Client>>
+export type DatabaseName = 'monolith' | 'pipeline' | ServiceName
+
+/** Databases of a pipeline, the monolith's with its tables. */
+export interface LlamaDatabases {
+  readonly servers: RunningServers
+  /** As superuser. */
+  readonly urls: Readonly<Record<DatabaseName, string>>
+  readonly logins: Logins
+  /** Those that are not on `servers`. */
+  readonly elsewhere: readonly TestDatabase[]
+}
+
+/** A service that reads what the three can not. */
+interface Desk {
+  readonly target: PostgresTarget
+  readonly client: pg.Client
+}
 
 export class LlamaPipeline implements AsyncDisposable {
-  readonly brokers = [required('SLUICE_TEST_KAFKA_BROKERS')]
+  readonly brokers: readonly string[]
   /** As superuser. */
-  readonly clients: Clients
-  readonly #databases: Databases
-  readonly #servers: RunningServers
+  readonly clients: Readonly<Record<DatabaseName, pg.Client>>
+  readonly #databases: LlamaDatabases
   readonly #stopping = new AbortController()
-  #engines: readonly Promise<void>[] = []
+  readonly #engines: Promise<void>[] = []
+  #hasLogins = false
+  #desk: Desk | null = null
   #failure: SluiceError | null = null
   #moved = Promise.withResolvers<undefined>()
 
-  private constructor(servers: RunningServers, databases: Databases, clients: Clients) {
-    this.#servers = servers
+  private constructor(databases: LlamaDatabases, clients: Readonly<Record<DatabaseName, pg.Client>>) {
     this.#databases = databases
+    this.brokers = [databases.servers.kafka.url]
     this.clients = clients
   }
 
   /** Databases, with the monolith's tables and nothing else. */
-  static async open(): Promise<LlamaPipeline> {
-    const servers = await startServers({ services: true, extensions: ['vector'] })
-    const create = (server: string, label: string): Promise<TestDatabase> => createTestDatabase(server, `llama ${label}`)
-    const databases = {
-      monolith: await create(required('SLUICE_TEST_MONOLITH_URL'), 'monolith'),
-      pipeline: await create(required('SLUICE_TEST_PIPELINE_URL'), 'pipeline'),
-      orchestration: await create(servers.services.url, 'orchestration'),
-      analysis: await create(servers.services.url, 'analysis'),
-      mapper: await create(servers.services.url, 'mapper'),
-    }
-    await migrate(postgresTarget('monolith', databases.monolith.url), {
-      folder: system.monolith.migrations,
-      table: 'schema_migrations',
-    })
-    const client = (name: keyof typeof databases): Promise<pg.Client> =>
-      connect(postgresTarget(name, databases[name].url), { applicationName: 'llama test' })
-    return new LlamaPipeline(servers, databases, {
+  static async open(make: () => Promise<LlamaDatabases> = makeDatabases): Promise<LlamaPipeline> {
+    const databases = await make()
+    const client = (name: DatabaseName): Promise<pg.Client> =>
+      connect(postgresTarget(name, databases.urls[name]), { applicationName: 'llama test' })
+    return new LlamaPipeline(databases, {
       monolith: await client('monolith'),
       pipeline: await client('pipeline'),
       orchestration: await client('orchestration'),
@@ -74,47 +83,47 @@ export class LlamaPipeline implements AsyncDisposable {
     })
   }
 
-  get monolithUrl(): string {
-    return this.#databases.monolith.url
+  superuserUrl(name: DatabaseName): string {
+    return this.#databases.urls[name]
   }
 
   get topics(): readonly string[] {
     return system.monolith.tables.map((t) => t.topic.name)
   }
 
-  /** As an administrator does it; then a login for each role of each service. */
+  /** As the owners of the databases do it; then the logins of each service, once. */
   async provision(): Promise<readonly ProvisionStep[]> {
-    const superuser = (name: ServiceName): PostgresTarget => postgresTarget(name, this.#databases[name].url)
     const steps = await provision({
       system,
       targets: {
         monolith: this.#target('monolith'),
         pipeline: this.#target('pipeline'),
-        services: Object.fromEntries(SERVICES.map((name) => [name, superuser(name)])),
+        services: Object.fromEntries(SERVICES.map((name) => [name, this.ownerTarget(name)])),
       },
       kafka: this.#kafka('provision'),
       registry: createSchemaRegistry({ url: required('SLUICE_TEST_REGISTRY_URL') }),
       masterKeys: MASTER_KEYS,
       isDryRun: false,
     })
-    for (const service of SERVICES) {
-      for (const login of ['app', 'projector', 'verifier'] as const) {
-        const role = `${service}_${login}`
-        await this.clients[service].query(`DO $$ BEGIN
-          IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '${role}_login') THEN
-            CREATE ROLE ${role}_login LOGIN PASSWORD '${PASSWORD}' IN ROLE ${role};
-          END IF; END $$`)
-      }
-    }
+    const { logins } = this.#databases
+    if (!this.#hasLogins) for (const name of SERVICES) await runOn(this.ownerTarget(name), logins.statements(name))
+    this.#hasLogins = true
     return steps
   }
 
+  ownerTarget(name: ServiceName): PostgresTarget {
+    const { urls, logins } = this.#databases
+    return postgresTarget(name, urlAs(urls[name], logins.owner(name)))
+  }
+
   /** A service's database as one of its logins reaches it. */
+  url(service: ServiceName, login: Login, database: ServiceName = service): string {
+    const { urls, logins } = this.#databases
+    return urlAs(urls[database], logins.of(service, login))
+  }
+
   target(service: ServiceName, login: Login, database: ServiceName = service): PostgresTarget {
-    const url = new URL(this.#databases[database].url)
-    url.username = `${service}_${login}_login`
-    url.password = PASSWORD
-    return postgresTarget(service, url.toString())
+    return postgresTarget(service, this.url(service, login, database))
   }
 
   /** Work of a login in a service's database; the connection ends with it. */
@@ -139,22 +148,30 @@ export class LlamaPipeline implements AsyncDisposable {
     const engines = [
       createReader({ system, lane: lane!, source, pipeline, masterKeys: MASTER_KEYS, logger, limits, onProgress }),
       createRelay({ system, lane: lane!, pipeline, kafka: this.#kafka('relay'), registry, logger, onProgress }),
-      ...SERVICES.map((service) => this.#projector(service, onProgress)),
+      ...SERVICES.map((service) => this.#projector(service, this.target(service, 'projector'), onProgress)),
     ]
-    this.#engines = engines.map(async (engine) => {
-      try {
-        await engine.run(this.#stopping.signal)
-      } catch (error) {
-        this.#failure ??= toSluiceError(error)
+    for (const engine of engines) this.#run(engine)
+  }
+
+  /** Makes a service from what the topics hold that is granted the addresses of actors. Its database, as superuser. */
+  async startDesk(): Promise<pg.Client> {
+    const database = await createTestDatabase(this.#databases.servers.services.url, 'llama desk')
+    const target = postgresTarget('desk', database.url)
+    await migrateService(target, withDesk.services.desk)
+    const client = await connect(target, { applicationName: 'llama test' })
+    this.#desk = { target, client }
+    this.#run(
+      this.#projector('desk', target, () => {
         this.#wake()
-      }
-    })
+      }),
+    )
+    return client
   }
 
   /** Runs one projector until it ends by itself. */
-  async projectorEnds(service: ServiceName): Promise<void> {
+  async projectorEnds(service: ServiceName, target = this.target(service, 'projector')): Promise<void> {
     const stopping = new AbortController()
-    await this.#projector(service, () => stopping.abort()).run(stopping.signal)
+    await this.#projector(service, target, () => stopping.abort()).run(stopping.signal)
   }
 
   /** What the monolith committed until now is applied in every service, and nothing is parked. */
@@ -174,15 +191,17 @@ export class LlamaPipeline implements AsyncDisposable {
   /** By the services' verifiers. */
   async verify(): Promise<VerifyReport> {
     return verifySystem({
-      system,
-      targets: {
-        monolith: this.#target('monolith'),
-        pipeline: this.#target('pipeline'),
-        services: Object.fromEntries(SERVICES.map((name) => [name, this.target(name, 'verifier')])),
-      },
+      system: this.#system,
+      targets: this.#everywhere('verifier'),
       kafka: this.#kafka('verify'),
       masterKeys: MASTER_KEYS,
     })
+  }
+
+  /** As `sluice erase` does it, by the logins that the processes have. */
+  async erase(subject: string): Promise<ErasureReport> {
+    const places = { system: this.#system, ...this.#everywhere('projector'), master: MASTER_KEYS }
+    return eraseSubject(places, { kind: 'person', subject, requestedBy: 'test', isDryRun: false })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -191,18 +210,42 @@ export class LlamaPipeline implements AsyncDisposable {
     await this.clients.monolith.query(
       'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database() AND NOT active',
     )
+    await this.#desk?.client.end()
     await Promise.all(Object.values(this.clients).map((client) => client.end()))
-    await this.#databases.monolith.drop()
-    await this.#databases.pipeline.drop()
-    await this.#servers.stop()
+    for (const database of this.#databases.elsewhere) await database.drop()
+    await this.#databases.servers.stop()
   }
 
-  #projector(service: ServiceName, onProgress: () => void): ReturnType<typeof createProjector> {
+  get #system(): SystemDefinition {
+    return this.#desk === null ? system : withDesk
+  }
+
+  /** Every database as those reach it who work on all of them. The desk has no roles. */
+  #everywhere(login: Login) {
+    const services = SERVICES.map((name): [string, PostgresTarget] => [name, this.target(name, login)])
+    if (this.#desk !== null) services.push(['desk', this.#desk.target])
+    return { monolith: this.#target('monolith'), pipeline: this.#target('pipeline'), services: Object.fromEntries(services) }
+  }
+
+  #run(engine: { run(signal: AbortSignal): Promise<void> }): void {
+    const end = async (): Promise<void> => {
+      try {
+        await engine.run(this.#stopping.signal)
+      } catch (error) {
+        this.#failure ??= toSluiceError(error)
+        this.#wake()
+      }
+    }
+    this.#engines.push(end())
+  }
+
+  #projector(service: ServiceName | 'desk', target: PostgresTarget, onProgress: () => void): ReturnType<typeof createProjector> {
     const registry = createSchemaRegistry({ url: required('SLUICE_TEST_REGISTRY_URL') })
     return createProjector({
-      system,
+      system: this.#system,
       service,
-      target: this.target(service, 'projector'),
+      target,
+      keys: service === 'desk' ? { target: this.#target('pipeline'), master: MASTER_KEYS } : null,
       kafka: this.#kafka(service),
       decoder: createEventDecoder(registry, system),
       logger: silentLogger,
@@ -213,24 +256,22 @@ export class LlamaPipeline implements AsyncDisposable {
   async #hasReached(until: bigint): Promise<boolean> {
     const state = await findLane(this.clients.pipeline, system.name, lane!.name)
     if (!state || state.phase !== 'streaming' || durableLsnOf(state) < until) return false
-    for (const service of SERVICES) {
-      const { rows } = await this.clients[service].query<{ reached: boolean; parked: number }>(
+    const services = SERVICES.map((name): [string, pg.Client] => [name, this.clients[name]])
+    if (this.#desk !== null) services.push(['desk', this.#desk.client])
+    for (const [service, client] of services) {
+      const { rows } = await client.query<{ reached: boolean; parked: number }>(
         `SELECT applied_position >= $1 AS reached, (SELECT count(*)::integer FROM parked_events) AS parked FROM projector_positions`,
         [state.position.toString()],
       )
-      if (rows[0] && rows[0].parked > 0) throw new Error(await this.#whyParked(service))
+      if (rows[0] && rows[0].parked > 0) throw new Error(await whyParked(service, client))
       if (rows[0]?.reached !== true) return false
     }
     return true
   }
 
-  async #whyParked(service: ServiceName): Promise<string> {
-    const { rows } = await this.clients[service].query<object>('SELECT * FROM parked_events LIMIT 1')
-    return `${service} parked an event: ${JSON.stringify(rows[0])}`
-  }
-
   #target(name: 'monolith' | 'pipeline'): PostgresTarget {
-    return postgresTarget(name, this.#databases[name].url)
+    const { urls, logins } = this.#databases
+    return postgresTarget(name, urlAs(urls[name], logins[name]))
   }
 
   #kafka(clientId: string): ReturnType<typeof createKafka> {
@@ -241,6 +282,42 @@ export class LlamaPipeline implements AsyncDisposable {
     this.#moved.resolve(undefined)
     this.#moved = Promise.withResolvers<undefined>()
   }
+}
+
+async function makeDatabases(): Promise<LlamaDatabases> {
+  const servers = await startServers(OWN_SERVERS)
+  const create = (server: string, label: string): Promise<TestDatabase> => createTestDatabase(server, `llama ${label}`)
+  const monolith = await create(required('SLUICE_TEST_MONOLITH_URL'), 'monolith')
+  const pipeline = await create(required('SLUICE_TEST_PIPELINE_URL'), 'pipeline')
+  const urls = {
+    monolith: monolith.url,
+    pipeline: pipeline.url,
+    orchestration: (await create(servers.services.url, 'orchestration')).url,
+    analysis: (await create(servers.services.url, 'analysis')).url,
+    mapper: (await create(servers.services.url, 'mapper')).url,
+  }
+  await makeMonolith(monolith.url)
+  return { servers, urls, logins: TEST_LOGINS, elsewhere: [monolith, pipeline] }
+}
+
+/** The tables of the monolith, by their owner. */
+export async function makeMonolith(url: string): Promise<void> {
+  await migrate(postgresTarget('monolith', url), { folder: system.monolith.migrations, table: 'schema_migrations' })
+}
+
+/** Several statements are one transaction. */
+export async function runOn(target: PostgresTarget, statements: string): Promise<void> {
+  const client = await connect(target, { applicationName: 'llama test' })
+  try {
+    await client.query(statements)
+  } finally {
+    await client.end()
+  }
+}
+
+async function whyParked(service: string, client: pg.Client): Promise<string> {
+  const { rows } = await client.query<object>('SELECT * FROM parked_events LIMIT 1')
+  return `${service} parked an event: ${JSON.stringify(rows[0])}`
 }
 
 function required(name: string): string {

@@ -1,13 +1,18 @@
 /** The monolith is split into three services while it is in use, as the document on this system says. */
+import { type ServiceDatabases, runAsTenant } from '@sluice/database-manager'
 import { connect } from '@sluice/postgres'
 import { writtenTables } from '@sluice/system'
 import { Random, type SampleRow } from '@sluice/workload'
+import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { plantedInDatabase, plantedInTopics } from '../../../test/privacy/planted-values.ts'
 import demo from '../demo.ts'
 import { storageRecordRow } from '../sample/sample-rows.ts'
+import { openServiceDatabase } from '../service-databases.ts'
 import system from '../system.ts'
-import { LlamaPipeline, SERVICES, type ServiceName } from './llama-pipeline.ts'
+import { insertRow } from './insert-row.ts'
+import { type DatabaseName, LlamaPipeline } from './llama-pipeline.ts'
+import { type Login, SERVICES, type ServiceName } from './logins.ts'
 
 /** The document's tables, by service. */
 const TABLES: Readonly<Record<ServiceName, readonly string[]>> = {
@@ -80,11 +85,7 @@ async function insertRecord(tenant: string, columns: SampleRow = {}): Promise<vo
 }
 
 async function insert(table: string, row: SampleRow): Promise<void> {
-  const names = Object.keys(row)
-  await llama.clients.monolith.query(
-    `INSERT INTO ${table} (${names.join(', ')}) VALUES (${names.map((_, i) => `$${i + 1}`).join(', ')})`,
-    Object.values(row),
-  )
+  await insertRow(llama.clients.monolith, table, row)
 }
 
 /** Runs as the application does: for one tenant, in one transaction that is rolled back. */
@@ -104,7 +105,7 @@ async function asTenant<Result>(
   })
 }
 
-async function one(service: 'monolith' | 'pipeline' | ServiceName, text: string): Promise<Record<string, unknown>> {
+async function one(service: DatabaseName, text: string): Promise<Record<string, unknown>> {
   return (await llama.clients[service].query<Record<string, unknown>>(text)).rows[0]!
 }
 
@@ -134,7 +135,7 @@ describe('the split', () => {
   test('everything is equal to what the monolith says, after the load and after changes', async () => {
     await expectVerified()
     const report = await demo.runWorkload({
-      url: llama.monolithUrl,
+      url: llama.superuserUrl('monolith'),
       seed: 3,
       transactions: 120,
       signal: new AbortController().signal,
@@ -164,82 +165,6 @@ describe('the split', () => {
 })
 
 describe('derivations', () => {
-  const derived: readonly (readonly [what: string, service: ServiceName, target: string, source: string])[] = [
-    [
-      'detectors from the detector types that ran',
-      'orchestration',
-      'SELECT count(*) FROM detectors',
-      'SELECT count(*) FROM (SELECT DISTINCT tenant_id, detector_type FROM storage_records)',
-    ],
-    [
-      'requests from runs with the same request',
-      'orchestration',
-      'SELECT count(*), sum(executions) FROM orchestration_requests',
-      'SELECT count(DISTINCT (tenant_id, request_id)), count(*) FROM storage_records',
-    ],
-    [
-      'canonical results from what was mapped',
-      'analysis',
-      'SELECT count(*) FROM canonical_results',
-      `SELECT count(*) FROM storage_records WHERE status = 'mapped'`,
-    ],
-    [
-      'risk scores from confidence: unsure is risky',
-      'analysis',
-      `SELECT count(*) FILTER (WHERE level = 'high'), min(score), max(score) <= 100 FROM risk_scores`,
-      `SELECT count(*) FILTER (WHERE confidence < 0.6), round(min(least(100, 100 * (1 - confidence + coalesce((confidence_metrics ->> 'variance')::numeric, 0)))), 2), true FROM storage_records WHERE confidence IS NOT NULL`,
-    ],
-    [
-      'quality alerts where a measurement is below its threshold',
-      'analysis',
-      'SELECT count(*) FROM quality_alerts',
-      'SELECT count(*) FROM quality_measurements WHERE value < threshold',
-    ],
-    [
-      'weekly evaluations, a week beginning on Monday',
-      'analysis',
-      `SELECT count(*), bool_and(extract(isodow FROM week) = 1) FROM weekly_evaluations`,
-      `SELECT count(DISTINCT (tenant_id, metric, to_char(measured_at AT TIME ZONE 'UTC', 'IYYY-IW'))), true FROM quality_measurements`,
-    ],
-    [
-      'the knowledge base from the documents of frameworks',
-      'analysis',
-      'SELECT count(*), count(embedding) FROM knowledge_base',
-      'SELECT count(*), count(embedding) FROM framework_documents',
-    ],
-    [
-      'model versions from the inferences',
-      'mapper',
-      'SELECT count(*), sum(inferences) FROM model_versions',
-      'SELECT count(DISTINCT (tenant_id, model_name, model_version)), count(*) FROM storage_records WHERE model_name IS NOT NULL',
-    ],
-    [
-      'taxonomies from the labels in use',
-      'mapper',
-      'SELECT count(*), sum(mappings) FROM taxonomies',
-      `SELECT count(DISTINCT (tenant_id, taxonomy, canonical_label)), count(*) FROM storage_records WHERE status = 'mapped'`,
-    ],
-    [
-      'flags from settings',
-      'mapper',
-      'SELECT count(*) FILTER (WHERE is_enabled), sum(rollout_percent) FROM feature_flags',
-      `SELECT count(*) FILTER (WHERE is_enabled), sum((value ->> 'rollout_percent')::integer) FROM settings WHERE kind = 'feature_flag'`,
-    ],
-    [
-      'the cost of a day and model',
-      'mapper',
-      'SELECT sum(cost_usd), sum(inferences) FROM cost_metrics',
-      'SELECT sum(cost_usd), count(*) FROM storage_records WHERE model_name IS NOT NULL',
-    ],
-  ]
-  test.each(derived)('derived as the document says: %s', async (_what, service, target, source) => {
-    const values = async (place: 'monolith' | ServiceName, text: string): Promise<readonly string[]> => {
-      const { rows } = await llama.clients[place].query<unknown[]>({ text, rowMode: 'array' })
-      return rows[0]!.map(String)
-    }
-    expect(await values(service, target)).toEqual(await values('monolith', source))
-  })
-
   test('a request that has failed runs and others is partial; one with a run to come is running', async () => {
     const requestId = '11111111-1111-4111-8111-111111111111'
     const bare = { request_id: requestId, mapped_data: null, taxonomy: null, canonical_label: null, framework: null }
@@ -293,9 +218,9 @@ describe('tenants do not see each other', () => {
         `SELECT c.relname AS name, c.relrowsecurity AND c.relforcerowsecurity AS guarded,
          (SELECT pg_get_expr(polqual, polrelid) FROM pg_policy WHERE polrelid = c.oid AND polname = 'tenant_isolation_policy') AS policy
        FROM pg_class c WHERE c.relname = ANY ($1)`,
-        [[...writtenTables(system.services[service]).map((t) => t.name), 'access_audit']],
+        [[...writtenTables(system.services[service]).map((t) => t.name), 'access_audit', 'data_access_log']],
       )
-      expect(rows).toHaveLength(writtenTables(system.services[service]).length + 1)
+      expect(rows).toHaveLength(writtenTables(system.services[service]).length + 2)
       for (const row of rows) {
         expect(row).toEqual({
           name: row.name,
@@ -342,6 +267,53 @@ describe('tenants do not see each other', () => {
   })
 })
 
+describe('the applications of the services', () => {
+  const applications = {} as Record<ServiceName, ServiceDatabases<string>>
+
+  beforeAll(async () => {
+    for (const service of SERVICES) {
+      const environment = { [`${service.toUpperCase()}_DATABASE_URL`]: llama.url(service, 'app') }
+      applications[service] = await openServiceDatabase(service, environment)
+    }
+  })
+  afterAll(() => Promise.all(SERVICES.map((service) => applications[service].close())))
+
+  test.each(SERVICES)('%s has a pool of 5 to 20 connections, by the name that the document gives its URL', async (service) => {
+    const database = applications[service].get(service)
+    expect(database.pool).toMatchObject({ max: 20 })
+    const open = `SELECT count(*)::integer AS n FROM pg_stat_activity WHERE application_name = 'llama ${service}'`
+    expect(await one(service, open)).toEqual({ n: 5 })
+    expect(await applications[service].healthCheck()).toMatchObject({ status: 'healthy', services: { [service]: true } })
+  })
+
+  test.each<[ServiceName, string]>([
+    ['orchestration', 'rate_limits'],
+    ['analysis', 'analysis_requests'],
+    ['mapper', 'mapping_requests'],
+  ])('what %s reads for a tenant is that tenant’s, and is recorded where the others do not see it', async (service, table) => {
+    const database = applications[service].get(service)
+    const tenants = (): Promise<readonly unknown[]> =>
+      database.read(
+        async (transaction) => {
+          const { rows } = await transaction.query<{ tenant_id: string }>(`SELECT DISTINCT tenant_id FROM ${table}`)
+          return rows.map((row) => row.tenant_id)
+        },
+        { purpose: 'whose rows are there' },
+      )
+    const read = await Promise.all(['acme', 'globex'].map((tenant) => runAsTenant(tenant, tenants)))
+    expect(read).toEqual([['acme'], ['globex']])
+    expect(await tenants()).toEqual([])
+    const records = 'SELECT service, kind, purpose, tenant_id FROM data_access_log'
+    const record = { service, kind: 'read', purpose: 'whose rows are there' }
+    expect(await asTenant(service, 'acme', (query) => query(records))).toEqual([{ ...record, tenant_id: 'acme' }])
+    expect((await llama.clients[service].query(`${records} ORDER BY tenant_id`)).rows).toEqual([
+      { ...record, tenant_id: 'acme' },
+      { ...record, tenant_id: 'globex' },
+      { ...record, tenant_id: null },
+    ])
+  })
+})
+
 describe('roles have the least rights', () => {
   const DENIED = /permission denied|must be owner|must be able to/
 
@@ -356,38 +328,53 @@ describe('roles have the least rights', () => {
     },
   )
 
-  test.each<[login: 'app' | 'projector' | 'verifier', statement: string]>([
-    ['app', 'SELECT FROM processed_events'],
-    ['app', 'SELECT FROM parked_events'],
-    ['app', 'SELECT FROM service_migrations'],
-    ['app', "INSERT INTO grouped_records (id, tenant_id) VALUES (gen_random_uuid(), 'acme')"],
+  /** What may not be done with one of a service's tables, and with what its groups are counted from. */
+  const refused = (
+    service: ServiceName,
+    table: string,
+    memory: string,
+  ): readonly (readonly [service: ServiceName, login: Login, statement: string])[] => [
+    [service, 'app', 'SELECT FROM processed_events'],
+    [service, 'app', 'SELECT FROM parked_events'],
+    [service, 'app', 'SELECT FROM service_migrations'],
+    [service, 'app', `INSERT INTO ${memory} (id, tenant_id) SELECT id, tenant_id FROM ${memory}`],
     [
+      service,
       'app',
       `INSERT INTO access_audit (tenant_id, login, role, application, operation, table_name, rows) VALUES ('acme', '', '', '', 'DELETE', '', 1)`,
     ],
-    ['app', 'DELETE FROM access_audit'],
-    ['app', 'TRUNCATE taxonomies'],
-    ['app', 'CREATE TABLE mine (id integer)'],
-    ['app', 'ALTER TABLE taxonomies DISABLE ROW LEVEL SECURITY'],
-    ['app', 'DROP POLICY tenant_isolation_policy ON taxonomies'],
-    ['app', 'ALTER TABLE taxonomies DISABLE TRIGGER ALL'],
-    ['app', 'SELECT remove_old_access_audit(now())'],
-    ['app', 'SET ROLE mapper_projector'],
-    ['projector', 'TRUNCATE taxonomies'],
-    ['projector', 'CREATE TABLE mine (id integer)'],
-    ['projector', 'DROP TABLE taxonomies'],
-    ['projector', 'ALTER TABLE taxonomies DISABLE ROW LEVEL SECURITY'],
-    ['projector', 'DELETE FROM access_audit'],
-    ['projector', 'DELETE FROM service_migrations'],
-    ['projector', 'CREATE ROLE friend'],
-    ['verifier', "INSERT INTO taxonomies VALUES ('acme', 'a', 'b', 1)"],
-    ['verifier', 'UPDATE taxonomies SET mappings = 0'],
-    ['verifier', 'DELETE FROM taxonomies'],
-    ['verifier', 'DELETE FROM processed_events'],
-    ['verifier', 'UPDATE projector_positions SET applied_position = 0'],
-    ['verifier', 'CREATE TABLE mine (id integer)'],
-  ])('%s may not: %s', async (login, statement) => {
-    await expect(llama.as('mapper', login, (client) => client.query(statement))).rejects.toThrow(DENIED)
+    [service, 'app', 'DELETE FROM access_audit'],
+    [service, 'app', 'DELETE FROM data_access_log'],
+    [service, 'app', `UPDATE data_access_log SET purpose = ''`],
+    [service, 'app', `TRUNCATE ${table}`],
+    [service, 'app', 'CREATE TABLE mine (id integer)'],
+    [service, 'app', `ALTER TABLE ${table} DISABLE ROW LEVEL SECURITY`],
+    [service, 'app', `DROP POLICY tenant_isolation_policy ON ${table}`],
+    [service, 'app', `ALTER TABLE ${table} DISABLE TRIGGER ALL`],
+    [service, 'app', 'SELECT remove_old_access_audit(now())'],
+    [service, 'app', `SELECT clean_up_access_records('1 year')`],
+    [service, 'app', `SET ROLE ${service}_projector`],
+    [service, 'projector', `TRUNCATE ${table}`],
+    [service, 'projector', 'CREATE TABLE mine (id integer)'],
+    [service, 'projector', `DROP TABLE ${table}`],
+    [service, 'projector', `ALTER TABLE ${table} DISABLE ROW LEVEL SECURITY`],
+    [service, 'projector', 'DELETE FROM access_audit'],
+    [service, 'projector', 'SELECT FROM data_access_log'],
+    [service, 'projector', 'DELETE FROM service_migrations'],
+    [service, 'projector', 'CREATE ROLE friend'],
+    [service, 'verifier', `INSERT INTO ${table} SELECT * FROM ${table}`],
+    [service, 'verifier', `UPDATE ${table} SET tenant_id = 'acme'`],
+    [service, 'verifier', `DELETE FROM ${table}`],
+    [service, 'verifier', 'DELETE FROM processed_events'],
+    [service, 'verifier', 'UPDATE projector_positions SET applied_position = 0'],
+    [service, 'verifier', 'CREATE TABLE mine (id integer)'],
+  ]
+  test.each([
+    ...refused('orchestration', 'policies', 'grouped_executions'),
+    ...refused('analysis', 'quality_alerts', 'grouped_records'),
+    ...refused('mapper', 'taxonomies', 'grouped_records'),
+  ])('%s: %s may not: %s', async (service, login, statement) => {
+    await expect(llama.as(service, login, (client) => client.query(statement))).rejects.toThrow(DENIED)
   })
 
   test.each(SERVICES)('the credentials of %s open its own database and no other', async (service) => {
@@ -440,6 +427,45 @@ describe('data privacy', () => {
       `SELECT bool_and(actor_email LIKE 'sluice:sealed:1:%') AS sealed FROM orchestration_audit`,
     )
     expect(sealed).toBe(true)
+  })
+
+  test('a person is erased: who was granted the address has it no more, nobody can open it, and everything is equal', async () => {
+    const actor = 'actor-who-leaves'
+    const email = 'PLANTED-who.leaves@example.com'
+    const later = 'PLANTED-later@example.com'
+    const record = { tenant_id: 'acme', area: 'orchestration', actor_id: actor, actor_email: email, action: 'planted' }
+    const addresses = async (client: pg.Client, table = 'orchestration_audit'): Promise<readonly string[]> => {
+      const found = `SELECT actor_email AS email FROM ${table} WHERE actor_id = $1 ORDER BY id`
+      return (await client.query<{ email: string }>(found, [actor])).rows.map(({ email: address }) => address)
+    }
+    await insert('audit_log', record)
+    const desk = await llama.startDesk()
+    await llama.caughtUp()
+    expect(await addresses(desk)).toEqual([email])
+    const [sealed] = await addresses(llama.clients.orchestration)
+    expect(sealed).toMatch(/^sluice:sealed:1:/)
+
+    const report = await llama.erase(actor)
+    expect(report).toMatchObject({ key: 'destroyed' })
+    expect(report.services.filter(({ columns }) => columns.length > 0)).toEqual([
+      { service: 'desk', columns: [{ column: 'public.orchestration_audit.actor_email', values: 1 }] },
+    ])
+    await insert('audit_log', { ...record, actor_email: later })
+    await llama.caughtUp()
+    expect(await addresses(desk)).toEqual(['[erased]', '[erased]'])
+    // What was sealed stays as it is, without a key; what came after it has none from the start.
+    const erased = `sluice:erased:1:${report.subjectId}`
+    expect(await addresses(llama.clients.orchestration)).toEqual([sealed, erased])
+    expect(await one('pipeline', `SELECT wrapped_key FROM subject_keys WHERE subject_id = '${report.subjectId}'`)).toEqual({
+      wrapped_key: null,
+    })
+    for (const name of ['pipeline', ...SERVICES] as const)
+      expect(await plantedInDatabase(llama.clients[name], [email, later])).toEqual([])
+    expect(await plantedInDatabase(desk, [email, later])).toEqual([])
+    expect(await plantedInTopics(llama.brokers, llama.topics, [email, later])).toEqual([])
+    // The monolith's own rows are its applications' to erase.
+    expect(await addresses(llama.clients.monolith, 'audit_log')).toEqual([email, later])
+    await expectVerified()
   })
 
   test('who writes is recorded by the database: login, operation, table, tenant, number of rows, and no value', async () => {

@@ -6,7 +6,7 @@ export const analysis: ServiceDefinition = {
   migrations: new URL('./migrations/', import.meta.url),
   extensions: ['vector'],
   roles: { projector: 'analysis_projector', verifier: 'analysis_verifier', others: ['analysis_app'] },
-  ownTables: ['access_audit'],
+  ownTables: ['access_audit', 'data_access_log'],
   projections: [
     mapTable(storageRecords, {
       into: 'analysis_requests',

@@ -5,7 +5,7 @@ import { experiments, frameworks, jobs, settings, storageRecords } from '../../t
 export const mapper: ServiceDefinition = {
   migrations: new URL('./migrations/', import.meta.url),
   roles: { projector: 'mapper_projector', verifier: 'mapper_verifier', others: ['mapper_app'] },
-  ownTables: ['access_audit'],
+  ownTables: ['access_audit', 'data_access_log'],
   projections: [
     mapTable(storageRecords, {
       into: 'mapping_requests',

@@ -5,7 +5,7 @@ import { accessPolicies, auditLog, jobs, policyDecisions, serviceEndpoints, stor
 export const orchestration: ServiceDefinition = {
   migrations: new URL('./migrations/', import.meta.url),
   roles: { projector: 'orchestration_projector', verifier: 'orchestration_verifier', others: ['orchestration_app'] },
-  ownTables: ['access_audit'],
+  ownTables: ['access_audit', 'data_access_log'],
   projections: [
     mapTable(storageRecords, {
       into: 'detector_executions',
