@@ -1,57 +1,156 @@
 /**
  * A sink from end to end: the events of two tables in ClickHouse, while the projector is killed between its write there and its COMMIT, and
- * ClickHouse itself is killed. What is there is compared with the event store by plain SQL over HTTP, and by `sluice verify`.
+ * ClickHouse itself is killed. What is there is compared with the event store by plain SQL over HTTP, and by `sluice verify`; so are the
+ * columns in which the system's services note where a row came from, which `verify` leaves out.
  */
-import { startClickhouse } from '@sluice/infra'
+import { randomUUID } from 'node:crypto'
+import { type Clickhouse, startClickhouse } from '@sluice/infra'
 import demo from '@sluice/medcontracthub/demo'
-import { expect, test } from 'vitest'
+import { setTransactionContext } from '@sluice/outbox'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { PipelineProcesses } from '../harness/pipeline-processes.ts'
 import { runSluice } from '../harness/sluice-process.ts'
-import { startTestServers } from '../harness/test-servers.ts'
+import { type TestServers, startTestServers } from '../harness/test-servers.ts'
 import { type TestSystem, startTestSystem } from '../harness/test-system.ts'
 import { waitUntil } from '../harness/wait-until.ts'
 
 const SYSTEM = new URL('../../schemas/medcontracthub/with-sinks.ts', import.meta.url)
 const LIMIT_MS = 120_000
 const SEED = 7
-const TABLES = { opportunity_events: 'Opportunity', api_usage_events: 'ApiUsage' } as const
+const SERVICES = ['analytics', 'ocr', 'worker'] as const
 const ANALYTICS = 'projector analytics'
 const TOPIC = 'contracts.opportunities.migrated'
 
-/** Rows of a query, a line each; the client is Node's own. */
-async function select(server: string, query: string): Promise<readonly string[]> {
-  const { origin, username, password } = new URL(server)
+/** By table of ClickHouse: its rows in JSON, and the same of the event store, where `image` is what the event says of its row. */
+const EVENTS = {
+  opportunity_events: {
+    aggregate: 'Opportunity',
+    found: `toString(event_id), event_type, nullIf(notice_type, ''), nullIf(agency, ''), set_aside_type, naics_code,
+      toString(award_amount), response_deadline_text, toString(company_id)`,
+    stored: `event_id, CASE op WHEN 'r' THEN 'HistoricalImport' ELSE event_type END, image->>'notice_type', image->>'agency',
+      image->>'set_aside_type', image->>'naics_code', trim_scale((image->>'award_amount')::numeric)::text, image->>'response_deadline',
+      image->>'awarded_company_id'`,
+  },
+  api_usage_events: {
+    aggregate: 'ApiUsage',
+    found: `toString(event_id), toString(user_id), toString(company_id), nullIf(endpoint, ''), nullIf(method, ''),
+      if(has(unavailable, 'cost_units'), NULL, toString(cost_units)), nullIf(metadata, '')`,
+    stored: `event_id, image->>'user_id', image->>'company_id', image->>'endpoint', image->>'method',
+      trim_scale((image->>'cost_units')::numeric)::text, image->>'metadata'`,
+  },
+} as const
+
+let servers: TestServers
+let clickhouse: Clickhouse
+let system: TestSystem
+let processes: PipelineProcesses
+/** Opportunities that are made a part of the history, and too old for it, before they are loaded. */
+let recent: string
+let old: string
+
+beforeAll(async () => {
+  servers = await startTestServers()
+  clickhouse = await startClickhouse()
+  system = await startTestSystem(servers, SYSTEM, { env: { SLUICE_ANALYTICS_CLICKHOUSE_URL: clickhouse.url } })
+  await demo.fill({ database: system.url('monolith'), rows: 1_000, seed: SEED })
+  const monolith = await system.client('monolith')
+  const { rows } = await monolith.query<{ id: string }>('SELECT id FROM opportunities ORDER BY id LIMIT 2')
+  ;[recent, old] = rows.map(({ id }) => id) as [string, string]
+  const setAge = `UPDATE opportunities SET created_at = now() - $2::interval, response_deadline = 'infinity' WHERE id = $1`
+  await monolith.query(setAge, [recent, '89 days'])
+  await monolith.query(setAge, [old, '91 days'])
+  processes = new PipelineProcesses(system, {
+    reader: ['run', 'reader', 'monolith'],
+    relay: ['run', 'relay'],
+    ...Object.fromEntries(SERVICES.map((service) => [`projector ${service}`, ['run', 'projector', service]])),
+  })
+})
+
+afterAll(async () => {
+  await processes[Symbol.asyncDispose]()
+  await system[Symbol.asyncDispose]()
+  await clickhouse.remove()
+  await servers[Symbol.asyncDispose]()
+})
+
+/** Rows of a query as JSON, a line each; the client is Node's own. */
+async function select(query: string): Promise<readonly string[]> {
+  const { origin, username, password } = new URL(clickhouse.url)
   const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
-  const response = await fetch(`${origin}/`, { method: 'POST', body: query, headers: { authorization } })
+  const body = `${query} FORMAT JSONCompactEachRow`
+  const response = await fetch(`${origin}/`, { method: 'POST', body, headers: { authorization } })
   const text = await response.text()
   if (!response.ok) throw new Error(text)
   return text.split('\n').filter((line) => line !== '')
 }
 
 /**
- * Ids of the events that the sink is to have. The load's rows of opportunities that were older than 90 days when they were read are no
+ * Rows of the events that the sink is to have. The load's rows of opportunities that were older than 90 days when they were read are no
  * part of the history.
  */
-async function expectedEvents(system: TestSystem, aggregate: string): Promise<readonly string[]> {
+async function expectedRows(aggregate: string, columns: string): Promise<readonly unknown[]> {
   const { rows } = await (
     await system.client('pipeline')
-  ).query<{ event_id: string }>(
-    `SELECT event_id::text FROM event_store WHERE aggregate_type = $1
-       AND NOT coalesce($1 = 'Opportunity' AND event_data->>'op' = 'r'
-         AND (event_data->'after'->>'created_at')::timestamptz < created_at - interval '2160 hours', false)
-     ORDER BY 1`,
+  ).query<{ columns: unknown }>(
+    `SELECT json_build_array(${columns}) AS columns FROM (
+       SELECT event_id, event_type, event_data->>'op' AS op, created_at,
+         coalesce((event_data->'before')::jsonb, '{}') || coalesce((event_data->'after')::jsonb, '{}') AS image
+       FROM event_store WHERE aggregate_type = $1) AS stored
+     WHERE NOT coalesce($1 = 'Opportunity' AND op = 'r' AND (image->>'created_at')::timestamptz < created_at - interval '2160 hours', false)
+     ORDER BY event_id::text`,
     [aggregate],
   )
-  return rows.map(({ event_id: id }) => id)
+  return rows.map((row) => row.columns)
 }
 
-async function isApplied(system: TestSystem): Promise<boolean> {
+async function isApplied(): Promise<boolean> {
   const stored = await system.storedPosition('monolith')
-  return stored > 0 && (await system.appliedPosition('analytics', 'monolith')) >= stored
+  const applied = await Promise.all(SERVICES.map((service) => system.appliedPosition(service, 'monolith')))
+  return stored > 0 && applied.every((position) => position >= stored)
+}
+
+interface Stored {
+  readonly id: string
+  readonly correlationId: string
+  readonly eventId: string
+  readonly version: number
+  readonly position: string
+  readonly committedAt: Date
+}
+
+/** Events of a correlation, by the names of their aggregates. */
+async function eventsOf(correlationId: string): Promise<readonly Stored[]> {
+  const { rows } = await (
+    await system.client('pipeline')
+  ).query<Stored>(
+    `SELECT aggregate_id AS id, correlation_id AS "correlationId", event_id AS "eventId", event_version AS version, position, created_at AS "committedAt"
+     FROM event_store WHERE correlation_id = $1 ORDER BY aggregate_type`,
+    [correlationId],
+  )
+  return rows
+}
+
+/** What changes a row that there is. */
+function changeOf(table: string, assignment: string): string {
+  return `UPDATE ${table} SET ${assignment} WHERE id = (SELECT min(id::text)::uuid FROM ${table})`
+}
+
+/** Commits changes as one correlation, and waits for the services to have applied them, and with them all that was committed before. */
+async function applied(...changes: readonly string[]): Promise<readonly Stored[]> {
+  const monolith = await system.client('monolith')
+  const correlationId = randomUUID()
+  await monolith.query('BEGIN')
+  await setTransactionContext(monolith, { correlationId })
+  for (const change of changes) await monolith.query(change)
+  await monolith.query('COMMIT')
+  return waitUntil('everything to be applied', LIMIT_MS, async () => {
+    const stored = await eventsOf(correlationId)
+    return stored.length === changes.length && (await isApplied()) && stored
+  })
 }
 
 interface Counted {
-  readonly services: readonly { readonly tables: readonly { readonly table: string }[] }[]
+  readonly services: readonly { readonly parked: number; readonly tables: readonly { readonly table: string }[] }[]
   readonly versions: { readonly gaps: readonly unknown[] }
   readonly counts: {
     readonly tables: readonly {
@@ -62,72 +161,135 @@ interface Counted {
   }
 }
 
-async function verifyCounts(system: TestSystem): Promise<Counted> {
-  const { stdout } = await runSluice(['verify', '--service', 'analytics', '--counts', '--json'], system.env)
-  return (JSON.parse(stdout) as { result: Counted }).result
+/** What verify says of analytics, and its exit code. */
+async function verifyCounts(): Promise<Counted & { readonly code: number | null }> {
+  const { code, stdout } = await runSluice(['verify', '--service', 'analytics', '--counts', '--json'], system.env)
+  return { ...(JSON.parse(stdout) as { result: Counted }).result, code }
+}
+
+function sinksOf({ services }: Counted): readonly { readonly table: string }[] {
+  return services.flatMap(({ tables }) => tables).filter(({ table }) => table.startsWith('clickhouse.'))
+}
+
+function placesOf({ counts }: Counted): readonly (readonly [string, string | null])[] {
+  const { places } = counts.tables.find(({ table }) => table === 'public.opportunities')!
+  return places.map(({ place, status }) => [place, status])
 }
 
 test('ClickHouse has each event once, though the projector was killed between the sink and its COMMIT, and ClickHouse too', async () => {
-  await using servers = await startTestServers()
-  const clickhouse = await startClickhouse()
-  try {
-    const env = { SLUICE_ANALYTICS_CLICKHOUSE_URL: clickhouse.url }
-    await using system = await startTestSystem(servers, SYSTEM, { env })
-    await demo.fill({ database: system.url('monolith'), rows: 1_000, seed: SEED })
-    await using processes = new PipelineProcesses(system, {
-      reader: ['run', 'reader', 'monolith'],
-      relay: ['run', 'relay'],
-      [ANALYTICS]: ['run', 'projector', 'analytics'],
-    })
-    await waitUntil('the initial load to arrive', LIMIT_MS, () => isApplied(system))
-
-    const stop = new AbortController()
-    const workload = demo.runWorkload({ url: system.url('monolith'), seed: SEED, signal: stop.signal })
-    for (const pass of [2, 5]) {
-      await processes.kill(ANALYTICS)
-      processes.restart(ANALYTICS, { SLUICE_TEST_FAULT_POINT: `projector.after-sink:${pass}` })
-      expect(await processes.endOf(ANALYTICS)).toMatchObject({ signal: 'SIGKILL' })
-      processes.restart(ANALYTICS)
-    }
-    if (clickhouse.control) {
-      await clickhouse.control.kill9()
-      await clickhouse.control.start()
-    }
-    stop.abort()
-    await workload
-    await waitUntil('everything to be applied', LIMIT_MS, () => isApplied(system))
-
-    // Deadlines that are infinite, or too far away for a DateTime64, can not be held there: those events are parked, and the later ones of their keys.
-    const { rows } = await (
-      await system.client('analytics')
-    ).query<{ id: string; code: string }>('SELECT event_id::text AS id, error_code AS code FROM parked_events')
-    const parked = new Set(rows.map(({ id }) => id))
-    expect(new Set(rows.map(({ code }) => code))).toEqual(new Set(['SLU-5104', 'SLU-5020']))
-    for (const [table, aggregate] of Object.entries(TABLES)) {
-      const wanted = (await expectedEvents(system, aggregate)).filter((id) => !parked.has(id))
-      expect(wanted.length).toBeGreaterThan(100)
-      const found = await select(clickhouse.url, `SELECT toString(event_id) AS id FROM ${table} FINAL ORDER BY id FORMAT TSV`)
-      expect(found.length, table).toBe(wanted.length)
-      expect(found, table).toEqual(wanted)
-    }
-    const counted = await verifyCounts(system)
-    const sinks = counted.services.flatMap(({ tables }) => tables).filter(({ table }) => table.startsWith('clickhouse.'))
-    expect(sinks).toMatchObject([
-      { table: 'clickhouse.opportunity_events', status: 'equal' },
-      { table: 'clickhouse.api_usage_events', status: 'equal' },
-    ])
-    expect(counted.versions.gaps).toEqual([])
-    expect(counted.counts.topics.filter(({ status }) => status !== 'equal')).toEqual([])
-    const places = counted.counts.tables.find(({ table }) => table === 'public.opportunities')!.places
-    // A mapped table lacks the rows of parked events, which `verify` tells as differences.
-    expect(places.map(({ place, status }) => [place, status])).toEqual([
-      ['monolith', null],
-      ['event store', null],
-      [`topic ${TOPIC}`, 'equal'],
-      ['analytics.opportunity_facts', 'different'],
-      ['analytics.clickhouse.opportunity_events', 'equal'],
-    ])
-  } finally {
-    await clickhouse.remove()
+  await waitUntil('the initial load to arrive', LIMIT_MS, isApplied)
+  const stop = new AbortController()
+  const workload = demo.runWorkload({ url: system.url('monolith'), seed: SEED, signal: stop.signal })
+  for (const pass of [2, 5]) {
+    await processes.kill(ANALYTICS)
+    processes.restart(ANALYTICS, { SLUICE_TEST_FAULT_POINT: `projector.after-sink:${pass}` })
+    expect(await processes.endOf(ANALYTICS)).toMatchObject({ signal: 'SIGKILL' })
+    processes.restart(ANALYTICS)
   }
+  if (clickhouse.control) {
+    await clickhouse.control.kill9()
+    await clickhouse.control.start()
+  }
+  stop.abort()
+  await workload
+  await applied(changeOf('opportunities', `title = 'after the workload'`))
+
+  const { rows: parked } = await (await system.client('analytics')).query('SELECT error_code FROM parked_events')
+  expect(parked, 'the tables hold every value of the sample').toEqual([])
+  for (const [table, { aggregate, found, stored }] of Object.entries(EVENTS)) {
+    const wanted = await expectedRows(aggregate, stored)
+    expect(wanted.length).toBeGreaterThan(100)
+    const held = await select(`SELECT ${found} FROM ${table} FINAL ORDER BY toString(event_id)`)
+    expect(held.length, table).toBe(wanted.length)
+    expect(
+      held.map((line) => JSON.parse(line) as unknown),
+      table,
+    ).toEqual(wanted)
+  }
+
+  const counted = await verifyCounts()
+  expect(sinksOf(counted)).toMatchObject([
+    { table: 'clickhouse.opportunity_events', status: 'equal' },
+    { table: 'clickhouse.api_usage_events', status: 'equal' },
+  ])
+  expect(counted.versions.gaps).toEqual([])
+  expect(counted.counts.topics.filter(({ status }) => status !== 'equal')).toEqual([])
+  expect(placesOf(counted)).toEqual([
+    ['monolith', null],
+    ['event store', null],
+    [`topic ${TOPIC}`, 'equal'],
+    ['analytics.opportunity_facts', 'equal'],
+    ['analytics.clickhouse.opportunity_events', 'equal'],
+  ])
+  expect(counted.code).toBe(0)
+})
+
+test('what was there before is history for 90 days, and a deadline that is open until filled has its text and no time', async () => {
+  const imported = `FROM opportunity_events FINAL WHERE event_type = 'HistoricalImport' AND opportunity_id`
+  expect(await select(`SELECT response_deadline_text, response_deadline ${imported} = '${recent}'`)).toEqual([
+    '["infinity", null]',
+  ])
+  expect(await select(`SELECT count() = 0 ${imported} = '${old}'`)).toEqual(['[1]'])
+  expect(
+    await select(`SELECT countIf(response_deadline IS NULL) = 0, countIf(position(response_deadline_text, toString(toDateTime(response_deadline, 'UTC'))) != 1) = 0, count() > 0
+      FROM opportunity_events FINAL WHERE match(response_deadline_text, '^2')`),
+  ).toEqual(['[1, 1, 1]'])
+})
+
+test('the tracking columns of the services name the event that wrote the row', async () => {
+  const [document, opportunity, proposal] = (await applied(
+    changeOf('contract_documents', `file_name = 'tracked.pdf'`),
+    changeOf('opportunities', `title = 'tracked'`),
+    changeOf('proposals', `title = 'tracked'`),
+  )) as [Stored, Stored, Stored]
+  expect(
+    await rowsOf('ocr', `SELECT ocr_service_version, processing_correlation_id FROM documents WHERE document_id = $1`, document),
+  ).toEqual([{ ocr_service_version: null, processing_correlation_id: document.correlationId }])
+  expect(
+    await rowsOf('worker', 'SELECT processed_by_services, last_sync_to_kafka FROM opportunities WHERE id = $1', opportunity),
+  ).toEqual([
+    {
+      processed_by_services: { worker: { eventId: opportunity.eventId, version: opportunity.version } },
+      last_sync_to_kafka: opportunity.committedAt,
+    },
+  ])
+  expect(await rowsOf('worker', 'SELECT event_stream_position FROM proposals WHERE id = $1', proposal)).toEqual([
+    { event_stream_position: proposal.position },
+  ])
+  expect(await rowsOf('analytics', 'SELECT analytics_synced FROM proposal_facts WHERE proposal_id = $1', proposal)).toEqual([
+    { analytics_synced: true },
+  ])
+  // Every other row has them, too.
+  for (const [service, table, isBare] of [
+    ['ocr', 'documents', 'processing_correlation_id IS NULL'],
+    ['worker', 'opportunities', `last_sync_to_kafka IS NULL OR processed_by_services = '{}'`],
+    ['worker', 'proposals', 'event_stream_position IS NULL'],
+    ['analytics', 'proposal_facts', 'NOT analytics_synced'],
+  ] as const) {
+    const { rows } = await (
+      await system.client(service)
+    ).query<{ rows: number; bare: number }>(
+      `SELECT count(*)::int AS rows, (count(*) FILTER (WHERE ${isBare}))::int AS bare FROM ${table}`,
+    )
+    expect(rows[0]!.rows, table).toBeGreaterThan(50)
+    expect(rows[0]!.bare, table).toBe(0)
+  }
+})
+
+async function rowsOf(service: string, query: string, { id }: Stored): Promise<readonly unknown[]> {
+  return (await (await system.client(service)).query(query, [id])).rows
+}
+
+test('an amount that ClickHouse can not hold is parked with what follows of its key, and verify says no', async () => {
+  await applied(changeOf('opportunities', `award_amount = 'NaN'`))
+  await applied(changeOf('opportunities', `agency = 'Nobody'`))
+  const { rows } = await (
+    await system.client('analytics')
+  ).query<{ code: string }>('SELECT error_code AS code FROM parked_events ORDER BY position')
+  expect(rows.map(({ code }) => code)).toEqual(['SLU-5104', 'SLU-5020'])
+  const counted = await verifyCounts()
+  expect(counted.code).toBe(4)
+  expect(counted.services).toMatchObject([{ parked: 2 }])
+  expect(sinksOf(counted)).toMatchObject([{ status: 'equal' }, { status: 'equal' }])
+  expect(placesOf(counted)).toContainEqual(['analytics.opportunity_facts', 'different'])
 })

@@ -13,7 +13,7 @@ export const opportunityEvents = clickhouseEvents(opportunities, {
     set_aside_type: c.set_aside_type,
     naics_code: c.naics_code,
     award_amount: c.award_amount,
-    response_deadline: c.response_deadline,
+    response_deadline_text: c.response_deadline,
     created_at: c.created_at,
     user_id: e.userUuid,
     company_id: c.awarded_company_id,

@@ -46,6 +46,7 @@ export const worker: ServiceDefinition = {
       }),
       tracking: (e) => ({
         processed_by_services: sql`jsonb_build_object('worker', jsonb_build_object('eventId', ${e.eventId}, 'version', ${e.version}))`,
+        // When the monolith committed what this row shows, which a replay does not change. When it was in Kafka depends on the relay.
         last_sync_to_kafka: e.committedAt,
       }),
     }),

@@ -1,5 +1,6 @@
 -- The table of the plan, with what Sluice keeps of each event. Times are DateTime64 in UTC, so that they are held exactly; a value that an
--- event does not have (a removal has no row) has the column's default, and its name stands in `unavailable`.
+-- event does not have (a removal has no row) has the column's default, and its name stands in `unavailable`. A deadline may be `infinity`,
+-- open until filled, which no DateTime64 holds: it comes as text, and is NULL as a time.
 CREATE TABLE IF NOT EXISTS opportunity_events (
   event_id UUID,
   opportunity_id UUID DEFAULT aggregate_id,
@@ -9,7 +10,8 @@ CREATE TABLE IF NOT EXISTS opportunity_events (
   set_aside_type Nullable(String),
   naics_code Nullable(String),
   award_amount Nullable(Decimal(18, 2)),
-  response_deadline Nullable(DateTime64(6, 'UTC')),
+  response_deadline_text Nullable(String),
+  response_deadline Nullable(DateTime64(6, 'UTC')) MATERIALIZED parseDateTime64BestEffortOrNull(response_deadline_text, 6, 'UTC'),
   created_at DateTime64(6, 'UTC') DEFAULT committed_at,
   user_id Nullable(UUID),
   company_id Nullable(UUID),
