@@ -1,6 +1,6 @@
 /** `sluice parked list|show|retry|skip`: events that a service, or the relay of a lane, refused, and what is done with them. */
 import { createEventDecoder } from '@sluice/avro'
-import { SluiceError, aggregateName } from '@sluice/core'
+import { SluiceError } from '@sluice/core'
 import {
   BEHIND_MAX,
   type ParkedCommand,
@@ -23,14 +23,9 @@ import { operatorName } from '../operator-name.ts'
 import { registryOf } from '../servers.ts'
 import { sinksOf } from '../sinks.ts'
 import { ENDED_COLUMNS, endedRow, notParked } from './parked-ends.ts'
+import { SelectionOptions, eventIdOf, selectionOf } from './parked-selection.ts'
 import { relayParkedEnded, relayParkedList, relayParkedShow, relayParkedWork } from './relay-parked.ts'
 import { type Cell, type Column, formatCount, renderTable } from '../table.ts'
-
-const SelectionOptions = z.object({
-  key: z.string().optional(),
-  topic: z.string().optional(),
-  error: z.string().optional(),
-})
 
 const ListOptions = SelectionOptions.extend({
   relay: z.boolean(),
@@ -225,28 +220,6 @@ async function serviceOf(
   const service = requireService(system, args[0] ?? '')
   const deployment = readDeployment(context.environment, system, { services: [service] })
   return { system, service, target: deployment.services[service]! }
-}
-
-function selectionOf(eventId: string | undefined, options: z.output<typeof SelectionOptions>): ParkedSelection {
-  const { key, topic, error } = options
-  return {
-    ...(eventId === undefined ? {} : { eventId: eventIdOf(eventId) }),
-    ...(key === undefined ? {} : { aggregate: aggregateOf(key) }),
-    ...(topic === undefined ? {} : { topic }),
-    ...(error === undefined ? {} : { error }),
-  }
-}
-
-function eventIdOf(text: string | undefined): string {
-  if (text !== undefined && z.uuid().safeParse(text).success) return text.toLowerCase()
-  throw usage('an event is named by its id', `"${text ?? ''}" is not one`, 'sluice parked list <service>    shows the ids')
-}
-
-/** `Type/id`, where the id is the aggregate's id or the text of its key. */
-function aggregateOf(text: string): { readonly type: string; readonly id: string } {
-  const at = text.indexOf('/')
-  if (at > 0 && at < text.length - 1) return { type: text.slice(0, at), id: aggregateName([text.slice(at + 1)]).id }
-  throw usage('a key is written as aggregate type and key', `"${text}" is not of that form`, '--key Customer/4711')
 }
 
 function placeOf(text: string): ParkedPlace {
