@@ -2,9 +2,12 @@
  * Promise 10: columns marked drop, mask, hash or encrypt never leave the reader in the clear. Values are planted in every kind of
  * column, on every way a value takes, and looked for in everything that Sluice keeps.
  */
-import { expect, test } from 'vitest'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
 import { insertPerson, person, secretsOf } from './planted-people.ts'
-import { plantedInDatabase, plantedInText, plantedInTopics } from './planted-values.ts'
+import { openBytes, plantedInBytes, plantedInDatabase, plantedInText, plantedInTopics } from './planted-values.ts'
 import { PrivatePipeline } from './private-pipeline.ts'
 
 test('planted values of private columns are found nowhere behind the reader, and clear ones are found', async () => {
@@ -90,6 +93,54 @@ test('planted values of private columns are found nowhere behind the reader, and
     { sqlstate: '23514', events: 1 },
   ])
 })
+
+test.runIf(process.platform === 'linux')(
+  'planted values of a transaction in progress are not in the spool, nor anywhere once it committed, nor at the relay that parks one',
+  async () => {
+    const spoolFolder = mkdtempSync(join(tmpdir(), 'sluice-planted-spool-'))
+    onTestFinished(() => {
+      rmSync(spoolFolder, { recursive: true })
+    })
+    await using pipeline = await PrivatePipeline.open('privacy_spool')
+    const { monolith, crm, pipeline: store } = pipeline.clients
+    await monolith.query(
+      `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET logical_decoding_work_mem = ''64kB''', current_database()); END $$`,
+    )
+    const streamed = person('spooled', 1)
+    await insertPerson(monolith, streamed)
+    const engines = pipeline.start({ readerLimits: { spoolFolder } })
+    await pipeline.caughtUp()
+
+    // Larger than what PostgreSQL decodes in memory, so that it comes while it runs.
+    await monolith.query('BEGIN')
+    await monolith.query(
+      `INSERT INTO visits SELECT g, $1, 1, 'PLANTED-remark-spooled-' || g || repeat(' and so on', 100) FROM generate_series(1, 1000) g`,
+      [streamed.code],
+    )
+    await pipeline.until(() => Promise.resolve(openBytes(spoolFolder).length > 500_000))
+    const spooled = openBytes(spoolFolder)
+    expect(plantedInBytes(spooled, ['PLANTED-', 'and so on'])).toEqual([])
+    await monolith.query('COMMIT')
+    await pipeline.caughtUp()
+    const { rows } = await crm.query(`SELECT count(*)::int AS n FROM visits WHERE remark LIKE 'PLANTED-remark-spooled-%'`)
+    expect(rows).toEqual([{ n: 1000 }])
+    await engines.stop()
+
+    // Too large for its topic, even without its large values.
+    const held = person('held-at-relay', 2)
+    await insertPerson(monolith, held)
+    const relaying = pipeline.start({ relayLimits: { messageBytesMax: 700 }, services: [] })
+    await pipeline.until(async () => (await store.query('SELECT FROM relay_parked_events')).rowCount === 1)
+    await relaying.stop()
+
+    const planted = [...secretsOf(streamed), ...secretsOf(held), 'PLANTED-']
+    expect(await plantedInDatabase(store, planted)).toEqual([])
+    expect(await plantedInTopics(pipeline.brokers, pipeline.topics, planted)).toEqual([])
+    expect(plantedInText(pipeline.log, planted)).toEqual([])
+    const { rows: parked } = await store.query('SELECT error_code FROM relay_parked_events')
+    expect(parked).toEqual([{ error_code: 'SLU-4004' }])
+  },
+)
 
 test('an interrupted load of a table with a hashed key goes on where it stood, and remembers no key in the clear', async () => {
   await using pipeline = await PrivatePipeline.open('privacy_load')

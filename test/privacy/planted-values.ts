@@ -1,4 +1,5 @@
-/** Looks for planted values in every place that keeps something: tables as text, topics as raw bytes, lines of a log. */
+/** Looks for planted values in every place that keeps something: tables as text, topics and files as raw bytes, lines of a log. */
+import { readFileSync, readdirSync, readlinkSync } from 'node:fs'
 import kafkajs from 'kafkajs'
 import type { ClientBase } from 'pg'
 
@@ -65,6 +66,24 @@ export async function plantedInTopics(
   await all.promise
   await consumer.disconnect()
   return [...found].sort()
+}
+
+/** Bytes of this process's open files in a folder, those without a name among them, as Linux shows them. */
+export function openBytes(inFolder: string): Buffer {
+  const files = readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith(inFolder) ? [readFileSync(`/proc/self/fd/${fd}`)] : []
+    } catch {
+      // Closed meanwhile, as the folder's own descriptor is by now.
+      return []
+    }
+  })
+  return Buffer.concat(files)
+}
+
+/** The values that stand in some bytes. */
+export function plantedInBytes(bytes: Buffer, values: readonly string[]): readonly string[] {
+  return values.filter((value) => bytes.includes(value))
 }
 
 /** The values that stand in a text. */

@@ -176,9 +176,9 @@ export class LlamaPipeline implements AsyncDisposable {
 
   /** What the monolith committed until now is applied in every service, and nothing is parked. */
   async caughtUp(): Promise<void> {
-    const { rows } = await this.clients.monolith.query<{ lsn: string }>(
-      `SELECT pg_current_wal_insert_lsn()::text AS lsn FROM pg_logical_emit_message(false, 'test', '', true)`,
-    )
+    // By its commit it is in the WAL on the disk, which the reader waits for.
+    await this.clients.monolith.query(`SELECT pg_logical_emit_message(true, 'test', '')`)
+    const { rows } = await this.clients.monolith.query<{ lsn: string }>('SELECT pg_current_wal_flush_lsn()::text AS lsn')
     const until = parseLsn(rows[0]!.lsn)
     for (;;) {
       const moved = this.#moved.promise
