@@ -10,10 +10,8 @@
  */
 import { type CapturedTable, type TopicDefinition, integer, other, table, text } from '@sluice/system'
 import pg from 'pg'
-import { VALUES, VALUE_TYPES_DDL } from './value-matrix.ts'
+import { LATER_LABEL_DDL, TYPES, VALUES, VALUE_COLUMNS, VALUE_TYPES_DDL, columnOf } from './value-matrix.ts'
 
-const TYPES = Object.keys(VALUES)
-const columnOf = (index: number): string => `c${index}`
 const LABEL_COLUMNS = 'code text PRIMARY KEY, rank integer, mood public.mood, note text'
 
 function labelsDdl(): string {
@@ -27,7 +25,7 @@ function auditDdl(name: string): string {
 }
 
 export const RANDOM_DDL = `${VALUE_TYPES_DDL}
-  ALTER TYPE mood ADD VALUE 'über so' BEFORE 'sad';
+  ${LATER_LABEL_DDL};
   CREATE TABLE audit (n bigserial PRIMARY KEY, op text NOT NULL, name text NOT NULL, older jsonb, newer jsonb);
   CREATE FUNCTION note_change() RETURNS trigger LANGUAGE plpgsql SET search_path = '' AS $$ BEGIN
     INSERT INTO public.audit (op, name, older, newer) VALUES (
@@ -36,7 +34,7 @@ export const RANDOM_DDL = `${VALUE_TYPES_DDL}
       CASE WHEN TG_OP IN ('INSERT', 'UPDATE') THEN public.hstore_to_jsonb(public.hstore(NEW)) END);
     RETURN NULL;
   END $$;
-  CREATE TABLE typed (id integer PRIMARY KEY, bio text, ${TYPES.map((type, i) => `${columnOf(i)} ${type}`).join(', ')});
+  CREATE TABLE typed (id integer PRIMARY KEY, bio text, ${VALUE_COLUMNS});
   ALTER TABLE typed ALTER bio SET STORAGE EXTERNAL;
   ${auditDdl('typed')};
   ${labelsDdl()};
@@ -45,12 +43,11 @@ export const RANDOM_DDL = `${VALUE_TYPES_DDL}
   CREATE TABLE places_1 PARTITION OF places FOR VALUES IN ('r1');
   ${auditDdl('places')}`
 
-/** The tables as a definition has them. What a service's database can not name, it holds as text. */
+/** The tables as a definition has them. */
 export function randomTables(
   topics: Readonly<Record<'typed' | 'labels' | 'places', TopicDefinition>>,
 ): Readonly<Record<'typed' | 'labels' | 'places', CapturedTable>> {
-  const isSourceOnly = (type: string): boolean => type.startsWith('public.') || type.startsWith('reg')
-  const matrix = TYPES.map((type, i) => [columnOf(i), other(type, { isSourceOnly: isSourceOnly(type) }).nullable()] as const)
+  const matrix = TYPES.map((type, i) => [columnOf(i), other(type).nullable()] as const)
   return {
     typed: table('typed', {
       columns: { id: integer(), bio: text().nullable(), ...Object.fromEntries(matrix) },
@@ -62,7 +59,7 @@ export function randomTables(
       columns: {
         code: text(),
         rank: integer().nullable(),
-        mood: other('public.mood', { isSourceOnly: true }).nullable(),
+        mood: other('public.mood').nullable(),
         note: text().nullable(),
       },
       key: ['code'],
