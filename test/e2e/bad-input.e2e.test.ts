@@ -168,8 +168,25 @@ test('a parked event is shown without its values, given up only when confirmed, 
   expect(dryRun, dryRun.stderr).toMatchObject({ code: 0 })
   expect(dryRun.stderr).toContain('nothing was changed: 1 event would be tried again')
 
+  const { rows: refused } = await (
+    await system.client('monolith')
+  ).query<{ id: string }>('SELECT id FROM orders WHERE quantity = 5000')
+  const key = `Order/${refused[0]!.id}`
+  const listed = async (...selection: readonly string[]): Promise<unknown> => {
+    const { stdout } = await runSluice(['parked', 'list', 'sales', ...selection, '--json'], env)
+    return (JSON.parse(stdout) as { result: unknown }).result
+  }
+  expect(await listed('--key', key, '--topic', 'bookshop.orders')).toMatchObject({ total: 1, parked: [{ eventId: id }] })
+  expect(await listed('--key', 'Order/0')).toMatchObject({ total: 0 })
+  expect(await listed('--key', key, '--topic', 'bookshop.books')).toMatchObject({ total: 0 })
+  await expectFailure(
+    ['parked', 'retry', 'sales', '--key', 'Order'],
+    {},
+    { exit: 2, code: 'SLU-1001', says: /--key Customer\/4711/ },
+  )
+
   await sales.query('ALTER TABLE orders DROP CONSTRAINT few')
-  const retried = await runSluice(['parked', 'retry', 'sales', '--error', '23514', '--json'], env)
+  const retried = await runSluice(['parked', 'retry', 'sales', '--key', key, '--topic', 'bookshop.orders', '--json'], env)
   expect(retried, retried.stderr).toMatchObject({ code: 0 })
   expect(JSON.parse(retried.stdout)).toMatchObject({ ok: true, result: { applied: 1, refused: 0 } })
   const { rows } = await sales.query('SELECT quantity FROM orders ORDER BY quantity')
@@ -245,6 +262,16 @@ test('an event that Kafka does not take is parked at the relay, listed by verify
   const verify = await runSluice(['verify'], env)
   expect(verify, verify.stderr).toMatchObject({ code: 4 })
   expect(verify.stdout).toContain('1 events parked at its relay: sluice parked list monolith --relay')
+
+  const { rows: held } = await monolith.query<{ id: string }>('SELECT id FROM orders WHERE quantity = 77')
+  const key = `Order/${held[0]!.id}`
+  const selected = await runSluice(
+    ['parked', 'list', 'monolith', '--relay', '--key', key, '--topic', 'bookshop.orders', '--json'],
+    env,
+  )
+  expect(JSON.parse(selected.stdout)).toMatchObject({ result: { parked: [{ eventId: id }] } })
+  const others = await runSluice(['parked', 'retry', 'monolith', '--relay', '--key', 'Order/0', '--dry-run'], env)
+  expect(others.stdout + others.stderr).toContain('no parked event')
 
   await expectFailure(['parked', 'retry', 'monolith', id, '--relay'], {}, { exit: 4, code: 'SLU-5022', says: /1 refused again/ })
   await expectFailure(['parked', 'skip', 'monolith', id, '--relay'], {}, { exit: 5, code: 'SLU-1006', says: /--relay --reason/ })

@@ -50,11 +50,15 @@ let old: string
 
 beforeAll(async () => {
   const servers = await startTestServers()
-  ends.push(() => servers[Symbol.asyncDispose]())
+  ends.push(async () => {
+    await servers[Symbol.asyncDispose]()
+  })
   clickhouse = await startClickhouse()
   ends.push(() => clickhouse.remove())
   system = await startTestSystem(servers, SYSTEM, { env: { SLUICE_ANALYTICS_CLICKHOUSE_URL: clickhouse.url } })
-  ends.push(() => system[Symbol.asyncDispose]())
+  ends.push(async () => {
+    await system[Symbol.asyncDispose]()
+  })
   await demo.fill({ database: system.url('monolith'), rows: 1_000, seed: SEED })
   const monolith = await system.client('monolith')
   const { rows } = await monolith.query<{ id: string }>('SELECT id FROM opportunities ORDER BY id LIMIT 2')
@@ -278,7 +282,7 @@ test('the tracking columns of the services name the event that wrote the row', a
 })
 
 async function rowsOf(service: string, query: string, { id }: Stored): Promise<readonly unknown[]> {
-  return (await (await system.client(service)).query(query, [id])).rows
+  return (await (await system.client(service)).query<object>(query, [id])).rows
 }
 
 test('a time that ClickHouse can not hold is parked with what follows of its key, and verify says no', async () => {
