@@ -43,7 +43,7 @@ const EVENTS = {
 let clickhouse: Clickhouse
 let system: TestSystem
 let processes: PipelineProcesses
-const ends: (() => Promise<void>)[] = []
+const ends: (() => PromiseLike<void>)[] = []
 /** Opportunities that are made a part of the history, and too old for it, before they are loaded. */
 let recent: string
 let old: string
@@ -282,7 +282,8 @@ test('the tracking columns of the services name the event that wrote the row', a
 })
 
 async function rowsOf(service: string, query: string, { id }: Stored): Promise<readonly unknown[]> {
-  return (await (await system.client(service)).query<object>(query, [id])).rows
+  const { rows } = await (await system.client(service)).query<Record<string, unknown>>(query, [id])
+  return rows
 }
 
 test('a time that ClickHouse can not hold is parked with what follows of its key, and verify says no', async () => {
