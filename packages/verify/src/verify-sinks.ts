@@ -1,6 +1,6 @@
 /**
- * The tables that a service has in a sink, compared with the event store at the place of the service: tables of events by their ids, objects
- * by their values too.
+ * The tables that a service has in a sink, compared with the event store at the place of the service, value by value: in tables of events
+ * every event, of objects the state.
  *
  * Not expected are events that stand parked, at the service or the relay, and those that were given up there.
  */
