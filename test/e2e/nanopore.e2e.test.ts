@@ -4,6 +4,7 @@ import { postgresTarget } from '@sluice/postgres'
 import { topicsOf, lanesOf } from '@sluice/system'
 import { expect, test } from 'vitest'
 import { isCaughtUp } from '../harness/caught-up.ts'
+import { expectSmallDemo } from '../harness/small-demo.ts'
 import { runSluice } from '../harness/sluice-process.ts'
 import { startTestServers } from '../harness/test-servers.ts'
 import { type TestSystem, startTestSystem } from '../harness/test-system.ts'
@@ -15,10 +16,8 @@ const MASTER_KEY = `test:${Buffer.alloc(32, 'nanopore').toString('base64')}`
 const PROJECTOR = 'audit_projector'
 
 test('the laboratory is split into its five services under a workload, and ends equal', async () => {
-  const args = ['--system', 'nanopore', 'demo', '--rows', '2000', '--seconds', '10', '--json']
-  const { code, stdout, stderr } = await runSluice(args, { NO_COLOR: '1' })
-  expect(code, stderr).toBe(0)
-  expect(JSON.parse(stdout)).toMatchObject({ ok: true, result: { system: 'nanopore', equal: true, problems: [] } })
+  const { services } = await expectSmallDemo('nanopore', 10)
+  expect(services.map(({ service }) => service)).toHaveLength(5)
 })
 
 test('secret configuration is encrypted everywhere behind the monolith, and audit records go by retention alone, in the service too', async () => {
