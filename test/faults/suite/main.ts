@@ -71,6 +71,12 @@ async function run(seed: Seed, postgres: PostgresMajor, rounds: readonly Round[]
   if (lacking.length > 0) throw new Error(lacking.join('\n'))
 }
 
+/** Of an error that was met while cleaning up after another one, both: the first is the cause. */
+function told(error: unknown): string {
+  if (error instanceof SuppressedError) return `${told(error.suppressed)}\nand, while cleaning up: ${told(error.error)}`
+  return error instanceof Error ? error.message : String(error)
+}
+
 const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : wholeNumber('seed', values.seed)
 const postgres = postgresMajor(values.postgres)
 const kinds = values.only === undefined ? FAULT_KINDS : kindsNamed(values.only.split(','))
@@ -90,7 +96,7 @@ try {
   const options = again.flatMap((name) => (values[name] === undefined ? [] : [` --${name} ${values[name]}`])).join('')
   const { struckLast } = report
   say(`\n${struckLast === null ? 'before any fault struck' : `found after ${struckLast}`}:`)
-  say(`${error instanceof Error ? error.message : String(error)}\n`)
+  say(`${told(error)}\n`)
   say(`again: npm run test:faults -- --seed ${seed} --postgres ${postgres}${options}`)
   process.exit(struckLast === null ? EXIT_NOTHING_TRIED : EXIT_DOES_NOT_HOLD)
 }

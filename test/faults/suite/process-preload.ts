@@ -3,11 +3,12 @@
  *
  *   SLUICE_TEST_REDIRECT    "5432=40001,9092=40002": connections to the first port of the loopback go to the second, a proxy
  *   SLUICE_TEST_CLOCK_FILE  at SIGUSR2 the clock of the process steps to the real time plus the milliseconds in this file
+ *   SLUICE_TEST_KILL_FILE   the real time at which the process killed itself at a fault point, in milliseconds since 1970
  *
  * Kafka names itself to its clients, so a proxy in its place must be dialled below the client's own knowledge of addresses.
  * What is monotonic (`performance.now`, timers) does not step, as with a real clock.
  */
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { Socket } from 'node:net'
 
 const redirects = new Map(
@@ -20,9 +21,12 @@ const redirects = new Map(
     }),
 )
 const clockFile = process.env['SLUICE_TEST_CLOCK_FILE']
+const killFile = process.env['SLUICE_TEST_KILL_FILE']
+const realNow = Date.now.bind(Date)
 
 if (redirects.size > 0) redirectConnections()
 if (clockFile !== undefined) stepClock(clockFile)
+if (killFile !== undefined) noteOwnKill(killFile)
 
 /** Every TCP connection of Node begins here: with options, with a list that begins with options, or with a port. */
 function redirectConnections(): void {
@@ -45,7 +49,6 @@ function redirected(place: unknown): unknown {
 }
 
 function stepClock(file: string): void {
-  const realNow = Date.now.bind(Date)
   let offsetMs = 0
   const now = (): number => realNow() + offsetMs
   process.on('SIGUSR2', () => {
@@ -56,4 +59,13 @@ function stepClock(file: string): void {
       Object(Reflect.construct(date, args.length === 0 ? [now()] : args, newTarget)) as Date,
     get: (date, name, receiver): unknown => (name === 'now' ? now : Reflect.get(date, name, receiver)),
   })
+}
+
+/** Whoever waits for its end learns of it later, when more was committed. */
+function noteOwnKill(file: string): void {
+  const kill = process.kill.bind(process)
+  process.kill = (pid, signal) => {
+    if (pid === process.pid && signal === 'SIGKILL') writeFileSync(file, String(realNow()))
+    return kill(pid, signal)
+  }
 }

@@ -1,4 +1,4 @@
-/** How far everything was at a moment, and what that moment had in flight. */
+/** How far everything was at a moment, and how long it took to go on from there. */
 import { LANE, type Stage } from './stage.ts'
 
 export interface ProgressMark {
@@ -8,12 +8,18 @@ export interface ProgressMark {
   readonly stored: number
   /** The least position that any service has applied. */
   readonly applied: number
+  /** Position that each service has applied. */
+  readonly appliedBy: ReadonlyMap<string, number>
 }
 
-export async function markProgress(stage: Stage): Promise<ProgressMark> {
-  const at = Date.now()
-  const [stored, applied] = await Promise.all([stage.system.storedPosition(LANE), leastApplied(stage)])
-  return { at, stored, applied }
+/** @param at the moment that it tells of: a process that had ended by then can not have moved since */
+export async function markProgress(stage: Stage, at = Date.now()): Promise<ProgressMark> {
+  const { system } = stage
+  const stored = system.storedPosition(LANE)
+  const appliedBy = new Map(
+    await Promise.all(system.services.map(async (service) => [service, await system.appliedPosition(service, LANE)] as const)),
+  )
+  return { at, stored: await stored, applied: Math.min(...appliedBy.values()), appliedBy }
 }
 
 /**
@@ -22,7 +28,7 @@ export async function markProgress(stage: Stage): Promise<ProgressMark> {
  *
  * @returns milliseconds since the mark
  */
-export async function recovery(stage: Stage, mark: ProgressMark): Promise<number> {
+export async function recovery(stage: Stage, mark: Pick<ProgressMark, 'at' | 'stored'>): Promise<number> {
   for (let applied = await leastApplied(stage); applied <= mark.stored;) {
     applied = await stage.until('the slowest service to go on after the fault', async () => {
       const now = await leastApplied(stage)
@@ -30,17 +36,6 @@ export async function recovery(stage: Stage, mark: ProgressMark): Promise<number
     })
   }
   return Date.now() - mark.at
-}
-
-/** Events that had been committed in the monolith when the mark was made, and that some service had not applied. Asked after the recovery. */
-export async function eventsInFlight(stage: Stage, mark: ProgressMark): Promise<number> {
-  const pipeline = await stage.system.client('pipeline')
-  const { rows } = await pipeline.query<{ last: string | null }>(
-    `SELECT max(c.last_position)::text AS last FROM event_commits c JOIN lanes l USING (lane)
-     WHERE l.lane_name = $1 AND c.last_position > $2 AND c.committed_at <= to_timestamp($3::double precision / 1000)`,
-    [LANE, mark.applied, mark.at],
-  )
-  return Math.max(Number(rows[0]?.last ?? 0), mark.stored) - mark.applied
 }
 
 export async function leastApplied(stage: Stage): Promise<number> {

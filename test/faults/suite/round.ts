@@ -13,8 +13,9 @@ import { askOracle } from '../../oracle/whole-pipeline.ts'
 import type { FaultKind } from './fault-kinds.ts'
 import type { Round } from './fault-plan.ts'
 import type { FaultReport } from './fault-report.ts'
+import { eventsInFlight } from './events-in-flight.ts'
 import { groupHasMembers } from './group-members.ts'
-import { eventsInFlight, recovery } from './progress-mark.ts'
+import { recovery } from './progress-mark.ts'
 import type { Seed } from './seed.ts'
 import { LANE, Stage, type StageOptions } from './stage.ts'
 import { StandingChecks } from './standing-checks.ts'
@@ -22,7 +23,7 @@ import { type LoadStruck, loadInFlight, strikeLoad } from './strikes/load-strike
 import { dropSlot } from './strikes/slot-dropped.ts'
 
 /** A fault that strikes while nothing is in flight is struck again so often. */
-const ATTEMPTS = 4
+const ATTEMPTS = 8
 const REST_LIMIT_MS = 300_000
 /** Once in a round of so many faults, in every fourth round: the slowest service is busy with it for most of a minute. */
 const LARGEST_TRANSACTION_ROWS = 100_000
@@ -97,11 +98,11 @@ async function strikeUntilCounted(
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
     const own = seed.of(`attempt ${attempt}`)
     stage.work.anySize(own.of('beside'))
-    const { mark, place = '', putBack } = await stage.orEnd(strike(stage, own))
+    const { mark, victim = null, place = '', putBack } = await stage.orEnd(strike(stage, own))
     const recoveryMs = await recovery(stage, mark).catch((error: unknown) => {
       throw new Error(`${name} (${place}): ${error instanceof Error ? error.message : String(error)}`, { cause: error })
     })
-    const inFlight = await eventsInFlight(stage, mark)
+    const inFlight = await eventsInFlight(stage, mark, victim)
     await putBack?.()
     if (report.add({ kind: name, place, inFlight, recoveryMs })) return
   }
@@ -129,7 +130,7 @@ async function loaded(stage: Stage): Promise<void> {
     ).query<{ streaming: boolean }>(`SELECT count(*) > 1 AND bool_and(phase = 'streaming') AS streaming FROM lanes`)
     return rows[0]?.streaming
   })
-  await recovery(stage, { at: Date.now(), stored: await system.storedPosition(LANE), applied: 0 })
+  await recovery(stage, { at: Date.now(), stored: await system.storedPosition(LANE) })
 }
 
 async function askAtRest(stage: Stage, report: FaultReport): Promise<void> {

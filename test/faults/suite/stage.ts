@@ -3,7 +3,7 @@
  *
  * Every process reaches its servers through a proxy each; the suite itself and the oracle reach them directly.
  */
-import { writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { SERVER_NAMES, type ServerName } from '@sluice/infra'
@@ -48,13 +48,14 @@ export class Stage implements AsyncDisposable {
   /** Begun before the lane's slot. */
   readonly secondSlot: SecondSlot
   readonly #clockFile: string
+  readonly #killFile: string
 
   private constructor(
     { servers, proxies, seed }: StageOptions,
     system: TestSystem,
     processes: PipelineProcesses,
     secondSlot: SecondSlot,
-    clockFile: string,
+    files: { readonly clock: string; readonly kill: string },
   ) {
     this.servers = servers
     this.proxies = proxies
@@ -63,25 +64,27 @@ export class Stage implements AsyncDisposable {
     this.processes = processes
     this.secondSlot = secondSlot
     this.work = new BackgroundWork(system, seed.of('workload'))
-    this.#clockFile = clockFile
+    this.#clockFile = files.clock
+    this.#killFile = files.kill
   }
 
   /** Everything runs but the reader: what is done while the load begins is the caller's. */
   static async open(options: StageOptions): Promise<Stage> {
     const { servers, proxies, seed } = options
     await deleteTopics(servers.running.kafka.url)
-    const clockFile = join(servers.running.folder, 'clock')
-    writeFileSync(clockFile, '0')
+    const files = { clock: join(servers.running.folder, 'clock'), kill: join(servers.running.folder, 'killed-at') }
+    writeFileSync(files.clock, '0')
     const env = {
       NODE_OPTIONS: `--import=${PRELOAD.href}`,
       SLUICE_TEST_REDIRECT: SERVER_NAMES.map((name) => `${portOf(servers, name)}=${proxies[name].port}`).join(','),
-      SLUICE_TEST_CLOCK_FILE: clockFile,
+      SLUICE_TEST_CLOCK_FILE: files.clock,
+      SLUICE_TEST_KILL_FILE: files.kill,
     }
     const system = await startTestSystem(servers, SYSTEM, { env })
     await demo.fill({ database: system.url('monolith'), rows: SAMPLE_ROWS, seed: seed.of('sample').number })
     const secondSlot = await SecondSlot.begin({ url: system.url('monolith'), lane: LANE, names: medcontracthubNames })
     const others = Object.fromEntries(Object.entries(system.commands()).filter(([name]) => name !== 'reader'))
-    return new Stage(options, system, new PipelineProcesses(system, others), secondSlot, clockFile)
+    return new Stage(options, system, new PipelineProcesses(system, others), secondSlot, files)
   }
 
   startReader(env: Readonly<Record<string, string>> = {}): void {
@@ -115,6 +118,16 @@ export class Stage implements AsyncDisposable {
   stepClock(offsetMs: number): void {
     writeFileSync(this.#clockFile, String(offsetMs))
     for (const name of this.processes.names) this.processes.get(name).kill('SIGUSR2')
+  }
+
+  /** From now on no process has killed itself. */
+  forgetOwnKill(): void {
+    rmSync(this.#killFile, { force: true })
+  }
+
+  /** When a process killed itself at a fault point, in milliseconds since 1970. @throws Error if none did */
+  ownKillAt(): number {
+    return Number(readFileSync(this.#killFile, 'utf8'))
   }
 
   anyService(random: Random): string {

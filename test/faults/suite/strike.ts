@@ -6,6 +6,8 @@ import type { Stage } from './stage.ts'
 export interface Struck {
   /** Made when the fault struck. */
   readonly mark: ProgressMark
+  /** Name of the process that it ended: then what counts is what was on its way to that one. */
+  readonly victim?: string
   /** What it struck, where the kind leaves that open. */
   readonly place?: string
   /** Puts back what the fault changed; called when things go on under it, which is waited for once more then. */

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { FaultPoint } from '@sluice/core'
 import type { Random } from '@sluice/workload'
 import { runSluice } from '../../../harness/sluice-process.ts'
+import type { TcpProxy } from '../../../harness/tcp-proxy.ts'
 import { markProgress } from '../progress-mark.ts'
 import type { Seed } from '../seed.ts'
 import type { Stage } from '../stage.ts'
@@ -12,6 +13,8 @@ const MOMENT_MS_MAX = 500
 /** A projector may have a large batch before it, which a constraint refuses and which it applies one by one. */
 const PASS_LIMIT_MS = 180_000
 const PASSES_MAX = 10
+/** What a piece waits on the way to a process that is to be killed. */
+const LINE_MS = 25
 const BATCHES_MAX = 3
 /** Enough for a transaction in progress to be streamed. */
 const STREAMED_ROWS = 3_000
@@ -21,10 +24,13 @@ export function killAtRandom(process: 'reader' | 'relay' | 'projector'): Strike 
   return async (stage, seed) => {
     const random = seed.random()
     const name = nameOf(stage, process, random)
+    const line = slowLineTo(stage, process)
     await delay(random.between(0, MOMENT_MS_MAX))
     const mark = await markProgress(stage)
-    await stage.processes.killAndRestart(name)
-    return { mark, place: name }
+    await stage.processes.kill(name)
+    line.pass()
+    stage.processes.restart(name)
+    return { mark, victim: name, place: name }
   }
 }
 
@@ -32,20 +38,31 @@ export function killAtRandom(process: 'reader' | 'relay' | 'projector'): Strike 
 export function killAtPoint(point: FaultPoint): Strike {
   return async (stage, seed) => {
     const random = seed.random()
-    const name = nameOf(stage, point.split('.')[0] ?? '', random)
+    const [process = ''] = point.split('.')
+    const name = nameOf(stage, process, random)
     const isRare = /keepalive|spool|backfill/.test(point)
     const passesMax = point.startsWith('projector') ? BATCHES_MAX : PASSES_MAX
     const pass = isRare ? 1 : random.between(1, passesMax)
+    stage.forgetOwnKill()
+    const line = slowLineTo(stage, process)
     await stage.processes.killAndRestart(name, armed(point, pass))
     // A backfill that goes on since an earlier fault may bring the process to the point at once.
     const ended = endAtPoint(stage, name, point)
     if (point.includes('backfill')) await Promise.all([ended, requestBackfill(stage)])
     if (point.includes('spool')) await streamUntil(stage, ended, seed)
     await ended
-    const mark = await markProgress(stage)
+    line.pass()
+    const mark = await markProgress(stage, stage.ownKillAt())
     stage.processes.restart(name)
-    return { mark, place: `${name}, pass ${pass}` }
+    return { mark, victim: name, place: `${name}, pass ${pass}` }
   }
+}
+
+/** So that something is on its way at any moment: an idle pipeline would pass on each transaction before the next one commits. */
+function slowLineTo(stage: Stage, process: string): TcpProxy {
+  const line = stage.proxies[process === 'reader' ? 'monolith' : 'kafka']
+  line.delay(LINE_MS)
+  return line
 }
 
 /** One transaction after the other: one of them may be rolled back, or be a TRUNCATE, which is too small to be streamed. */
