@@ -26,7 +26,7 @@ export const backupVerify: CommandImplementation = async (context, { args, optio
   else phase.done()
   for (const name of partial) context.say(`${root}/${name} was left by a backup that did not end, or is being written`)
   return {
-    summary: `${backups.length} backups are whole`,
+    summary: backups.length === 1 ? '1 backup is whole' : `${backups.length} backups are whole`,
     result: { backups: backups.map((b) => ({ ...b, error: b.error && serializeError(b.error) })), partial },
     text: renderTable(
       [{ title: 'database' }, { title: 'taken at' }, { title: 'server' }, { title: 'bytes', align: 'right' }, { title: 'state' }],

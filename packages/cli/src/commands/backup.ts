@@ -133,7 +133,7 @@ function bytesOf({ file, sinks }: BackupManifest): bigint {
 
 function planned(plans: readonly BackupPlan[], called: string): CommandOutcome {
   return {
-    summary: `nothing was written: ${plans.length} databases would be backed up${plans.some((p) => p.isEncrypted) ? ', encrypted' : ', in the clear'}`,
+    summary: `nothing was written: ${plans.length} ${plans.length === 1 ? 'database' : 'databases'} would be backed up${plans.some((p) => p.isEncrypted) ? ', encrypted' : ', in the clear'}`,
     result: { dryRun: true, backups: plans },
     text: renderTable(
       [
