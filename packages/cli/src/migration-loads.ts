@@ -1,6 +1,6 @@
 /** The initial loads of a system, as the pipeline database remembers them: when each began and ended, and how many rows it stored. */
-import { isSluiceError } from '@sluice/core'
-import { type PostgresTarget, connect, toPostgresError } from '@sluice/postgres'
+import { ascending } from '@sluice/core'
+import { type PostgresTarget, withConnection } from '@sluice/postgres'
 import { type LoadStatus, type TableLoad, listLanes, loadProgress } from '@sluice/store'
 
 export interface MigrationLoad {
@@ -25,19 +25,14 @@ export interface LoadedTable {
 
 /** Every load of every lane of the system; a table that the definition was given later has a load of its own. @throws SluiceError SLU-2001 to SLU-2004 */
 export async function readMigrationLoads(pipeline: PostgresTarget, system: string): Promise<readonly MigrationLoad[]> {
-  const client = await connect(pipeline, { applicationName: 'sluice report' })
-  try {
+  return withConnection(pipeline, { applicationName: 'sluice report' }, async (client) => {
     const loads: MigrationLoad[] = []
     for (const { lane, laneName } of await listLanes(client, system)) {
       const runs = Map.groupBy(await loadProgress(client, lane), (table) => table.run)
       loads.push(...[...runs.values()].map((tables) => migrationLoad(laneName, tables)))
     }
-    return loads.toSorted((a, b) => (a.startedAt ?? '9').localeCompare(b.startedAt ?? '9'))
-  } catch (error) {
-    throw isSluiceError(error) ? error : toPostgresError(error, pipeline)
-  } finally {
-    await client.end()
-  }
+    return loads.toSorted((a, b) => ascending(a.startedAt ?? '9', b.startedAt ?? '9'))
+  })
 }
 
 /** @param tables Of one run, at least one. */
