@@ -21,8 +21,11 @@ const DEFAULT_VERSION = '1'
 const count = z.coerce.number().int().positive().max(1_000_000)
 
 /** `SLUICE_AI_EMBEDDER_URL` */
-export function embedderVariable(service: string): string {
-  return `SLUICE_${service.toUpperCase()}_EMBEDDER_URL`
+export function embedderVariable(
+  service: string,
+  setting: 'URL' | 'TOKEN' | 'CA_FILE' | 'MODEL' | 'DIMENSIONS' | 'VERSION',
+): string {
+  return `SLUICE_${service.toUpperCase()}_EMBEDDER_${setting}`
 }
 
 /** @throws SluiceError SLU-1002 if a setting is missing, SLU-1003 if one can not be used */
@@ -33,21 +36,23 @@ export function weaviateOf(environment: Environment, service: string, url: strin
     apiKey: findSetting(environment, `${prefix}_WEAVIATE_API_KEY`)?.text,
     ca: certificateOf(environment, `${prefix}_WEAVIATE_CA_FILE`) ?? undefined,
   }
-  const embedder = embedderOf(environment, `${prefix}_EMBEDDER`)
+  const embedder = embedderOf(environment, service)
   return () => weaviateSink({ ...server, tables, embedder: embedder() })
 }
 
-function embedderOf(environment: Environment, prefix: string): () => Embedder {
-  const version = countOf(`${prefix}_VERSION`, findSetting(environment, `${prefix}_VERSION`)?.text ?? DEFAULT_VERSION)
-  const address = required(environment, `${prefix}_URL`, 'http://localhost:8080/v1/embeddings')
+function embedderOf(environment: Environment, service: string): () => Embedder {
+  const variableOf = (setting: Parameters<typeof embedderVariable>[1]): string => embedderVariable(service, setting)
+  const [url, dimensions] = [variableOf('URL'), variableOf('DIMENSIONS')]
+  const version = countOf(variableOf('VERSION'), findSetting(environment, variableOf('VERSION'))?.text ?? DEFAULT_VERSION)
+  const address = required(environment, url, 'http://localhost:8080/v1/embeddings')
   if (address === DETERMINISTIC) return () => deterministicEmbedder(version)
   const options = {
-    url: urlOf(`${prefix}_URL`, address),
-    name: required(environment, `${prefix}_MODEL`, 'all-minilm'),
-    dimensions: countOf(`${prefix}_DIMENSIONS`, required(environment, `${prefix}_DIMENSIONS`, '384')),
+    url: urlOf(url, address),
+    name: required(environment, variableOf('MODEL'), 'all-minilm'),
+    dimensions: countOf(dimensions, required(environment, dimensions, '384')),
     version,
-    token: findSetting(environment, `${prefix}_TOKEN`)?.text,
-    ca: certificateOf(environment, `${prefix}_CA_FILE`) ?? undefined,
+    token: findSetting(environment, variableOf('TOKEN'))?.text,
+    ca: certificateOf(environment, variableOf('CA_FILE')) ?? undefined,
   }
   return () => httpEmbedder(options)
 }

@@ -80,7 +80,7 @@ export async function openDemoPlace(
         const weaviate = await startWeaviate(onProgress)
         weaviates.push(weaviate)
         urls[sinkVariable(service, store)] = weaviate.url
-        urls[embedderVariable(service)] = DETERMINISTIC
+        urls[embedderVariable(service, 'URL')] = DETERMINISTIC
       }
     }
     return { environment: urls, folder, close }
