@@ -25,11 +25,14 @@ export async function isCaughtUp(system: TestSystem): Promise<boolean> {
   return true
 }
 
-/** Everything of a lane's source up to this LSN is stored, or holds nothing for it. */
+/**
+ * Everything of a lane's source up to this LSN is stored, or holds nothing for it. A lane that loads stands at its snapshot already,
+ * with rows of the load still to come.
+ */
 export async function hasPassed(system: TestSystem, laneName: string, lsn: string): Promise<boolean> {
   const pipeline = await system.client('pipeline')
   const { rowCount } = await pipeline.query(
-    'SELECT FROM lanes WHERE lane_name = $1 AND greatest(stored_lsn, keepalive_lsn) >= $2::pg_lsn',
+    `SELECT FROM lanes WHERE lane_name = $1 AND phase = 'streaming' AND greatest(stored_lsn, keepalive_lsn) >= $2::pg_lsn`,
     [laneName, lsn],
   )
   return rowCount === 1
