@@ -13,7 +13,6 @@ import { type PostgresTarget, toPostgresError } from '@sluice/postgres'
 import type { BackfillScope } from '@sluice/store'
 import type { CapturedTable } from '@sluice/system'
 import type pg from 'pg'
-import Cursor from 'pg-cursor'
 import { type KeyColumns, keyArrays, keyOrder, keyParameters, keyRow, unnestKeys, unnestedKeyRow } from '../source/key-columns.ts'
 
 /** Column texts in the order of the definition. */
@@ -239,27 +238,28 @@ interface ReadRows {
   readonly isCut: boolean
 }
 
-/** Runs a query in pieces; the row that reaches the bytes ends it. */
+/**
+ * Runs a query in pieces; the row that reaches the bytes ends it. The cursor is one of SQL, whose every step is a query that is
+ * answered or fails when the connection breaks. It ends with the savepoint, or the transaction.
+ *
+ * https://www.postgresql.org/docs/17/sql-declare.html
+ */
 async function readPieces(
   client: pg.Client,
   { text, values }: { readonly text: string; readonly values: readonly string[] },
   bytesMax: number,
 ): Promise<ReadRows> {
-  const cursor = client.query(new Cursor<(string | null)[]>(text, [...values], { rowMode: 'array', types: TEXT_TYPES }))
-  try {
-    const rows: TextRow[] = []
-    let bytes = 0
-    for (let piece = FIRST_PIECE_ROWS; ; piece = nextPiece(rows.length, bytes)) {
-      const read = await cursor.read(piece)
-      for (const row of read) {
-        rows.push(row)
-        bytes += bytesOf(row)
-      }
-      if (read.length < piece) return { rows, bytes, isCut: false }
-      if (bytes >= bytesMax) return { rows, bytes, isCut: true }
+  await client.query(`DECLARE chunk_rows NO SCROLL CURSOR FOR ${text}`, [...values])
+  const rows: TextRow[] = []
+  let bytes = 0
+  for (let piece = FIRST_PIECE_ROWS; ; piece = nextPiece(rows.length, bytes)) {
+    const read = await client.query<(string | null)[]>({ text: `FETCH ${piece} FROM chunk_rows`, rowMode: 'array', types: TEXT_TYPES })
+    for (const row of read.rows) {
+      rows.push(row)
+      bytes += bytesOf(row)
     }
-  } finally {
-    await cursor.close()
+    if (read.rows.length < piece) return { rows, bytes, isCut: false }
+    if (bytes >= bytesMax) return { rows, bytes, isCut: true }
   }
 }
 
