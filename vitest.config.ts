@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { LatePartsLast } from './test/late-parts-last.ts'
 
 /**
  * The level of a test is in its file's name. Integration tests share one set of real servers (globalSetup) and make
@@ -7,6 +8,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     reporters: ['default'],
+    sequence: { sequencer: LatePartsLast },
     projects: [
       {
         test: {
@@ -30,7 +32,7 @@ export default defineConfig({
           name: 'e2e',
           include: ['test/**/*.e2e.test.ts'],
           testTimeout: 900_000,
-          hookTimeout: 300_000,
+          hookTimeout: 900_000,
           fileParallelism: false,
         },
       },

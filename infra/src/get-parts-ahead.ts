@@ -1,0 +1,19 @@
+/**
+ * Gets the parts that take minutes on a machine that lacks them, before a test asks for them: Weaviate, which Go builds, and ClickHouse.
+ * Run as a process of its own, of the lowest priority, so that it takes only what the tests leave of the processor.
+ *
+ * Whoever needs a part while it is on its way waits for it (file-lock.ts). What can not be got is not told here: whoever needs it tries
+ * again, and says why.
+ */
+import { constants, setPriority } from 'node:os'
+import { downloadClickhouse } from './clickhouse-download.ts'
+import { TEST_CLICKHOUSE_VARIABLE } from './local-clickhouse.ts'
+import { givenWeaviate } from './local-weaviate.ts'
+import { buildWeaviate, canBuildWeaviate } from './weaviate-build.ts'
+
+setPriority(constants.priority.PRIORITY_LOW)
+const nobody = (): void => undefined
+await Promise.allSettled([
+  ...(givenWeaviate(process.env) === undefined && canBuildWeaviate() ? [buildWeaviate(nobody)] : []),
+  ...((process.env[TEST_CLICKHOUSE_VARIABLE] ?? '') === '' ? [downloadClickhouse(nobody)] : []),
+])
