@@ -104,7 +104,7 @@ function failuresOf(file: FileResult): string[] {
 }
 
 requireNode()
-// It keeps nobody from ending: tests that needed its parts have waited for them.
+// Beside the tests, and ended with them: those that need its parts wait for them.
 const ahead = spawn(process.execPath, [GET_PARTS_AHEAD], { stdio: 'ignore' })
 ahead.unref()
 const folder = await mkdtemp(path.join(tmpdir(), 'sluice-test-'))

@@ -1,6 +1,6 @@
 /**
  * Gets the parts that take minutes on a machine that lacks them, before a test asks for them: Weaviate, which Go builds, and ClickHouse.
- * Run as a process of its own, of the lowest priority, so that it takes only what the tests leave of the processor.
+ * Run as a process of its own, of a lower priority than the tests.
  *
  * Whoever needs a part while it is on its way waits for it (file-lock.ts). What can not be got is not told here: whoever needs it tries
  * again, and says why.
@@ -11,7 +11,7 @@ import { TEST_CLICKHOUSE_VARIABLE } from './local-clickhouse.ts'
 import { givenWeaviate } from './local-weaviate.ts'
 import { buildWeaviate, canBuildWeaviate } from './weaviate-build.ts'
 
-setPriority(constants.priority.PRIORITY_LOW)
+setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
 const nobody = (): void => undefined
 await Promise.allSettled([
   ...(givenWeaviate(process.env) === undefined && canBuildWeaviate() ? [buildWeaviate(nobody)] : []),
