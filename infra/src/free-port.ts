@@ -13,8 +13,9 @@ const LAST_PORT = 32_000
 const ATTEMPTS = 200
 
 /**
- * A port that nothing listens on and no other run has claimed. The claim is a file in the run folder and goes with it:
- * it is written first and then looked for elsewhere, so of two runs that take a port at once at least one sees the other.
+ * A port that nothing listens on and nobody has claimed, neither another run nor another server of this one. The claim is a
+ * file in the run folder and goes with it: it is written first and then looked for elsewhere, so of two runs that take a port
+ * at once at least one sees the other.
  */
 export async function claimPort(runFolder: string): Promise<number> {
   return claimPorts(runFolder, 1)
@@ -29,8 +30,9 @@ async function claimPorts(runFolder: string, count: number): Promise<number> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const first = randomInt(FIRST_PORT, LAST_PORT)
     const ports = Array.from({ length: count }, (_, i) => first + i)
-    if (ports.some((port) => existsSync(claimFile(runFolder, port)))) continue
     if ((await Promise.all(ports.map(isFree))).includes(false)) continue
+    // From here on nothing is awaited, so that no other server of the run claims it in between.
+    if (ports.some((port) => existsSync(claimFile(runFolder, port)))) continue
     for (const port of ports) writeFileSync(claimFile(runFolder, port), '')
     if (!ports.some((port) => isClaimedElsewhere(runFolder, port))) return first
     for (const port of ports) rmSync(claimFile(runFolder, port))

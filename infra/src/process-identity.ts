@@ -16,6 +16,12 @@ export function identifyProcess(pid: number): ProcessIdentity | undefined {
   return entry === undefined || entry.isEnded ? undefined : { pid, startedAt: entry.startedAt }
 }
 
+/** The identity of a child of this process that was not reaped yet: it may have ended since. Undefined when there is none. */
+export function identifyChild(pid: number): ProcessIdentity | undefined {
+  const entry = processEntry(pid)
+  return entry === undefined ? undefined : { pid, startedAt: entry.startedAt }
+}
+
 export function isRunning(identity: ProcessIdentity): boolean {
   return identifyProcess(identity.pid)?.startedAt === identity.startedAt
 }

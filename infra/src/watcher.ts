@@ -21,7 +21,7 @@ import { appendFileSync, closeSync, fsyncSync, openSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { endProcesses, type EndingProcess } from './end-processes.ts'
-import { identifyProcess } from './process-identity.ts'
+import { identifyChild, identifyProcess } from './process-identity.ts'
 import { watcherRequestSchema, type ProcessRecord, type ProcessSpec, type WatcherReply } from './process-spec.ts'
 
 const [runFolder, keepFolder] = process.argv.slice(2)
@@ -71,14 +71,14 @@ function start(id: number, spec: ProcessSpec): void {
   child.on('error', (error) => {
     reply({ type: 'failed', id, message: error.message })
   })
-  // Registered at once, not on an event: the pipe may close in between.
-  const identity = child.pid === undefined ? undefined : identifyProcess(child.pid)
+  // Registered at once, not on an event: the pipe may close in between. One that has ended already is told as any other: its log says why.
+  const identity = child.pid === undefined ? undefined : identifyChild(child.pid)
   if (identity !== undefined) {
     servers.set(identity.pid, { process: identity, endSignal: spec.endSignal })
     record({ type: 'server', name: spec.name, process: identity, endSignal: spec.endSignal })
     reply({ type: 'spawned', id, process: identity })
   } else if (child.pid !== undefined) {
-    reply({ type: 'failed', id, message: 'the process ended at once' })
+    reply({ type: 'failed', id, message: `the system does not know process ${child.pid}` })
   }
   child.on('exit', (code, signal) => {
     if (child.pid === undefined) return
