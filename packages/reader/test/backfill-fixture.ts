@@ -8,6 +8,7 @@ import {
   getBackfill,
   getLane,
   requestBackfill,
+  throttleBackfill,
   verifyChain,
 } from '@sluice/store'
 import { type CapturedTable, qualifiedName } from '@sluice/system'
@@ -44,6 +45,27 @@ export async function startBackfill(
     requestedBy: 'test',
   })
   return { ...run, askedAt: lane.position }
+}
+
+/**
+ * Starts a backfill that passes so many rows and then waits, as for a relay that is behind, until it is let go: it is in the middle,
+ * however slow or quick the servers are. Nothing else may be stored until it stands.
+ */
+export async function startHeldBackfill(
+  source: ReaderFixture,
+  reader: RunningReader,
+  table: CapturedTable,
+  { rows, rowsPerSecondMax = null }: { readonly rows: number; readonly rowsPerSecondMax?: number | null },
+): Promise<StartedBackfill> {
+  const { position } = await getLane(source.store, SYSTEM.name, source.lane.name)
+  const run = await startBackfill(source, table, { lagEventsMax: Number(position) + rows - 1, rowsPerSecondMax })
+  const held = await backfillUntil(source, reader, run, ({ waitsFor }) => waitsFor?.includes('are not published yet') === true)
+  expect(held).toMatchObject({ status: 'running', rowsRead: BigInt(rows) })
+  return run
+}
+
+export async function letGo(source: ReaderFixture, { id }: Pick<BackfillRun, 'id'>): Promise<void> {
+  await throttleBackfill(source.store, id, { lagEventsMax: BACKFILL_THROTTLE.lagEventsMax }, 'test')
 }
 
 /** Resolves with the run when it fits; the reader tells whenever a run moves. */

@@ -6,7 +6,15 @@ import { connect } from '@sluice/postgres'
 import { type BackfillRun, getBackfill } from '@sluice/store'
 import type pg from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { backfillUntil, backfilledKeys, completed, expectConsistent, startBackfill } from './backfill-fixture.ts'
+import {
+  backfillUntil,
+  backfilledKeys,
+  completed,
+  expectConsistent,
+  letGo,
+  startBackfill,
+  startHeldBackfill,
+} from './backfill-fixture.ts'
 import { LOAD_DDL, accounts, loadLane, visits } from './load-system.ts'
 import { fill } from './load-workload.ts'
 import { type ReaderFixture, type RunningReader, dataOf, openReaderFixture } from './reader-fixture.ts'
@@ -77,7 +85,8 @@ async function hold(reader: RunningReader, statement: string): Promise<HeldCommi
   const stored = reader.next('stored', ({ commits }) => commits > 0)
   const committing = client.query(statement)
   await stored
-  expect(await isWaiting(pid)).toBe(true)
+  // The stream may be quicker than the session that commits.
+  while (!(await isWaiting(pid))) continue
   return {
     release: async () => {
       await source.source.query('SELECT pg_cancel_backend($1)', [pid])
@@ -98,14 +107,14 @@ async function streaming(limits: object = {}): Promise<RunningReader> {
 
 test('a chunk that is read while a commit is in the stream and not yet seen leaves its keys to the stream', async () => {
   const reader = await streaming()
-  const run = await startBackfill(source, visits, { rowsPerSecondMax: 100 })
-  await readPast(reader, run, 10n)
+  const run = await startHeldBackfill(source, reader, visits, { rows: 10 })
   await holdCommits()
   const held = [
     await hold(reader, 'UPDATE visits SET n = 1 WHERE id = 150'),
     await hold(reader, 'DELETE FROM visits WHERE id = 160'),
     await hold(reader, 'UPDATE visits SET id = 1000 WHERE id = 170'),
   ]
+  await letGo(source, run)
   // Every chunk up to here was read, marked and stored while the three were held.
   await readPast(reader, run, 200n)
   const { rows } = await source.source.query('SELECT FROM visits WHERE id IN (150, 160, 170) AND n = 0')
@@ -145,13 +154,13 @@ test('a commit that was streamed before the reader began is waited for: nobody r
 
 test('a row that changed meanwhile, of which a large value was not sent, is read again when the others are done', async () => {
   const reader = await streaming()
-  const run = await startBackfill(source, accounts, { rowsPerSecondMax: 100 })
-  await readPast(reader, run, 10n)
+  const run = await startHeldBackfill(source, reader, accounts, { rows: 10, rowsPerSecondMax: 100 })
   await holdCommits()
   const held = await hold(
     reader,
     `UPDATE accounts SET name = 'renamed' WHERE id = 200; UPDATE accounts SET id = 9999 WHERE id = 220`,
   )
+  await letGo(source, run)
   await readPast(reader, run, 150n)
   await held.release()
   await completed(source, reader, run)

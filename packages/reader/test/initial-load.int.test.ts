@@ -4,7 +4,8 @@ import type { CapturedTable } from '@sluice/system'
 import pg from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { EventFold } from './event-fold.ts'
-import { type KillableReader, startKillableReader } from './killable-reader.ts'
+import { holdLoad } from './held-load.ts'
+import { runKilledReader } from './killable-reader.ts'
 import { LOAD_DDL, accounts, codes, entries, loadLane, visits } from './load-system.ts'
 import { fill, startWorkload } from './load-workload.ts'
 import { type ReaderFixture, SYSTEM, openReaderFixture } from './reader-fixture.ts'
@@ -21,10 +22,6 @@ beforeEach(async () => {
 afterEach(async () => {
   await source.close()
 })
-
-function startProcess(limits: object): KillableReader {
-  return startKillableReader(source, laneName, limits)
-}
 
 async function sourceRows(table: CapturedTable): Promise<readonly string[]> {
   const columns = table.columnNames.map((c) => `${pg.escapeIdentifier(c)}::text`).join(', ')
@@ -93,16 +90,15 @@ test('killed ten times in the middle, under inserts, updates, deletes, moving ke
   await fill(source, rows)
   const workload = startWorkload(source, seed, rows)
   for (let kill = 0; kill < 10; kill += 1) {
-    const reader = startProcess({ chunkRowsMax: 60, loadReaders: 1 + random(4) })
-    if (random(4) === 0) await reader.line(kill === 0 ? '"phase"' : '"feedback"').catch(() => undefined)
-    else await reader.line('"chunk"', 1 + random(9))
-    await reader.kill()
+    // At a chunk, or before the first of its run. All ten come to eighty chunks at most, and there are more, whatever the workload deletes.
+    const moment =
+      random(4) === 0 ? { text: kill === 0 ? '"phase"' : '"feedback"', times: 1 } : { text: '"chunk"', times: 1 + random(7) }
+    await runKilledReader(source, laneName, { chunkRowsMax: 50, loadReaders: 1 + random(4) }, moment)
   }
   expect((await getLane(source.store, SYSTEM.name, laneName)).phase).toBe('loading')
   const reader = source.start({ lane: loadLane(laneName), limits: { chunkRowsMax: 300, chunkBytesMax: 20_000, loadReaders: 3 } })
   await reader.next('connected')
-  const transactions = await workload.stop()
-  expect(transactions).toBeGreaterThan(500)
+  await workload.stop(500)
   await caughtUpAndStopped(reader)
   await expectEqual()
   const record = await getLane(source.store, SYSTEM.name, laneName)
@@ -115,10 +111,8 @@ test('a key that moves into the loaded part while the load is interrupted is rea
     INSERT INTO entries VALUES (0, 1, 1);
     INSERT INTO codes VALUES ('a', 1);
     INSERT INTO visits SELECT g * 10, 0 FROM generate_series(1, 20) g`)
-  // The first chunk of visits has the keys 10 to 50; the reader dies with it.
-  const first = startProcess({ chunkRowsMax: 5 })
-  await first.line('public.visits')
-  await first.kill()
+  // The first chunk of visits has the keys 10 to 50, the second those up to 100; the reader dies with the one or the other.
+  await runKilledReader(source, laneName, { chunkRowsMax: 5 }, { text: 'public.visits', times: 1 })
   const { rows } = await source.store.query<{ last: string }>(
     `SELECT last_processed_id[1] AS last FROM data_migration_state WHERE entity_type = 'public.visits'`,
   )
@@ -157,8 +151,9 @@ test('rows larger than a chunk, read by several sessions of which one is cut off
   await fill(source, 300)
   await source.source.query(`UPDATE accounts SET bio = repeat('w', 3000)`)
   const limits = { chunkRowsMax: 100, chunkBytesMax: 30_000, loadReaders: 3 }
+  const held = await holdLoad(source.store, 6)
   const first = source.start({ lane: loadLane(laneName), limits })
-  await first.next('chunk', (p) => p.tableRows >= 50)
+  await held.stands()
   const { rowCount } = await source.source.query(
     `SELECT pg_terminate_backend(pid) FROM (
        SELECT pid FROM pg_stat_activity
@@ -168,6 +163,7 @@ test('rows larger than a chunk, read by several sessions of which one is cut off
     [`sluice reader ${laneName}`],
   )
   expect(rowCount).toBe(1)
+  await held.letGo()
   await expect(first.done).rejects.toMatchObject({ number: 'SLU-2004' })
   const { lane } = await getLane(source.store, SYSTEM.name, laneName)
   const [standing] = await loadProgress(source.store, lane)
@@ -183,12 +179,15 @@ test('rows larger than a chunk, read by several sessions of which one is cut off
 
 test('a truncate during the load, which snapshots do not hide, neither blocks nor leaves a row out', async () => {
   await fill(source, 300)
+  const held = await holdLoad(source.store, 2)
   const reader = source.start({ lane: loadLane(laneName), limits: { chunkRowsMax: 20 } })
-  await reader.next('chunk', (p) => p.table === 'public.accounts')
+  await held.stands()
   await source.source.query(`UPDATE visits SET n = 1 WHERE id = 5`)
   await source.source.query(`TRUNCATE visits`)
   await source.source.query(`INSERT INTO visits VALUES (5, 2)`)
-  await reader.next('connected')
+  const connected = reader.next('connected')
+  await held.letGo()
+  await connected
   await caughtUpAndStopped(reader)
   expect(reader.progress.filter((p) => p.kind === 'load-started')).toHaveLength(2)
   await expectEqual()

@@ -47,18 +47,18 @@ function nextTransaction(random: (below: number) => number, rows: number): strin
 }
 
 export interface Workload {
-  /** Gives the number of transactions. */
-  stop(): Promise<number>
+  /** Gives the number of transactions; it goes on until there were so many. */
+  stop(least: number): Promise<number>
 }
 
 /** Runs the workload until it is stopped. */
 export function startWorkload(source: ReaderFixture, seed: number, rows: number): Workload {
   const random = seeded(seed)
-  let isStopped = false
+  let least = Number.POSITIVE_INFINITY
   const run = async (): Promise<number> => {
     const client = await connect(source.sourceTarget, { applicationName: 'workload' })
     let transactions = 0
-    while (!isStopped) {
+    while (transactions < least) {
       await client.query(nextTransaction(random, rows)).catch(ignoreConflict)
       transactions += 1
     }
@@ -67,8 +67,8 @@ export function startWorkload(source: ReaderFixture, seed: number, rows: number)
   }
   const running = run()
   return {
-    stop: () => {
-      isStopped = true
+    stop: (transactions) => {
+      least = transactions
       return running
     },
   }

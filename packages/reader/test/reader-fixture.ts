@@ -1,5 +1,5 @@
 /** A source with tables of its own, a pipeline database, and readers between them. */
-import { type Lsn, type StoredEvent, parseLsn, positionNumber, silentLogger } from '@sluice/core'
+import { LSN_ZERO, type Lsn, type StoredEvent, parseLsn, positionNumber, silentLogger } from '@sluice/core'
 import { createTestDatabase } from '@sluice/infra'
 import { type PostgresTarget, connect, postgresTarget } from '@sluice/postgres'
 import { type ReaderLimits, type ReaderProgress, createReader } from '@sluice/reader'
@@ -117,6 +117,10 @@ export interface ReaderFixture {
   caughtUp(reader: RunningReader, pipeline?: pg.Client): Promise<void>
   events(): Promise<readonly StoredEvent[]>
   durableLsn(): Promise<Lsn>
+  /** Resolves with what the slot is confirmed up to, once that is at or past `lsn`: the server hears of it after it was said. */
+  confirmed(lsn: Lsn): Promise<Lsn>
+  /** Resolves when the server has noticed that nobody reads a slot of the source any more. */
+  slotIsFree(): Promise<void>
   close(): Promise<void>
 }
 
@@ -176,7 +180,11 @@ export async function openReaderFixture(
         `SELECT pg_current_wal_insert_lsn()::text AS lsn FROM ${flushedMessage}`,
       )
       const until = parseLsn(rows[0]!.lsn)
-      const durable = async (): Promise<Lsn> => durableLsnOf(await getLane(pipeline, SYSTEM.name, lane.name))
+      // A lane that loads stands at its snapshot, with rows of the load still to come.
+      const durable = async (): Promise<Lsn> => {
+        const record = await getLane(pipeline, SYSTEM.name, lane.name)
+        return record.phase === 'streaming' ? durableLsnOf(record) : LSN_ZERO
+      }
       for (;;) {
         const ended = reader.done.then(() => Promise.reject(new Error('the reader ended')))
         const moved = Promise.race([reader.next('stored'), reader.next('keepalive'), reader.next('feedback'), ended])
@@ -195,6 +203,22 @@ export async function openReaderFixture(
       }
     },
     durableLsn: async () => durableLsnOf(await getLane(store, SYSTEM.name, lane.name)),
+    confirmed: async (lsn) => {
+      for (;;) {
+        const { rows } = await source.query<{ lsn: string }>(
+          'SELECT confirmed_flush_lsn::text AS lsn FROM pg_replication_slots WHERE slot_name = $1',
+          [lane.slotName],
+        )
+        const confirmed = parseLsn(rows[0]!.lsn)
+        if (confirmed >= lsn) return confirmed
+      }
+    },
+    slotIsFree: async () => {
+      for (;;) {
+        const { rowCount } = await source.query('SELECT FROM pg_replication_slots WHERE database = current_database() AND active')
+        if (rowCount === 0) return
+      }
+    },
     close: async () => {
       for (const reader of running) await reader.stop().catch(() => undefined)
       await Promise.all([source.end(), store.end()])
@@ -215,7 +239,7 @@ async function findDurable(durable: () => Promise<Lsn>): Promise<Lsn> {
   try {
     return await durable()
   } catch {
-    return 0n as Lsn
+    return LSN_ZERO
   }
 }
 
