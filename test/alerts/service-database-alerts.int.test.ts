@@ -184,7 +184,7 @@ test('a database that has most of its disk', async () => {
 })
 
 test('a replica that is behind, and one that is away', async () => {
-  await using application = await openApplication({ replica: { url: replicaUrl(), lagMsMax: 2_000 } })
+  await using application = await openApplication({ replicas: [{ url: replicaUrl(), lagMsMax: 2_000 }] })
   const alerts = async (): Promise<readonly string[]> => {
     const scrape = await application.scrape()
     return fires(scrape, scrape)

@@ -61,7 +61,8 @@ test('more than 80 percent of the connections of a pool in use', async () => {
 })
 
 test('a replica that is proven to be more than a second behind warns, more than five seconds goes to the database team', async () => {
-  const lagOf = (seconds: number) => (metrics: DatabaseMetrics) => metrics.replicaLagSeconds.set({ service: AT.service }, seconds)
+  const lagOf = (seconds: number) => (metrics: DatabaseMetrics) =>
+    metrics.replicaLagSeconds.set({ ...AT, server: 'replica_1' }, seconds)
   expect(await firesAfter(lagOf(2))).toEqual([])
   expect(await firesAfter(lagOf(2.1))).toEqual(['SluiceServiceReplicaBehind'])
   expect(await firesAfter(lagOf(5.1))).toEqual(['SluiceServiceReplicaBehind', 'SluiceServiceReplicaFarBehind'])

@@ -287,7 +287,7 @@ test('the integrity service reads from its replica, less than a second behind un
   const metrics = createDatabaseMetrics()
   const databases = await ServiceDatabases.open({
     applicationName: 'integrity application',
-    services: { integrity_service: { url: system.url('integrity_service'), replica: { url: onReplica.toString() } } },
+    services: { integrity_service: { url: system.url('integrity_service'), replicas: [{ url: onReplica.toString() }] } },
     metrics,
   })
   try {
@@ -306,7 +306,9 @@ test('the integrity service reads from its replica, less than a second behind un
     await working
     process.stdout.write(`the replica was behind by at most ${Math.max(...lagsMs).toFixed(0)} ms\n`)
     expect(Math.max(...lagsMs)).toBeLessThan(1_000)
-    expect(await metrics.render()).toMatch(/sluice_service_replica_lag_seconds\{service="integrity_service"\} [\d.]+/)
+    expect(await metrics.render()).toMatch(
+      /sluice_service_replica_lag_seconds\{service="integrity_service",server="replica_1"\} [\d.]+/,
+    )
     await expect(integrity.read((t) => t.query(`UPDATE hash_chains SET description = 'x'`))).rejects.toMatchObject({
       code: 'WRITE_IN_READ',
     })

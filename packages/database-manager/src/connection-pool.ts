@@ -19,8 +19,11 @@ const IDLE_MS = 30_000
 
 export interface PoolPlace {
   readonly service: string
-  readonly server: 'primary' | 'replica'
+  /** A replica by its place in the settings, from 1 on. */
+  readonly server: 'primary' | ReplicaName
 }
+
+export type ReplicaName = `replica_${number}`
 
 export interface PoolState {
   readonly borrowed: number
@@ -197,7 +200,7 @@ export class ConnectionPool {
 
   #name(): string {
     const { service, server } = this.#place
-    return server === 'primary' ? `service "${service}"` : `the replica of service "${service}"`
+    return server === 'primary' ? `service "${service}"` : `${server} of service "${service}"`
   }
 
   #show(): void {

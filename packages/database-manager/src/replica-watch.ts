@@ -1,5 +1,5 @@
 /**
- * Whether reads may go to a service's replica.
+ * Whether reads may go to one replica of a service. Each has a watch of its own, so that one which says nothing delays no other.
  *
  *   away (asked for and not answered; not in recovery; of another primary) --answers--> follows
  *   follows: usable while its lag is at most `lagMsMax`
@@ -8,6 +8,7 @@
  */
 import { type Logger, isSluiceError, parseLsn } from '@sluice/core'
 import type { DatabaseMetrics } from '@sluice/telemetry'
+import type { PoolPlace, ReplicaName } from './connection-pool.ts'
 import type { MonitorConnection } from './monitor-connection.ts'
 import { ReplicaLag } from './replica-lag.ts'
 
@@ -17,7 +18,7 @@ export type ReplicaState =
   | { readonly kind: 'away'; readonly why: string }
 
 export interface ReplicaWatchOptions {
-  readonly service: string
+  readonly place: PoolPlace & { readonly server: ReplicaName }
   readonly primary: MonitorConnection
   readonly replica: MonitorConnection
   readonly lagMsMax: number
@@ -78,21 +79,21 @@ export class ReplicaWatch {
 
   #follows(lsn: string): void {
     this.#lag.replayed(parseLsn(lsn))
-    if (this.#away !== null) this.#options.logger.info({ service: this.#options.service }, 'the replica answers')
+    if (this.#away !== null) this.#options.logger.info(this.#options.place, 'the replica answers')
     this.#away = null
   }
 
   #isAway(why: string): void {
-    if (this.#away === null) this.#options.logger.warn({ service: this.#options.service, why }, 'the replica is away')
+    if (this.#away === null) this.#options.logger.warn({ ...this.#options.place, why }, 'the replica is away')
     this.#away = why
     // What comes back may be another copy: what this one had proves nothing.
     this.#lag = new ReplicaLag()
   }
 
   #show(): void {
-    const { metrics, service } = this.#options
+    const { metrics, place } = this.#options
     const { state } = this
-    if (state.kind === 'away' || !Number.isFinite(state.lagMs)) metrics.replicaLagSeconds.clear({ service })
-    else metrics.replicaLagSeconds.set({ service }, state.lagMs / 1_000)
+    if (state.kind === 'away' || !Number.isFinite(state.lagMs)) metrics.replicaLagSeconds.clear({ ...place })
+    else metrics.replicaLagSeconds.set({ ...place }, state.lagMs / 1_000)
   }
 }

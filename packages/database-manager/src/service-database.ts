@@ -4,7 +4,7 @@ import { type PostgresTarget, isConnectionFault, postgresTarget } from '@sluice/
 import type { DatabaseMetrics } from '@sluice/telemetry'
 import type { QueryResult, QueryResultRow } from 'pg'
 import { monitorConfig, poolConfig } from './client-config.ts'
-import { ConnectionPool, type PoolPlace, type PoolState } from './connection-pool.ts'
+import { ConnectionPool, type PoolPlace, type PoolState, type ReplicaName } from './connection-pool.ts'
 import { type RecordAccess, accessOf } from './data-access.ts'
 import { MonitorConnection } from './monitor-connection.ts'
 import { ReplicaWatch } from './replica-watch.ts'
@@ -35,6 +35,11 @@ interface Server {
   readonly monitor: MonitorConnection
 }
 
+interface Replica extends Server {
+  readonly name: ReplicaName
+  readonly watch: ReplicaWatch
+}
+
 export class ServiceDatabase {
   readonly name: string
   readonly #settings: ResolvedSettings
@@ -43,7 +48,9 @@ export class ServiceDatabase {
   readonly #recordAccess: RecordAccess | null
   readonly #target: PostgresTarget
   readonly #primary: Server
-  readonly #replica: (Server & { readonly watch: ReplicaWatch }) | null
+  readonly #replicas: readonly Replica[]
+  /** Replicas as they stand, the one whose turn it is first. */
+  #turns: readonly Replica[]
   readonly #names: StatementNames
 
   /** Opens nothing. @throws SluiceError SLU-1003 if a URL can not be read */
@@ -57,7 +64,8 @@ export class ServiceDatabase {
     this.#names = new StatementNames(settings.pooler === 'none')
     this.#target = postgresTarget(name, settings.url)
     this.#primary = this.#server(this.#target, 'primary', options)
-    this.#replica = settings.replica === undefined ? null : this.#replicaServer(settings.replica, options)
+    this.#replicas = settings.replicas.map((replica, i) => this.#replicaServer(`replica_${i + 1}`, replica, options))
+    this.#turns = this.#replicas
     if (settings.diskBytes !== undefined) metrics.databaseLimitBytes.set({ service: name }, settings.diskBytes)
   }
 
@@ -94,27 +102,31 @@ export class ServiceDatabase {
   }
 
   /**
-   * A read-only transaction: on the replica where there is one that is near enough to the primary, else on the primary. What is read
-   * may be older than the primary by the replica's `lagMsMax`. Nothing in it can write.
+   * A read-only transaction: on a replica that is near enough to the primary, the least busy of them; without one on the primary. What
+   * is read may be older than the primary by that replica's `lagMsMax`, and so older than what another read has shown. Nothing in it
+   * can write.
    *
    * @throws as `transaction`, and SLU-9003 for a statement that writes
    */
   async read<T>(work: (transaction: Transaction) => Promise<T>, options: UnitOptions = {}): Promise<T> {
     if (this.#recordAccess !== null) await this.#recordAccess(accessOf(this.name, 'read', options.purpose))
-    const replica = this.#usableReplica()
-    if (replica === null) return this.#unit(this.#primary, true, work)
-    const unit: { isBegun: boolean } = { isBegun: false }
-    try {
-      return await this.#unit(replica, true, work, () => {
-        unit.isBegun = true
-      })
-    } catch (error) {
-      // Work that has begun may have had effects elsewhere, and is not run twice.
-      if (unit.isBegun || !isConnectionFault(error)) throw error
-      replica.watch.sawAway(isSluiceError(error) ? error.why : String(error))
-      this.#metrics.replicaPassedOver.add({ service: this.name, reason: 'away' }, 1)
-      return this.#unit(this.#primary, true, work)
+    const usable = this.#replicasByLoad().filter((replica) => this.#isUsable(replica))
+    for (const replica of usable) {
+      // Asked again, since the one before may have taken its time to fail.
+      if (!this.#isUsable(replica)) continue
+      const unit: { isBegun: boolean } = { isBegun: false }
+      try {
+        return await this.#unit(replica, true, work, () => {
+          unit.isBegun = true
+        })
+      } catch (error) {
+        // Work that has begun may have had effects elsewhere, and is not run twice.
+        if (unit.isBegun || !isConnectionFault(error)) throw error
+        replica.watch.sawAway(whyOf(error))
+        this.#countPassedOver(replica, 'away')
+      }
     }
+    return this.#unit(this.#primary, true, work)
   }
 
   /** Whether the primary answers, and what else is to be said of the service's databases. */
@@ -129,13 +141,12 @@ export class ServiceDatabase {
         ...(isSluiceError(error) ? { cause: error.why, fix: error.ways, code: error.number } : {}),
       }),
     )
-    return this.#replica === null ? [primary] : [primary, replicaCheck(`${name}.replica`, this.#replica.watch)]
+    return [primary, ...this.#replicas.map((replica) => replicaCheck(`${name}.${replica.name}`, replica.watch))]
   }
 
   /** Brings connections up to `min` and the sizes up to date. Faults are logged: one database never stands in another's way. */
   async keepUp(): Promise<void> {
-    const servers = this.#replica === null ? [this.#primary] : [this.#primary, this.#replica]
-    const opened = await Promise.allSettled(servers.map((server) => server.pool.fill()))
+    const opened = await Promise.allSettled(this.#servers().map((server) => server.pool.fill()))
     for (const result of opened) {
       // Nobody opens what is being closed.
       if (result.status === 'rejected' && !isSluiceError(result.reason, 'DATABASES_CLOSED'))
@@ -152,21 +163,30 @@ export class ServiceDatabase {
     }
   }
 
-  async lookAtReplica(): Promise<void> {
-    await this.#replica?.watch.look()
+  /** To be called again and again, each by itself. */
+  get replicaLooks(): readonly (() => Promise<void>)[] {
+    return this.#replicas.map(
+      ({ watch }) =>
+        () =>
+          watch.look(),
+    )
   }
 
   /** @returns how many connections were broken off when the time was over */
   async close(graceMs: number): Promise<number> {
-    const servers = this.#replica === null ? [this.#primary] : [this.#primary, this.#replica]
+    const servers = this.#servers()
     const abandoned = await Promise.all(servers.map((server) => server.pool.close(graceMs)))
     await Promise.all(servers.map((server) => server.monitor.close()))
     return abandoned.reduce((sum, count) => sum + count, 0)
   }
 
-  #server(target: PostgresTarget, kind: PoolPlace['server'], options: ServiceDatabaseOptions): Server {
+  #servers(): readonly Server[] {
+    return [this.#primary, ...this.#replicas]
+  }
+
+  #server(target: PostgresTarget, server: PoolPlace['server'], options: ServiceDatabaseOptions): Server {
     const { settings, metrics, applicationName } = options
-    const place: PoolPlace = { service: this.name, server: kind }
+    const place: PoolPlace = { service: this.name, server }
     return {
       pool: new ConnectionPool(target, poolConfig(target, settings, applicationName), settings.pool, place, metrics),
       runner: new StatementRunner({
@@ -180,25 +200,34 @@ export class ServiceDatabase {
     }
   }
 
-  #replicaServer(replica: NonNullable<ResolvedSettings['replica']>, options: ServiceDatabaseOptions) {
-    const server = this.#server(postgresTarget(`${this.name}_replica`, replica.url), 'replica', options)
+  #replicaServer(name: ReplicaName, replica: ResolvedSettings['replicas'][number], options: ServiceDatabaseOptions): Replica {
+    const server = this.#server(postgresTarget(`${this.name}_${name}`, replica.url), name, options)
     const watch = new ReplicaWatch({
-      service: this.name,
+      place: { service: this.name, server: name },
       primary: this.#primary.monitor,
       replica: server.monitor,
       lagMsMax: replica.lagMsMax,
       metrics: options.metrics,
       logger: options.logger,
     })
-    return { ...server, watch }
+    return { ...server, name, watch }
   }
 
-  #usableReplica() {
-    if (this.#replica === null) return null
-    const { kind } = this.#replica.watch.state
-    if (kind === 'usable') return this.#replica
-    this.#metrics.replicaPassedOver.add({ service: this.name, reason: kind }, 1)
-    return null
+  /** The least busy first; those that are equally busy take turns. */
+  #replicasByLoad(): readonly Replica[] {
+    this.#turns = [...this.#turns.slice(1), ...this.#turns.slice(0, 1)]
+    const load = ({ pool: { state } }: Replica): number => state.borrowed + state.waiting
+    return this.#turns.toSorted((a, b) => load(a) - load(b))
+  }
+
+  #isUsable(replica: Replica): boolean {
+    const { kind } = replica.watch.state
+    if (kind !== 'usable') this.#countPassedOver(replica, kind)
+    return kind === 'usable'
+  }
+
+  #countPassedOver({ name }: Replica, reason: 'lags' | 'away'): void {
+    this.#metrics.replicaPassedOver.add({ service: this.name, server: name, reason }, 1)
   }
 
   async #single<Row extends QueryResultRow>(text: string, values: readonly unknown[]): Promise<QueryResult<Row>> {
@@ -257,7 +286,7 @@ export class ServiceDatabase {
 
 function replicaCheck(name: string, watch: ReplicaWatch): HealthCheck {
   const { state } = watch
-  if (state.kind === 'away') return { name, status: 'warning', summary: 'away: the primary is read', cause: state.why }
+  if (state.kind === 'away') return { name, status: 'warning', summary: 'away: reads go elsewhere', cause: state.why }
   const lag = Number.isFinite(state.lagMs) ? `${state.lagMs} ms behind` : 'not known to be near'
   return { name, status: state.kind === 'usable' ? 'ok' : 'warning', summary: lag }
 }

@@ -64,7 +64,7 @@ export class ServiceDatabases<Name extends string> {
       return this.#repeat(everyMs, first, work)
     }
     this.#loops = [...databases.values()].flatMap((database) => [
-      repeat(LOOK_AT_REPLICAS_MS, () => database.lookAtReplica()),
+      ...database.replicaLooks.map((look) => repeat(LOOK_AT_REPLICAS_MS, look)),
       repeat(KEEP_UP_MS, () => database.keepUp()),
     ])
     this.#begun = Promise.all(begun)

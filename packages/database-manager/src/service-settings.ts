@@ -22,16 +22,20 @@ const poolSchema = z
   })
   .refine(({ min, max }) => min <= max, { error: 'min is more than max', path: ['min'] })
 
+const replicaSchema = z.strictObject({
+  url: z.string(),
+  /** How much older than the primary what is read there may be. The lag is measured once a second. */
+  lagMsMax: milliseconds().min(2_000).default(5_000),
+})
+
 const settingsSchema = z.strictObject({
   /** `postgresql://user:password@host:5432/database?sslmode=verify-full&sslrootcert=…` */
   url: z.string(),
-  replica: z
-    .strictObject({
-      url: z.string(),
-      /** How much older than the primary what is read there may be. The lag is measured once a second. */
-      lagMsMax: milliseconds().min(2_000).default(5_000),
-    })
-    .optional(),
+  /** Each has a pool of its own. Their places name them, from 1 on: `replica_1`. */
+  replicas: z
+    .array(replicaSchema)
+    .refine((replicas) => new Set(replicas.map(({ url }) => url)).size === replicas.length, { error: 'one is named twice' })
+    .default([]),
   pool: poolSchema.prefault({}),
   statementTimeoutMs: milliseconds().default(30_000),
   /** How long a transaction may stand open without a statement, until PostgreSQL ends its session. */

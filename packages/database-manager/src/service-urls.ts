@@ -5,14 +5,17 @@ import type { ServiceSettings } from './service-settings.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 type UrlKind = 'URL' | 'REPLICA_URL'
-export type SettingsWithoutUrls = Omit<ServiceSettings, 'url' | 'isFallback' | 'replica'> & { readonly lagMsMax?: number }
+export type SettingsWithoutUrls = Omit<ServiceSettings, 'url' | 'isFallback' | 'replicas'> & {
+  /** Of each replica. */
+  readonly lagMsMax?: number
+}
 
 /** Where one database for all is no accident. An environment that does not say what it is counts as production. */
 const FALLBACK_ENVIRONMENTS: ReadonlySet<string | undefined> = new Set(['development', 'test'])
 
 /**
  * Takes `SLUICE_SAMPLES_URL`, `SAMPLES_DB_URL` or `SAMPLES_DATABASE_URL` for a service `samples`; its replica's is `…_REPLICA_URL` in
- * place of `…_URL`. A service without one gets `DATABASE_URL`, where `NODE_ENV` is `development` or `test`.
+ * place of `…_URL`, or those of several, with white space between them, which no URL contains. A service without one gets `DATABASE_URL`, where `NODE_ENV` is `development` or `test`.
  *
  * @throws SluiceError SLU-1002 with every service that has no URL, SLU-1003 where two variables of one service differ
  */
@@ -28,19 +31,20 @@ export function settingsFromEnvironment<Name extends string>(
     const own = urlOf(environment, name, 'URL')
     const url = own ?? main
     if (url === undefined) missing.push(name)
-    else settings[name] = { ...withReplica(environment, name, services[name]), url, isFallback: own === undefined }
+    else settings[name] = { ...withReplicas(environment, name, services[name]), url, isFallback: own === undefined }
   }
   if (!hasAll(settings, names)) throw urlsMissing(environment, missing)
   return settings
 }
 
-function withReplica(
+function withReplicas(
   environment: Environment,
   name: string,
   { lagMsMax, ...settings }: SettingsWithoutUrls,
 ): Omit<ServiceSettings, 'url'> {
-  const url = urlOf(environment, name, 'REPLICA_URL')
-  return url === undefined ? settings : { ...settings, replica: { url, ...(lagMsMax === undefined ? {} : { lagMsMax }) } }
+  const urls = urlOf(environment, name, 'REPLICA_URL')?.match(/\S+/g) ?? []
+  if (urls.length === 0) return settings
+  return { ...settings, replicas: urls.map((url) => ({ url, ...(lagMsMax === undefined ? {} : { lagMsMax }) })) }
 }
 
 function urlOf(environment: Environment, name: string, kind: UrlKind): string | undefined {

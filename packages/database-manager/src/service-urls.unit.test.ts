@@ -43,8 +43,22 @@ test.each(['production', 'staging', undefined])(
 test('a replica is named beside its primary', () => {
   const environment = { SAMPLES_DB_URL, AI_DB_URL, SAMPLES_DB_REPLICA_URL: AI_DB_URL }
   const settings = settingsFromEnvironment(environment, { samples: { lagMsMax: 9_000 }, ai: {} })
-  expect(settings.samples).toEqual({ url: SAMPLES_DB_URL, isFallback: false, replica: { url: AI_DB_URL, lagMsMax: 9_000 } })
-  expect(settings.ai).not.toHaveProperty('replica')
+  expect(settings.samples).toEqual({ url: SAMPLES_DB_URL, isFallback: false, replicas: [{ url: AI_DB_URL, lagMsMax: 9_000 }] })
+  expect(settings.ai).not.toHaveProperty('replicas')
+})
+
+test('several replicas stand in one variable, with white space between them; one that is named twice is refused', () => {
+  const environment = { SAMPLES_DB_URL, SAMPLES_DB_REPLICA_URL: ` ${AI_DB_URL}\n${DATABASE_URL} ` }
+  const settings = settingsFromEnvironment(environment, { samples: {} })
+  expect(settings.samples.replicas).toEqual([{ url: AI_DB_URL }, { url: DATABASE_URL }])
+  expect(resolveSettings(settings).get('samples')?.replicas).toEqual([
+    { url: AI_DB_URL, lagMsMax: 5_000 },
+    { url: DATABASE_URL, lagMsMax: 5_000 },
+  ])
+  const twice = settingsFromEnvironment({ ...environment, SAMPLES_DB_REPLICA_URL: `${AI_DB_URL} ${AI_DB_URL}` }, { samples: {} })
+  expect(() => resolveSettings(twice)).toThrow(
+    expect.objectContaining({ code: 'CONFIG_INVALID', why: 'samples.replicas: one is named twice' }) as Error,
+  )
 })
 
 test('limits have the documents’ defaults: 30 seconds of waiting, an hour of use', () => {

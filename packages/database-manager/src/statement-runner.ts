@@ -94,8 +94,8 @@ export class StatementRunner {
       return new SluiceError('QUERY_TIMED_OUT', {
         what: `a statement of service "${place.service}" took too long`,
         why: isSilent
-          ? `the ${place.server} said nothing for ${Math.round(tookMs)} ms`
-          : `the ${place.server} ended it after ${statementTimeoutMs} ms`,
+          ? `${place.server} said nothing for ${Math.round(tookMs)} ms`
+          : `${place.server} ended it after ${statementTimeoutMs} ms`,
         ways: ['EXPLAIN (ANALYZE, BUFFERS) shows where its time goes', `raise statementTimeoutMs of ${place.service}`],
         cause: error,
       })
@@ -103,7 +103,7 @@ export class StatementRunner {
     if (sqlStateOf(error) === '25006') {
       return new SluiceError('WRITE_IN_READ', {
         what: `a statement of service "${place.service}" writes where it may only read`,
-        why: `SQLSTATE 25006 of the ${place.server}`,
+        why: `SQLSTATE 25006 of ${place.server}`,
         ways: ['use transaction() or query() in place of read()'],
         cause: error,
       })

@@ -1,14 +1,16 @@
-/** Reads go to a read replica while it is near enough to the primary; writes never do. On a real primary and its standby. */
+/** Reads go to read replicas while these are near enough to the primary; writes never do. On a real primary and its standbys. */
 import { type PostgresReplica, type RunningServers, startPostgresReplica, startServers } from '@sluice/infra'
 import { createDatabaseMetrics } from '@sluice/telemetry'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type ServiceDatabase, ServiceDatabases } from '@sluice/database-manager'
-import { metric } from './service-fixture.ts'
+import { heldWork, metric } from './service-fixture.ts'
 
 let servers: RunningServers
 let replica: PostgresReplica
-let databases: ServiceDatabases<'samples'>
+let second: PostgresReplica
+/** All three services have the same database. */
+let databases: ServiceDatabases<'samples' | 'near' | 'spread'>
 let samples: ServiceDatabase
 const metrics = createDatabaseMetrics()
 
@@ -21,16 +23,25 @@ beforeAll(async () => {
     GRANT SELECT, INSERT ON samples TO application`)
   await primary.end()
   replica = await startPostgresReplica(servers.services)
+  second = await startPostgresReplica(servers.services)
   const asApplication = (url: string): string => {
     const own = new URL(url)
     own.username = 'application'
     own.password = 'application'
     return own.toString()
   }
+  const url = asApplication(servers.services.url)
+  const within = (lagMsMax: number, replicas: readonly PostgresReplica[]) => ({
+    url,
+    replicas: replicas.map((one) => ({ url: asApplication(one.url), lagMsMax })),
+  })
   databases = await ServiceDatabases.open({
     applicationName: 'replica test',
     services: {
-      samples: { url: asApplication(servers.services.url), replica: { url: asApplication(replica.url), lagMsMax: 3_000 } },
+      samples: within(3_000, [replica]),
+      near: within(3_000, [replica, second]),
+      // So far behind is no replica here, however busy the machine is.
+      spread: within(600_000, [replica, second]),
     },
     metrics,
   })
@@ -39,6 +50,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await databases.close()
   await replica.remove()
+  await second.remove()
   await servers.stop()
 })
 
@@ -50,15 +62,45 @@ async function readsOnReplica(): Promise<boolean> {
   })
 }
 
-async function onReplica(statement: string): Promise<void> {
-  const client = new pg.Client(replica.url)
+/** Ports of the servers that do so many reads, one after the other. */
+async function portsOf(service: 'near' | 'spread', reads: number): Promise<readonly string[]> {
+  const ports: string[] = []
+  for (let i = 0; i < reads; i++) {
+    ports.push(
+      await databases.get(service).read(async (t) => {
+        const { rows } = await t.query<{ port: string }>(`SELECT current_setting('port') AS port`)
+        return rows[0]!.port
+      }),
+    )
+  }
+  return ports
+}
+
+const portOf = ({ url }: { readonly url: string }): string => new URL(url).port
+
+/** Whether reads are done by these, and by no other server. */
+async function areRead(service: 'near' | 'spread', by: readonly { readonly url: string }[]): Promise<void> {
+  const ports = async (): Promise<readonly string[]> => [...new Set(await portsOf(service, 4))].toSorted()
+  await expect.poll(ports, { timeout: 30_000 }).toEqual(by.map(portOf).toSorted())
+}
+
+async function onReplica(statement: string, { url }: PostgresReplica = replica): Promise<void> {
+  const client = new pg.Client(url)
   await client.connect()
   await client.query(statement)
   await client.end()
 }
 
-const passedOver = async (reason: string): Promise<number> =>
-  (await metric(metrics, `sluice_service_replica_passed_over_total{service="samples",reason="${reason}"}`)) ?? 0
+const passedOver = async (reason: string, service = 'samples', server = 'replica_1'): Promise<number> =>
+  (await metric(
+    metrics,
+    `sluice_service_replica_passed_over_total{service="${service}",server="${server}",reason="${reason}"}`,
+  )) ?? 0
+
+const checksOf = async (service: string) =>
+  (await databases.checks())
+    .filter(({ name }) => name.startsWith(`database.${service}`))
+    .map(({ name, status }) => [name, status])
 
 test('reads go to the replica and writes to the primary', async () => {
   await expect.poll(readsOnReplica, { timeout: 20_000 }).toBe(true)
@@ -66,13 +108,13 @@ test('reads go to the replica and writes to the primary', async () => {
   expect((await samples.transaction((t) => t.query('SELECT pg_is_in_recovery() AS replica'))).rows).toEqual([{ replica: false }])
   await expect(samples.read((t) => t.query('INSERT INTO samples VALUES (2)'))).rejects.toMatchObject({
     code: 'WRITE_IN_READ',
-    why: 'SQLSTATE 25006 of the replica',
+    why: 'SQLSTATE 25006 of replica_1',
   })
-  expect((await databases.checks()).map(({ name, status }) => [name, status])).toEqual([
+  expect(await checksOf('samples')).toEqual([
     ['database.samples', 'ok'],
-    ['database.samples.replica', 'ok'],
+    ['database.samples.replica_1', 'ok'],
   ])
-  expect(await metric(metrics, 'sluice_service_replica_lag_seconds{service="samples"}')).toBeLessThan(3)
+  expect(await metric(metrics, 'sluice_service_replica_lag_seconds{service="samples",server="replica_1"}')).toBeLessThan(3)
 })
 
 test('a replica that lags is passed over until it has caught up', async () => {
@@ -82,7 +124,7 @@ test('a replica that lags is passed over until it has caught up', async () => {
   await samples.query('INSERT INTO samples VALUES (100)')
   await expect.poll(readsOnReplica, { timeout: 20_000 }).toBe(false)
   expect(await passedOver('lags')).toBeGreaterThan(before)
-  expect((await databases.checks())[1]).toMatchObject({
+  expect((await samples.checks())[1]).toMatchObject({
     status: 'warning',
     summary: expect.stringMatching(/^\d+ ms behind$/) as string,
   })
@@ -103,20 +145,74 @@ test('a replica that is gone is passed over by the very read that meets it, and 
   await expect.poll(readsOnReplica, { timeout: 30_000 }).toBe(true)
 })
 
+test('reads take turns on two replicas, and one that is busy gets fewer', async () => {
+  await areRead('spread', [replica, second])
+  const ports = await portsOf('spread', 10)
+  expect(ports.filter((port) => port === portOf(replica))).toHaveLength(5)
+  expect(ports.filter((port) => port === portOf(second))).toHaveLength(5)
+  // One is held: the others go to the replica that has nothing to do.
+  const held = heldWork()
+  const busy = Promise.withResolvers<string>()
+  const holding = databases.get('spread').read(async (t) => {
+    busy.resolve((await t.query<{ port: string }>(`SELECT current_setting('port') AS port`)).rows[0]!.port)
+    await held.work()
+  })
+  const busyPort = await busy.promise
+  const free = [replica, second].map(portOf).filter((port) => port !== busyPort)
+  expect([...new Set(await portsOf('spread', 6))]).toEqual(free)
+  held.release()
+  await holding
+})
+
+test('of two replicas the one that lags is left out alone, and taken in again', async () => {
+  await areRead('near', [replica, second])
+  const before = await passedOver('lags', 'near', 'replica_2')
+  await onReplica('SELECT pg_wal_replay_pause()', second)
+  await samples.query('INSERT INTO samples VALUES (200)')
+  await areRead('near', [replica])
+  expect(await passedOver('lags', 'near', 'replica_2')).toBeGreaterThan(before)
+  const lagOf = (server: string) => metric(metrics, `sluice_service_replica_lag_seconds{service="near",server="${server}"}`)
+  await expect.poll(() => lagOf('replica_2'), { timeout: 20_000 }).toBeGreaterThan(3)
+  // The bound is each replica's own: where more is allowed, the one that lags still reads, and shows what is old.
+  await areRead('spread', [replica, second])
+  await onReplica('SELECT pg_wal_replay_resume()', second)
+  await areRead('near', [replica, second])
+})
+
+test('of two replicas one may fail, then the other: no read fails, the primary is the last, and both are taken in again', async () => {
+  await areRead('spread', [replica, second])
+  const before = await passedOver('away', 'spread', 'replica_2')
+  await second.kill9()
+  expect(new Set(await portsOf('spread', 6))).toEqual(new Set([portOf(replica)]))
+  expect(await passedOver('away', 'spread', 'replica_2')).toBeGreaterThan(before)
+  expect(await checksOf('spread')).toEqual([
+    ['database.spread', 'ok'],
+    ['database.spread.replica_1', 'ok'],
+    ['database.spread.replica_2', 'warning'],
+  ])
+  await replica.kill9()
+  expect(new Set(await portsOf('spread', 6))).toEqual(new Set([portOf(servers.services)]))
+  expect((await databases.healthCheck()).status).toBe('healthy')
+  await second.start()
+  await areRead('spread', [second])
+  await replica.start()
+  await areRead('spread', [replica, second])
+})
+
 test('the server of another system, or one that follows nobody, is no replica', async () => {
   const wrong = await ServiceDatabases.open({
     applicationName: 'wrong replica',
     services: {
-      standalone: { url: servers.services.url, replica: { url: servers.services.url } },
-      foreign: { url: process.env['SLUICE_TEST_SERVICES_URL']!, replica: { url: replica.url } },
+      standalone: { url: servers.services.url, replicas: [{ url: servers.services.url }] },
+      foreign: { url: process.env['SLUICE_TEST_SERVICES_URL']!, replicas: [{ url: replica.url }] },
     },
   })
   try {
     expect((await wrong.checks()).map(({ name, cause }) => [name, cause])).toEqual([
       ['database.standalone', undefined],
-      ['database.standalone.replica', 'it is not in recovery, so it follows no primary'],
+      ['database.standalone.replica_1', 'it is not in recovery, so it follows no primary'],
       ['database.foreign', undefined],
-      ['database.foreign.replica', expect.stringMatching(/^it is of system \d+, the primary of \d+$/)],
+      ['database.foreign.replica_1', expect.stringMatching(/^it is of system \d+, the primary of \d+$/)],
     ])
   } finally {
     await wrong.close()

@@ -3,7 +3,7 @@ import { Registry } from '@prometheus-io/client'
 import { type CounterMetric, type GaugeMetric, type HistogramMetric, metricMaker } from './metric-maker.ts'
 import { type ServedMetrics, healthStatusGauge } from './metrics.ts'
 
-/** server: primary, replica */
+/** server: primary, replica_1, replica_2 and so on */
 type Pool = 'service' | 'server'
 
 export interface DatabaseMetrics extends ServedMetrics {
@@ -18,9 +18,9 @@ export interface DatabaseMetrics extends ServedMetrics {
   readonly queryErrors: CounterMetric<Pool | 'kind'>
   /** outcome: committed, rolled_back, unknown */
   readonly transactions: CounterMetric<Pool | 'outcome'>
-  readonly replicaLagSeconds: GaugeMetric<'service'>
+  readonly replicaLagSeconds: GaugeMetric<Pool>
   /** reason: lags, away */
-  readonly replicaPassedOver: CounterMetric<'service' | 'reason'>
+  readonly replicaPassedOver: CounterMetric<Pool | 'reason'>
   readonly databaseBytes: GaugeMetric<'service'>
   readonly databaseLimitBytes: GaugeMetric<'service'>
 }
@@ -41,11 +41,13 @@ export function createDatabaseMetrics(registry: Registry = new Registry()): Data
     querySeconds: make.histogram('service_query_seconds', 'Duration of a statement', pool),
     queryErrors: make.counter('service_query_errors_total', 'Statements that failed', [...pool, 'kind']),
     transactions: make.counter('service_transactions_total', 'Transactions that ended', [...pool, 'outcome']),
-    replicaLagSeconds: make.gauge('service_replica_lag_seconds', 'Since the newest moment that the replica is proven to have', [
-      'service',
-    ]),
-    replicaPassedOver: make.counter('service_replica_passed_over_total', 'Reads that the primary did in place of the replica', [
-      'service',
+    replicaLagSeconds: make.gauge(
+      'service_replica_lag_seconds',
+      'Since the newest moment that the replica is proven to have',
+      pool,
+    ),
+    replicaPassedOver: make.counter('service_replica_passed_over_total', 'Reads that went elsewhere than to the replica', [
+      ...pool,
       'reason',
     ]),
     databaseBytes: make.gauge('service_database_bytes', 'Size of the database on disk', ['service']),
