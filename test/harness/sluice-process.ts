@@ -122,7 +122,8 @@ export async function runSluice(
 }
 
 function healthPortIn(log: string): number | undefined {
-  const port = /"healthPort":(\d+)/.exec(log)?.[1]
+  // With what stands behind the number: a piece of the log may end in its middle.
+  const port = /"healthPort":(\d+)[,}]/.exec(log)?.[1]
   return port === undefined ? undefined : Number(port)
 }
 

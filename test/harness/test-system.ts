@@ -6,13 +6,13 @@ import { fileURLToPath } from 'node:url'
 import { createTestDatabase, type RunningServers, type TestDatabase } from '@sluice/infra'
 import { outboxMigration } from '@sluice/outbox'
 import { migrate, postgresTarget } from '@sluice/postgres'
-import type { SystemDefinition } from '@sluice/system'
+import { type SystemDefinition, lanesOf } from '@sluice/system'
 import pg from 'pg'
 import { SluiceProcess, runSluice } from './sluice-process.ts'
 import type { TestServers } from './test-servers.ts'
 import { waitUntil } from './wait-until.ts'
 
-const START_LIMIT_MS = 60_000
+const START_LIMIT_MS = 240_000
 
 export class TestSystem implements AsyncDisposable {
   readonly definition: SystemDefinition
@@ -49,7 +49,10 @@ export class TestSystem implements AsyncDisposable {
     const open = this.#clients.get(name)
     if (open) return open
     const client = new pg.Client({ connectionString: this.url(name), application_name: 'sluice-test' })
-    const forget = (): void => void this.#clients.delete(name)
+    // One that ends late must not take its successor with it.
+    const forget = (): void => {
+      if (this.#clients.get(name) === client) this.#clients.delete(name)
+    }
     client.on('error', forget)
     client.on('end', forget)
     await client.connect()
@@ -92,12 +95,13 @@ export class TestSystem implements AsyncDisposable {
   /** Lets the reader make slots and lanes, and load what is there, then stops it: from here on commits pile up in the WAL. */
   async startOnce(): Promise<void> {
     const reader = this.start('reader', ['run', 'reader'])
+    const lanes = lanesOf(this.definition).map(({ name }) => name)
     await waitUntil('every lane to stream', START_LIMIT_MS, async () => {
       if (!reader.isRunning) throw new Error(`the reader ended: ${reader.stderr}`)
       const { rows } = await (
         await this.client('pipeline')
-      ).query<{ streaming: boolean }>(`SELECT count(*) > 0 AND bool_and(phase = 'streaming') AS streaming FROM lanes`)
-      return rows[0]?.streaming
+      ).query<{ name: string }>(`SELECT lane_name AS name FROM lanes WHERE phase = 'streaming'`)
+      return lanes.every((lane) => rows.some(({ name }) => name === lane))
     })
     await reader.stop()
   }
