@@ -9,6 +9,7 @@ import { canBuildWeaviate, startWeaviate } from '@sluice/infra'
 import demo from '@sluice/medcontracthub/demo'
 import { beforeEach, expect, test } from 'vitest'
 import { z } from 'zod'
+import { isCaughtUp } from '../harness/caught-up.ts'
 import { PipelineProcesses } from '../harness/pipeline-processes.ts'
 import { runSluice } from '../harness/sluice-process.ts'
 import { startTestServers } from '../harness/test-servers.ts'
@@ -16,11 +17,14 @@ import { type TestSystem, startTestSystem } from '../harness/test-system.ts'
 import { waitUntil } from '../harness/wait-until.ts'
 
 const SYSTEM = new URL('../../schemas/medcontracthub/with-weaviate.ts', import.meta.url)
-const LIMIT_MS = 120_000
+const LIMIT_MS = 240_000
 const SEED = 7
 const AI = 'projector ai'
 /** Those that the service consumes. */
 const TOPICS = ['contracts.companies.migrated', 'contracts.opportunities.migrated', 'contracts.proposals.migrated']
+const AGGREGATES = ['Company', 'Opportunity', 'Proposal']
+/** Of a projector that knows nothing yet of how fast the service is. */
+const FIRST_TRANSACTION_EVENTS = 1_000
 const PAGE = 500
 /** Weaviate's cursor begins after an id. */
 const FIRST_ID = '00000000-0000-0000-0000-000000000000'
@@ -90,9 +94,21 @@ function idsOf(opportunities: readonly Opportunity[]): ReadonlySet<string> {
   return new Set(opportunities.map(({ id }) => id))
 }
 
-async function isApplied(system: TestSystem): Promise<boolean> {
-  const stored = await system.storedPosition('monolith')
-  return stored > 0 && (await system.appliedPosition('ai', 'monolith')) >= stored
+/** True once the service's projector needs more than one transaction for all that was ever stored for it. */
+async function fillsTransactions(system: TestSystem): Promise<boolean> {
+  const { rows } = await (
+    await system.client('pipeline')
+  ).query<{ events: number }>('SELECT count(*)::integer AS events FROM event_store WHERE aggregate_type = ANY ($1)', [AGGREGATES])
+  return rows[0]!.events > FIRST_TRANSACTION_EVENTS
+}
+
+/** Nobody but the test's own sessions, which are in other databases. */
+async function isUnused(system: TestSystem): Promise<boolean> {
+  const name = new URL(system.url('ai')).pathname.slice(1)
+  const { rowCount } = await (
+    await system.client('ocr')
+  ).query('SELECT FROM pg_stat_activity WHERE datname = $1', [decodeURIComponent(name)])
+  return rowCount === 0
 }
 
 interface Verified {
@@ -128,22 +144,23 @@ test('Weaviate has one object for each living row, though projector and server w
       relay: ['run', 'relay'],
       [AI]: ['run', 'projector', 'ai'],
     })
-    await waitUntil('the initial load to arrive', LIMIT_MS, () => isApplied(system))
+    await waitUntil('the initial load to arrive', LIMIT_MS, () => isCaughtUp(system, ['ai']))
     const loaded = idsOf(await objectsIn(weaviate.url))
 
     const stop = new AbortController()
     const workload = demo.runWorkload({ url: system.url('monolith'), seed: SEED, signal: stop.signal })
+    await processes.kill(AI)
     for (const point of ['projector.after-sink:2', 'projector.after-sink:5', 'projector.after-commit:2']) {
-      await processes.kill(AI)
       processes.restart(AI, { SLUICE_TEST_FAULT_POINT: point })
       expect(await processes.endOf(AI)).toMatchObject({ signal: 'SIGKILL' })
-      processes.restart(AI)
     }
+    processes.restart(AI)
     await weaviate.kill9()
     await weaviate.start()
+    await waitUntil('more than a transaction of events', LIMIT_MS, () => fillsTransactions(system))
     stop.abort()
     await workload
-    await waitUntil('everything to be applied', LIMIT_MS, () => isApplied(system))
+    await waitUntil('everything to be applied', LIMIT_MS, () => isCaughtUp(system, ['ai']))
 
     const living = await livingRows(system)
     const ids = idsOf(living)
@@ -158,8 +175,9 @@ test('Weaviate has one object for each living row, though projector and server w
     expect(await objectsIn(weaviate.url)).toEqual(living)
 
     await processes.kill(AI)
-    // A database that somebody is connected to is not made anew.
+    // A database that somebody is connected to is not made anew; sessions of a process that was killed end after it.
     await (await system.client('ai')).end()
+    await waitUntil('the sessions of the projector to end', LIMIT_MS, () => isUnused(system))
     const recreated = await runSluice(['provision', '--recreate', 'ai', '--yes'], system.env)
     expect(recreated.code, recreated.stderr).toBe(0)
     // In the middle of the replay rows that were removed are back, but no object that lives has become older.
@@ -168,7 +186,7 @@ test('Weaviate has one object for each living row, though projector and server w
     expect(await system.appliedPosition('ai', 'monolith')).toBeLessThan(await system.storedPosition('monolith'))
     expect((await objectsIn(weaviate.url)).filter(({ id }) => ids.has(id))).toEqual(living)
     processes.restart(AI)
-    await waitUntil('everything to be applied again', LIMIT_MS, () => isApplied(system))
+    await waitUntil('everything to be applied again', LIMIT_MS, () => isCaughtUp(system, ['ai']))
     expect(await objectsIn(weaviate.url)).toEqual(living)
 
     const { services, counts } = await verified(system)
