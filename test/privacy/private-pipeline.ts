@@ -2,7 +2,7 @@
 import { Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { createEventDecoder, createSchemaRegistry } from '@sluice/avro'
-import { type SluiceError, isSluiceError, parseLsn, toSluiceError } from '@sluice/core'
+import { type SluiceError, parseLsn, toSluiceError } from '@sluice/core'
 import { type TestDatabase, createTestDatabase } from '@sluice/infra'
 import { createKafka } from '@sluice/kafka'
 import { type PostgresTarget, connect, postgresTarget } from '@sluice/postgres'
@@ -15,6 +15,7 @@ import { durableLsnOf, findLane } from '@sluice/store'
 import { controlTopicName, lanesOf } from '@sluice/system'
 import { createLogger } from '@sluice/telemetry'
 import type pg from 'pg'
+import { runEngine } from '../harness/run-engine.ts'
 import { DatabaseCopy } from './database-copy.ts'
 import { PRIVATE_DDL, type PrivateShop, definePrivateShop, privateShopName } from './private-shop.ts'
 
@@ -156,8 +157,9 @@ export class PrivatePipeline implements AsyncDisposable {
     const engines = [...(options.projectorsAlone ? [] : upstream), ...projectors]
     const done = engines.map(async (begin) => {
       try {
-        while (await losesKafka(begin().run(stopping.signal)))
+        await runEngine(begin, stopping.signal, () => {
           logger.warn({}, 'a connection to Kafka broke; the engine begins again')
+        })
       } catch (error) {
         this.#failure ??= toSluiceError(error)
         logger.error({ error }, 'an engine ended')
@@ -266,15 +268,4 @@ function required(name: string): string {
   const value = process.env[name]
   if (value === undefined || value === '') throw new Error(`${name} is not set: run by the integration project of vitest`)
   return value
-}
-
-/** True if the engine ended for a connection to Kafka that broke, from which a supervisor begins it again. */
-async function losesKafka(running: Promise<void>): Promise<boolean> {
-  try {
-    await running
-    return false
-  } catch (error) {
-    if (isSluiceError(error, 'KAFKA_UNREACHABLE')) return true
-    throw error
-  }
 }

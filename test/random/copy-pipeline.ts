@@ -28,6 +28,7 @@ import {
   topic,
 } from '@sluice/system'
 import type pg from 'pg'
+import { runEngine } from '../harness/run-engine.ts'
 
 export interface CopyPipelineOptions {
   readonly label: string
@@ -200,18 +201,19 @@ class Engines {
     const common = { system, logger: silentLogger, onProgress }
     const limits = { keepaliveIntervalMs: 20, heartbeatIntervalMs: 50, feedbackIntervalMs: 50 }
     const engines = [
-      createReader({ ...common, lane, source: monolith, pipeline, limits }),
-      createRelay({ ...common, lane, pipeline, kafka: kafkaOf('relay'), registry }),
-      createProjector({
-        ...common,
-        service: 'copy',
-        target: copy,
-        kafka: kafkaOf('copy'),
-        decoder: createEventDecoder(registry, system),
-      }),
+      () => createReader({ ...common, lane, source: monolith, pipeline, limits }),
+      () => createRelay({ ...common, lane, pipeline, kafka: kafkaOf('relay'), registry }),
+      () =>
+        createProjector({
+          ...common,
+          service: 'copy',
+          target: copy,
+          kafka: kafkaOf('copy'),
+          decoder: createEventDecoder(registry, system),
+        }),
     ]
-    this.#done = engines.map((engine) =>
-      engine.run(this.#stopping.signal).catch((error: unknown) => {
+    this.#done = engines.map((begin) =>
+      runEngine(begin, this.#stopping.signal).catch((error: unknown) => {
         this.#failure ??= toSluiceError(error)
         this.#wake()
       }),

@@ -16,6 +16,7 @@ import { durableLsnOf, findLane } from '@sluice/store'
 import { type SystemDefinition, decrypt, defineSystem, lanesOf } from '@sluice/system'
 import { type VerifyReport, verifySystem } from '@sluice/verify'
 import type pg from 'pg'
+import { runEngine } from '../../../test/harness/run-engine.ts'
 import system from '../system.ts'
 import { auditLog } from '../tables.ts'
 import { type Login, type Logins, SERVICES, type ServiceName, TEST_LOGINS, urlAs } from './logins.ts'
@@ -146,11 +147,11 @@ export class LlamaPipeline implements AsyncDisposable {
     const limits = { keepaliveIntervalMs: 20, heartbeatIntervalMs: 50, feedbackIntervalMs: 50 }
     const source = this.#target('monolith')
     const engines = [
-      createReader({ system, lane: lane!, source, pipeline, masterKeys: MASTER_KEYS, logger, limits, onProgress }),
-      createRelay({ system, lane: lane!, pipeline, kafka: this.#kafka('relay'), registry, logger, onProgress }),
-      ...SERVICES.map((service) => this.#projector(service, this.target(service, 'projector'), onProgress)),
+      () => createReader({ system, lane: lane!, source, pipeline, masterKeys: MASTER_KEYS, logger, limits, onProgress }),
+      () => createRelay({ system, lane: lane!, pipeline, kafka: this.#kafka('relay'), registry, logger, onProgress }),
+      ...SERVICES.map((service) => () => this.#projector(service, this.target(service, 'projector'), onProgress)),
     ]
-    for (const engine of engines) this.#run(engine)
+    for (const begin of engines) this.#run(begin)
   }
 
   /** Makes a service from what the topics hold that is granted the addresses of actors. Its database, as superuser. */
@@ -160,7 +161,7 @@ export class LlamaPipeline implements AsyncDisposable {
     await migrateService(target, withDesk.services.desk)
     const client = await connect(target, { applicationName: 'llama test' })
     this.#desk = { target, client }
-    this.#run(
+    this.#run(() =>
       this.#projector('desk', target, () => {
         this.#wake()
       }),
@@ -227,10 +228,10 @@ export class LlamaPipeline implements AsyncDisposable {
     return { monolith: this.#target('monolith'), pipeline: this.#target('pipeline'), services: Object.fromEntries(services) }
   }
 
-  #run(engine: { run(signal: AbortSignal): Promise<void> }): void {
+  #run(begin: Parameters<typeof runEngine>[0]): void {
     const end = async (): Promise<void> => {
       try {
-        await engine.run(this.#stopping.signal)
+        await runEngine(begin, this.#stopping.signal)
       } catch (error) {
         this.#failure ??= toSluiceError(error)
         this.#wake()
