@@ -1,6 +1,6 @@
 /** How far each stage of a lane is, asked of the databases, for the demo's progress and for knowing that all has arrived. */
 import { type PostgresTarget, connect } from '@sluice/postgres'
-import { type SystemDefinition, subscriptionsOf } from '@sluice/system'
+import { type SystemDefinition, lanesOf, subscriptionsOf } from '@sluice/system'
 import type { Client } from 'pg'
 
 export interface StagePositions {
@@ -59,7 +59,8 @@ export class StageWatcher {
       wanted[service] = subscriptionsOf(this.#system, service).reduce((sum, { lane }) => sum + (stored.get(lane.name) ?? 0n), 0n)
     }
     return {
-      isLoaded: lanes.length > 0 && lanes.every((l) => l.phase === 'streaming'),
+      // Each lane is made in its own time.
+      isLoaded: lanesOf(this.#system).every(({ name }) => lanes.some((l) => l.lane === name && l.phase === 'streaming')),
       stored: sum(stored.values()),
       published: lanes.reduce((total, l) => total + BigInt(l.published), 0n),
       applied,
