@@ -1,5 +1,5 @@
 /** Promise 4: the slot waits for nothing else. Promise 3: it is acknowledged only up to the last stored commit. */
-import { parseLsn } from '@sluice/core'
+import { LSN_ZERO } from '@sluice/core'
 import { connect } from '@sluice/postgres'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type ReaderFixture, openReaderFixture } from './reader-fixture.ts'
@@ -12,31 +12,36 @@ afterEach(async () => {
   await shop.close()
 })
 
-async function confirmed(): Promise<bigint> {
-  const { rows } = await shop.source.query<{ lsn: string }>(
-    'SELECT confirmed_flush_lsn::text AS lsn FROM pg_replication_slots WHERE slot_name = $1',
-    [shop.lane.slotName],
+/** What the server says of the reader's connection: its state, and when the reader said something, by the reader's clock. */
+async function connection(): Promise<{ readonly state: string; readonly heardAt: string }> {
+  const { rows } = await shop.source.query<{ state: string; heardAt: string }>(
+    `SELECT state, coalesce(reply_time::text, 'never') AS "heardAt" FROM pg_stat_replication WHERE application_name = $1`,
+    [`sluice reader ${shop.lane.name}`],
   )
-  return parseLsn(rows[0]!.lsn)
+  return rows[0]!
+}
+
+/** The server hears of the reader once more, and streams to it. */
+async function isHeardAgain(): Promise<void> {
+  const { heardAt } = await connection()
+  const later = expect.not.stringContaining(heardAt) as string
+  await expect.poll(connection, { timeout: 60_000 }).toEqual({ state: 'streaming', heardAt: later })
 }
 
 test('while the store is blocked, feedback goes on, says no more than is stored, and PostgreSQL keeps the connection', async () => {
   const reader = shop.start({ limits: { batchEventsMax: 100, batchBytesMax: 64 * 1024 } })
   await reader.next('connected')
+  await isHeardAgain()
   const blocker = await connect(shop.pipelineTarget, { applicationName: 'blocker' })
   await blocker.query('BEGIN')
   await blocker.query('LOCK TABLE lanes IN ACCESS EXCLUSIVE MODE')
   const paused = reader.next('queue', (p) => p.isPaused)
   await shop.source.query(`INSERT INTO customers SELECT g, repeat('n', 500), NULL FROM generate_series(1, 5000) g`)
   await paused
-  const before = await confirmed()
-  for (let i = 0; i < 10; i += 1) await reader.next('feedback')
-  expect(await confirmed()).toBe(before)
-  const { rows } = await shop.source.query<{ state: string; fresh: boolean }>(
-    `SELECT state, reply_time > now() - interval '5 seconds' AS fresh FROM pg_stat_replication WHERE application_name = $1`,
-    [`sluice reader ${shop.lane.name}`],
-  )
-  expect(rows).toEqual([{ state: 'streaming', fresh: true }])
+  const { lsn: said } = await reader.next('feedback')
+  for (let i = 0; i < 10; i += 1) expect((await reader.next('feedback')).lsn).toBe(said)
+  await isHeardAgain()
+  expect(await shop.confirmed(said)).toBe(said)
   await blocker.query('COMMIT')
   await blocker.end()
   await shop.caughtUp(reader)
@@ -51,12 +56,12 @@ test('what PostgreSQL is told is never ahead of what the store holds', async () 
   for (let i = 0; i < 40; i += 1) {
     await shop.source.query(`INSERT INTO customers VALUES (${i}, 'n', NULL)`)
     // The slot is asked first: what it says was said before the store is looked at.
-    const said = await confirmed()
+    const said = await shop.confirmed(LSN_ZERO)
     expect(said).toBeLessThanOrEqual(await shop.durableLsn())
   }
   await shop.caughtUp(reader)
   await reader.stop()
-  expect(await confirmed()).toBe(await shop.durableLsn())
+  expect(await shop.confirmed(LSN_ZERO)).toBe(await shop.durableLsn())
 })
 
 test('a reader that is stopped while the store is blocked gives up the batch, and the next reads it again', async () => {

@@ -30,14 +30,6 @@ async function insertMany(): Promise<void> {
   await writer.query(`INSERT INTO customers SELECT g, 'n', repeat('b', 300) FROM generate_series(1, ${ROWS}) g`)
 }
 
-async function confirmed(): Promise<bigint> {
-  const { rows } = await shop.source.query<{ lsn: string }>(
-    'SELECT confirmed_flush_lsn::text AS lsn FROM pg_replication_slots WHERE slot_name = $1',
-    [shop.lane.slotName],
-  )
-  return parseLsn(rows[0]!.lsn)
-}
-
 async function walEnd(): Promise<bigint> {
   const { rows } = await shop.source.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn')
   return parseLsn(rows[0]!.lsn)
@@ -60,9 +52,8 @@ test('while a transaction runs it is spooled, other commits are stored and ackno
   expect(await spooled).toMatchObject({ transactions: 1 })
   await shop.source.query(`INSERT INTO customers VALUES (0, 'another', NULL)`)
   await shop.caughtUp(reader)
-  await reader.next('feedback', (p) => p.lsn > inserted)
-  await reader.next('feedback')
-  expect(await confirmed()).toBeGreaterThan(inserted)
+  const { lsn } = await reader.next('feedback', (p) => p.lsn > inserted)
+  await shop.confirmed(lsn)
   expect(await commits()).toEqual([1])
   const emptied = reader.next('spool', (p) => p.bytes === 0)
   await writer.query('COMMIT')
@@ -142,9 +133,9 @@ test('while the store is blocked, what was spooled waits on disk: feedback goes 
   const paused = reader.next('queue', (p) => p.isPaused)
   await insertMany()
   await paused
-  const before = await confirmed()
-  for (let i = 0; i < 10; i += 1) await reader.next('feedback')
-  expect(await confirmed()).toBe(before)
+  const { lsn: said } = await reader.next('feedback')
+  for (let i = 0; i < 10; i += 1) expect((await reader.next('feedback')).lsn).toBe(said)
+  expect(await shop.confirmed(said)).toBe(said)
   await blocker.query('COMMIT')
   await blocker.end()
   await shop.caughtUp(reader)

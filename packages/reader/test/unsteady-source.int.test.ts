@@ -27,6 +27,7 @@ test('a connection that stays open and says nothing any more counts as lost, and
   await expect(reader.done).rejects.toSatisfy((e) => isSluiceError(e, 'REPLICATION_LOST') && e.retry === 'restart')
   await shop.source.query(`INSERT INTO customers VALUES (1, 'n', NULL)`)
   proxy.pass()
+  await shop.slotIsFree()
   const next = shop.start({ source })
   await next.next('connected')
   await shop.caughtUp(next)
