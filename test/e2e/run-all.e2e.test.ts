@@ -11,7 +11,7 @@ import { type TestSystem, startTestSystem } from '../harness/test-system.ts'
 import { waitUntil } from '../harness/wait-until.ts'
 
 const SYSTEM = new URL('../../schemas/bookshop/system.ts', import.meta.url)
-const LIMIT_MS = 60_000
+const LIMIT_MS = 240_000
 
 /** The registry behind a door: closed, every connection breaks. */
 class RegistryDoor {
@@ -101,7 +101,7 @@ beforeAll(async () => {
   await monolith.query(`INSERT INTO customers (first_name, last_name, email) VALUES ('Ann', 'Lee', 'ann@example.com')`)
   door = new RegistryDoor(servers.running.registry.url)
   all = new SluiceProcess(['run', 'all'], { ...system.env, SCHEMA_REGISTRY_URL: await door.listen() })
-  const port = await waitUntil('the health port', LIMIT_MS, async () => /"healthPort":(\d+)/.exec(all.stderr)?.[1])
+  const port = await waitUntil('the health port', LIMIT_MS, async () => all.healthPort)
   base = `http://127.0.0.1:${port}`
 })
 
@@ -141,8 +141,12 @@ async function untilRows(service: string, query: string, count: number): Promise
 
 test('without a registry the relay waits and the reader works: degraded, which is ready, and said', async () => {
   expect(await untilReady('degraded', /relay monolith/)).toMatchObject({ status: 200 })
-  const health = (await (await fetch(`${base}/healthz`)).json()) as { status: string; mode: string; checks: unknown[] }
-  expect(health).toMatchObject({ status: 'warning', mode: 'degraded' })
+  // What was looked at when the process had just begun is looked at again.
+  const health = await waitUntil('a health of warnings', LIMIT_MS, async () => {
+    const now = (await (await fetch(`${base}/healthz`)).json()) as { status: string; mode: string; checks: unknown[] }
+    if (now.status !== 'warning' || now.mode !== 'degraded') throw new Error(JSON.stringify(now))
+    return now
+  })
   expect(health.checks).toContainEqual(
     expect.objectContaining({ name: 'engine.relay.monolith', status: 'warning', code: 'SLU-4201' }),
   )
@@ -166,37 +170,46 @@ test('when the registry comes back the process is active, and every declared met
     return rows.length === 1
   })
   const stored = await system.storedPosition('monolith')
+  // Levels are looked at every few seconds, and counters stand when what they count is committed: each comes in its own time.
+  const wanted = {
+    'sluice_reader_connected{lane="monolith"}': 1,
+    'sluice_reader_events_total{lane="monolith"}': stored,
+    'sluice_relay_published_events_total{lane="monolith"}': stored,
+    'sluice_outbox_pending_events{lane="monolith"}': 0,
+    'sluice_snapshot_rows_total{lane="monolith",table="public.books"}': 2,
+    'sluice_snapshot_remaining_tables{lane="monolith"}': 0,
+    'sluice_backfill_rows_total{lane="monolith",table="public.books",result="stored"}': 2,
+    'sluice_backfill_chunks_total{lane="monolith",table="public.books"}': 1,
+    'sluice_backfill_left_seconds{lane="monolith",table="public.books"}': 0,
+    'sluice_projector_events_total{projector="catalog",result="applied"}': 4,
+    'sluice_projector_events_total{projector="sales",result="applied"}': 2,
+    'sluice_projector_lag_events{projector="catalog",lane="monolith"}': 0,
+    'sluice_projector_lag_events{projector="sales",lane="monolith"}': 0,
+    'sluice_slot_active{slot="sluice_bookshop_monolith"}': 1,
+    ...Object.fromEntries(
+      ['reader.monolith', 'relay.monolith', 'projector.catalog', 'projector.sales'].map((engine) => [
+        `sluice_health_status{component="engine",check="${engine}",status="ok"}`,
+        1,
+      ]),
+    ),
+  }
   const found = await waitUntil('every metric', LIMIT_MS, async () => {
     const now = await scrape(base)
     const missing = now.declared.filter((name) => ![...now.samples.keys()].some((key) => key.startsWith(name)))
     if (missing.length > 0) throw new Error(`without a sample: ${missing.join(', ')}`)
-    const isLevel = ['catalog', 'sales'].every(
-      (service) => now.value(`sluice_projector_lag_events{projector="${service}",lane="monolith"}`) === 0,
-    )
-    return isLevel && now.value('sluice_outbox_pending_events{lane="monolith"}') === 0 && now
+    const others = Object.entries(wanted).filter(([sample, value]) => now.value(sample) !== value)
+    if (others.length > 0)
+      throw new Error(others.map(([sample, value]) => `${sample} ${String(now.value(sample))}, not ${value}`).join('\n'))
+    return now
   })
-  expect(found.value('sluice_reader_connected{lane="monolith"}')).toBe(1)
-  expect(found.value('sluice_reader_events_total{lane="monolith"}')).toBe(stored)
-  expect(found.value('sluice_relay_published_events_total{lane="monolith"}')).toBe(stored)
-  expect(found.value('sluice_snapshot_rows_total{lane="monolith",table="public.books"}')).toBe(2)
-  expect(found.value('sluice_snapshot_remaining_tables{lane="monolith"}')).toBe(0)
-  expect(found.value('sluice_backfill_rows_total{lane="monolith",table="public.books",result="stored"}')).toBe(2)
-  expect(found.value('sluice_backfill_chunks_total{lane="monolith",table="public.books"}')).toBe(1)
-  expect(found.value('sluice_backfill_left_seconds{lane="monolith",table="public.books"}')).toBe(0)
-  expect(found.value('sluice_projector_events_total{projector="catalog",result="applied"}')).toBe(4)
-  expect(found.value('sluice_projector_events_total{projector="sales",result="applied"}')).toBe(2)
   expect(found.total('sluice_parked_events')).toBe(0)
   expect(found.total('sluice_end_to_end_latency_seconds_count')).toBeGreaterThan(0)
   expect(found.total('sluice_engine_restarts_total')).toBeGreaterThan(0)
   expect(found.value('sluice_relay_publish_errors_total{lane="monolith",error_type="SLU-4201"}')).toBeGreaterThan(0)
-  expect(found.total('sluice_slot_active')).toBe(1)
   expect(found.total('sluice_slot_retained_wal_bytes')).toBeGreaterThan(0)
   expect(found.total('sluice_slot_safe_wal_bytes')).toBeGreaterThan(0)
   expect(found.total('sluice_reader_queue_limit_bytes')).toBeGreaterThan(0)
-  expect(found.total('sluice_source_lag_seconds')).toBeLessThan(LIMIT_MS / 1000)
-  for (const engine of ['reader.monolith', 'relay.monolith', 'projector.catalog', 'projector.sales']) {
-    expect(found.value(`sluice_health_status{component="engine",check="${engine}",status="ok"}`), engine).toBe(1)
-  }
+  expect(found.total('sluice_source_lag_seconds')).toBeLessThan(60)
   expect((await fetch(`${base}/healthz`)).status).toBe(200)
 })
 
@@ -229,10 +242,16 @@ test('a reader that fails stops neither relay nor projectors: what is stored sti
   const before = await system.storedPosition('monolith')
   await monolith.query(`INSERT INTO orders (customer_id, isbn, quantity) VALUES (1, '2', 7)`)
   await waitUntil('the order to be stored', LIMIT_MS, async () => (await system.storedPosition('monolith')) > before)
-  await monolith.query(
-    `SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots WHERE slot_name = 'sluice_bookshop_monolith'`,
-  )
-  await monolith.query(`SELECT pg_drop_replication_slot('sluice_bookshop_monolith')`)
+  // Held, so that the reader does not take the slot again before it is dropped.
+  all.kill('SIGSTOP')
+  try {
+    await monolith.query(
+      `SELECT pg_terminate_backend(active_pid, ${LIMIT_MS}) FROM pg_replication_slots WHERE slot_name = 'sluice_bookshop_monolith'`,
+    )
+    await monolith.query(`SELECT pg_drop_replication_slot('sluice_bookshop_monolith')`)
+  } finally {
+    all.kill('SIGCONT')
+  }
   await untilReady('degraded', /reader monolith.*SLU-2020|reader monolith.*slot/)
   await sales.query('ROLLBACK')
   await untilRows('sales', 'SELECT count(*)::int AS n FROM orders', 3)
