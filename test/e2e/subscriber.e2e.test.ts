@@ -13,9 +13,26 @@ import { waitUntil } from '../harness/wait-until.ts'
 const SYSTEM = new URL('../../schemas/medcontracthub/system.ts', import.meta.url)
 const SAMPLE = fileURLToPath(new URL('../../docs/samples/subscriber.ts', import.meta.url))
 const OPPORTUNITIES = 3_000
+/** Events after which the subscriber is held, and killed. */
+const COUNTED = 500
+/** Of the advisory lock that it is held by. */
+const HOLD = 1
+/** The subscriber's own table, which is there before it, so that it can be held in the middle of its work. */
+const HELD_SEEN_EVENTS = `
+  CREATE TABLE seen_events (event_id uuid, partition integer, PRIMARY KEY (event_id, partition));
+  CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF (SELECT count(*) FROM seen_events) >= ${COUNTED} THEN PERFORM pg_advisory_xact_lock(${HOLD}); END IF;
+    RETURN NEW; END $$;
+  CREATE TRIGGER held BEFORE INSERT ON seen_events FOR EACH ROW EXECUTE FUNCTION hold()`
 /** Of all tables together in the sample data. */
 const ROWS_PER_OPPORTUNITY = 3.3
-const LIMIT_MS = 90_000
+const LIMIT_MS = 240_000
+
+interface Subscriber {
+  readonly child: ChildProcess
+  /** Awaited from its start on: it may end by itself. */
+  readonly exit: Promise<unknown>
+}
 
 test('a subscriber with plain clients has every opportunity once, though it was killed', async () => {
   await using servers = await startTestServers()
@@ -25,19 +42,29 @@ test('a subscriber with plain clients has every opportunity once, though it was 
   system.start('relay', ['run', 'relay', 'monolith'])
 
   const database = await createTestDatabase(servers.running.services.url, 'subscriber')
-  const start = (): ChildProcess =>
-    spawn(process.execPath, [SAMPLE], {
+  const start = (): Subscriber => {
+    const child = spawn(process.execPath, [SAMPLE], {
       env: { ...process.env, ...system.env, SUBSCRIBER_DATABASE_URL: database.url },
       stdio: 'inherit',
     })
-  let subscriber = start()
+    return { child, exit: once(child, 'exit') }
+  }
   const client = new pg.Client({ connectionString: database.url })
   await client.connect()
+  await client.query(HELD_SEEN_EVENTS)
+  await client.query('SELECT pg_advisory_lock($1)', [HOLD])
+  let subscriber = start()
   try {
-    await waitUntil('some events to be counted', LIMIT_MS, async () => (await count(client, 'seen_events')) > 500)
-    subscriber.kill('SIGKILL')
-    await once(subscriber, 'exit')
-    expect(await count(client, 'seen_events')).toBeLessThan(OPPORTUNITIES)
+    await waitUntil('the subscriber to be held', LIMIT_MS, async () => {
+      const { rowCount } = await client.query(`SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`)
+      return rowCount === 1
+    })
+    subscriber.child.kill('SIGKILL')
+    await subscriber.exit
+    expect(await count(client, 'seen_events')).toBe(COUNTED)
+    // Its session meets its end only when it waits no more.
+    await client.query('SELECT pg_advisory_unlock($1)', [HOLD])
+    await client.query('DROP TRIGGER held ON seen_events')
 
     subscriber = start()
     await (
@@ -59,10 +86,10 @@ test('a subscriber with plain clients has every opportunity once, though it was 
     )
     await everyCount()
   } finally {
-    const ended = once(subscriber, 'exit')
-    subscriber.kill('SIGTERM')
-    await ended
+    subscriber.child.kill('SIGTERM')
+    // With its session goes the lock, if the test failed while it was held.
     await client.end()
+    await subscriber.exit
     await database.drop()
   }
 })
