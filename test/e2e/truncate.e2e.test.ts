@@ -9,7 +9,7 @@ import { checkStore } from '../oracle/store-invariants.ts'
 import { checkTopics } from '../oracle/topic-invariants.ts'
 
 const SYSTEM = new URL('../../schemas/bookshop/system.ts', import.meta.url)
-const LIMIT_MS = 60_000
+const LIMIT_MS = 240_000
 const FILL = `
   INSERT INTO books (isbn, title, format, price) SELECT g, 'Book ' || g, 'ebook', g FROM generate_series(1, 40) g;
   INSERT INTO customers (first_name, last_name, email) SELECT 'Ann', g, g || '@example.org' FROM generate_series(1, 40) g;
