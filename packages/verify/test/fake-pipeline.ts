@@ -33,6 +33,9 @@ export const fakeSystem: SystemDefinition = defineSystem({
 /** Slots are the server's, not the database's. */
 const SLOT = `sluice_fake_${randomBytes(4).toString('hex')}`
 
+type Stage = 'reader' | 'relay' | 'projector'
+type Step = () => Promise<void>
+
 export interface FakePipeline {
   readonly targets: {
     readonly monolith: PostgresTarget
@@ -41,8 +44,10 @@ export interface FakePipeline {
   }
   readonly monolith: Client
   readonly service: Client
-  /** Which stages do anything. */
-  readonly running: { reader: boolean; relay: boolean; projector: boolean }
+  /** Resolves once a stage is through with what it is at; from then on it does nothing, until `goOn`. */
+  halt(stage: Stage): Promise<void>
+  /** Lets every stage go on. */
+  goOn(): void
   /** Inserts the next item in a transaction of its own. */
   insertItem(): Promise<void>
   close(): Promise<void>
@@ -74,16 +79,26 @@ export async function openFakePipeline(label: string): Promise<FakePipeline> {
   await service.query('CREATE TABLE shop_items (id integer PRIMARY KEY)')
   const lane = await makeLane(targets.pipeline)
   const appender = await createEventAppender({ target: targets.pipeline, lane, serviceName: 'reader', logger: silentLogger })
-  const running = { reader: true, relay: true, projector: true }
+  const halted = new Set<Stage>()
   const stop = new AbortController()
   const reading = await connect(targets.monolith, { applicationName: 'fake reader' })
+  const steps: Record<Stage, Step> = {
+    reader: () => readOnce(reading, appender, lane),
+    relay: () => publishOnce(pipeline, lane),
+    projector: () => projectOnce(pipeline, projecting, lane),
+  }
+  /** What each stage is at, or was at last. */
+  const doing: Record<Stage, Promise<void>> = {
+    reader: Promise.resolve(),
+    relay: Promise.resolve(),
+    projector: Promise.resolve(),
+  }
+  const work = (stage: Stage): Promise<void> => (halted.has(stage) ? Promise.resolve() : (doing[stage] = steps[stage]()))
   const stages = Promise.all([
+    loop(stop.signal, () => work('reader')),
     loop(stop.signal, async () => {
-      if (running.reader) await readOnce(reading, appender, lane)
-    }),
-    loop(stop.signal, async () => {
-      if (running.relay) await publishOnce(pipeline, lane)
-      if (running.projector) await projectOnce(pipeline, projecting, lane)
+      await work('relay')
+      await work('projector')
     }),
   ])
   let next = 0
@@ -91,7 +106,11 @@ export async function openFakePipeline(label: string): Promise<FakePipeline> {
     targets,
     monolith,
     service,
-    running,
+    halt: async (stage) => {
+      halted.add(stage)
+      await doing[stage]
+    },
+    goOn: () => halted.clear(),
     insertItem: async () => {
       next += 1
       await monolith.query('INSERT INTO items VALUES ($1)', [next])
@@ -106,7 +125,7 @@ export async function openFakePipeline(label: string): Promise<FakePipeline> {
   }
 }
 
-async function loop(signal: AbortSignal, step: () => Promise<void>): Promise<void> {
+async function loop(signal: AbortSignal, step: Step): Promise<void> {
   while (!signal.aborted) {
     await step()
     await delay(5)

@@ -197,12 +197,13 @@ test(
     const there: number[] = []
     for (const id of held) if ((await fetch(objectUrl(id))).ok) there.push(id)
     const [changed = 0, removed = 0, bare = 0] = there
-    await fetch(objectUrl(changed), patch({ class: 'VerifiedNotice', properties: { title: 'mallory was here' } }))
-    await fetch(objectUrl(removed), { method: 'DELETE' })
+    await plant(objectUrl(changed), sent('PATCH', { class: 'VerifiedNotice', properties: { title: 'mallory was here' } }))
+    await plant(objectUrl(removed), { method: 'DELETE' })
     const { properties } = (await (await fetch(objectUrl(bare))).json()) as { properties: object }
-    await fetch(objectUrl(bare), { method: 'DELETE' })
-    await post(url, { class: 'VerifiedNotice', id: noticeId(bare), properties })
-    await post(url, { class: 'VerifiedNotice', id: noticeId(9_999), properties: { title: 'nobody wrote it' } })
+    await plant(objectUrl(bare), { method: 'DELETE' })
+    const objects = new URL('/v1/objects', url)
+    await plant(objects, sent('POST', { class: 'VerifiedNotice', id: noticeId(bare), properties }))
+    await plant(objects, sent('POST', { class: 'VerifiedNotice', id: noticeId(9_999), properties: { title: 'nobody wrote it' } }))
     const report = await verified('search', open)
     expect(report).toMatchObject({ status: 'different', missing: 1, extra: 1, different: 2 })
     expect(new Map(report.examples.map(({ kind, key, columns }) => [key[0], [kind, ...columns]]))).toEqual(
@@ -217,13 +218,12 @@ test(
   STARTED_MS,
 )
 
-const JSON_TYPE = { 'content-type': 'application/json' }
-
-function patch(body: object): RequestInit {
-  return { method: 'PATCH', body: JSON.stringify(body), headers: JSON_TYPE }
+function sent(method: 'PATCH' | 'POST', body: object): RequestInit {
+  return { method, body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }
 }
 
-async function post(url: URL, body: object): Promise<void> {
-  const answer = await fetch(new URL('/v1/objects', url), { method: 'POST', body: JSON.stringify(body), headers: JSON_TYPE })
+/** Changes Weaviate behind the sink's back. */
+async function plant(url: URL, change: RequestInit): Promise<void> {
+  const answer = await fetch(url, change)
   expect(answer.ok, await answer.text()).toBe(true)
 }
