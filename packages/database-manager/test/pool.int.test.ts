@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { type Socket, createServer } from 'node:net'
 import { expect, test } from 'vitest'
+import type { Transaction } from '@sluice/database-manager'
 import { heldWork, metric, openServices, sessionsOf } from './service-fixture.ts'
 
 const PRIMARY = '{service="samples",server="primary"}'
@@ -25,7 +26,7 @@ test('the least connections are open from the start, and more than the most are 
 })
 
 test('who waits longer than the timeout is told what holds the connections, and another service does not notice', async () => {
-  await using services = await openServices({ samples: { pool: { min: 0, max: 1, timeoutMs: 200 } } })
+  await using services = await openServices({ samples: { pool: { min: 0, max: 1, timeoutMs: 1_000 } } })
   const samples = services.databases.get('samples')
   const held = heldWork()
   const holding = samples.transaction(held.work)
@@ -34,7 +35,7 @@ test('who waits longer than the timeout is told what holds the connections, and 
     code: 'POOL_EXHAUSTED',
     what: 'no connection to service "samples" is free',
     why: expect.stringMatching(
-      /^1 of 1 are borrowed, the longest for \d+ ms, 0 more wait, and none came back within 200 ms$/,
+      /^1 of 1 are borrowed, the longest for \d+ ms, 0 more wait, and none came back within 1000 ms$/,
     ) as string,
   })
   expect((await services.databases.get('ai').query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
@@ -66,24 +67,25 @@ test('no more than a number may wait: the next one is refused at once', async ()
 test('a connection that is old enough is closed once it is free, and not before', async () => {
   await using services = await openServices({ samples: { pool: { min: 1, max: 1, recycleMs: 1_000 } } })
   const samples = services.databases.get('samples')
-  const session = async (): Promise<number> =>
-    (await samples.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows[0]!.pid
-  const first = await session()
-  expect(await session()).toBe(first)
-  const busy = await samples.transaction(async (transaction) => {
+  const pidIn = async (work: Pick<Transaction, 'query'>): Promise<number> =>
+    (await work.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows[0]!.pid
+  const [borrowed, aged] = await samples.transaction(async (transaction) => {
+    const first = await pidIn(transaction)
     await transaction.query('SELECT pg_sleep(1.1)')
-    return (await transaction.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows[0]!.pid
+    return [first, await pidIn(transaction)]
   })
-  expect(busy).toBe(first)
-  expect(await session()).not.toBe(first)
+  expect(aged).toBe(borrowed)
+  expect(await pidIn(samples)).not.toBe(borrowed)
 })
 
 test('a connection that PostgreSQL ended is replaced, whether it was free or borrowed', async () => {
   await using services = await openServices({ samples: { pool: { min: 1, max: 1 } } })
   const samples = services.databases.get('samples')
   const end = (pid: unknown) => services.owner.query('SELECT pg_terminate_backend($1, 5000)', [pid])
-  const { rows } = await samples.query('SELECT pg_backend_pid() AS pid')
-  await end(rows[0]!['pid'])
+  const pid = async (): Promise<unknown> => (await samples.query('SELECT pg_backend_pid() AS pid')).rows[0]!['pid']
+  const first = await pid()
+  expect(await pid(), 'while it is whole, it is used again').toBe(first)
+  await end(first)
   // The pool may meet the end of the connection before or with the next statement.
   await samples.query('SELECT 1').catch(() => undefined)
   expect((await samples.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])

@@ -9,8 +9,8 @@ import { heldWork, metric } from './service-fixture.ts'
 let servers: RunningServers
 let replica: PostgresReplica
 let second: PostgresReplica
-/** All three services have the same database. */
-let databases: ServiceDatabases<'samples' | 'near' | 'spread'>
+/** All services have the same database. */
+let databases: ServiceDatabases<'samples' | 'strict' | 'near' | 'spread'>
 let samples: ServiceDatabase
 const metrics = createDatabaseMetrics()
 
@@ -33,15 +33,18 @@ beforeAll(async () => {
   const url = asApplication(servers.services.url)
   const within = (lagMsMax: number, replicas: readonly PostgresReplica[]) => ({
     url,
+    // Nothing is borrowed but by reads, so that they alone say which replica is the least busy.
+    pool: { min: 0 },
     replicas: replicas.map((one) => ({ url: asApplication(one.url), lagMsMax })),
   })
   databases = await ServiceDatabases.open({
     applicationName: 'replica test',
     services: {
-      samples: within(3_000, [replica]),
-      near: within(3_000, [replica, second]),
       // So far behind is no replica here, however busy the machine is.
+      samples: within(600_000, [replica]),
       spread: within(600_000, [replica, second]),
+      strict: within(3_000, [replica]),
+      near: within(3_000, [replica, second]),
     },
     metrics,
   })
@@ -55,12 +58,11 @@ afterAll(async () => {
 })
 
 /** Whether reads are done by the replica now. */
-async function readsOnReplica(): Promise<boolean> {
-  return samples.read(async (t) => {
+const readsOnReplica = (service: 'samples' | 'strict' = 'samples') =>
+  databases.get(service).read(async (t) => {
     const { rows } = await t.query<{ replica: boolean }>('SELECT pg_is_in_recovery() AS replica')
     return rows[0]!.replica
   })
-}
 
 /** Ports of the servers that do so many reads, one after the other. */
 async function portsOf(service: 'near' | 'spread', reads: number): Promise<readonly string[]> {
@@ -103,7 +105,7 @@ const checksOf = async (service: string) =>
     .map(({ name, status }) => [name, status])
 
 test('reads go to the replica and writes to the primary', async () => {
-  await expect.poll(readsOnReplica, { timeout: 20_000 }).toBe(true)
+  await expect.poll(() => readsOnReplica(), { timeout: 20_000 }).toBe(true)
   await samples.query('INSERT INTO samples VALUES (1)')
   expect((await samples.transaction((t) => t.query('SELECT pg_is_in_recovery() AS replica'))).rows).toEqual([{ replica: false }])
   await expect(samples.read((t) => t.query('INSERT INTO samples VALUES (2)'))).rejects.toMatchObject({
@@ -114,35 +116,38 @@ test('reads go to the replica and writes to the primary', async () => {
     ['database.samples', 'ok'],
     ['database.samples.replica_1', 'ok'],
   ])
-  expect(await metric(metrics, 'sluice_service_replica_lag_seconds{service="samples",server="replica_1"}')).toBeLessThan(3)
+  const lag = () => metric(metrics, 'sluice_service_replica_lag_seconds{service="samples",server="replica_1"}')
+  await expect.poll(lag, { timeout: 20_000 }).toBeLessThan(3)
 })
 
 test('a replica that lags is passed over until it has caught up', async () => {
-  await expect.poll(readsOnReplica, { timeout: 20_000 }).toBe(true)
-  const before = await passedOver('lags')
+  const strict = databases.get('strict')
+  const onIt = () => readsOnReplica('strict')
+  await expect.poll(onIt, { timeout: 20_000 }).toBe(true)
+  const before = await passedOver('lags', 'strict')
   await onReplica('SELECT pg_wal_replay_pause()')
-  await samples.query('INSERT INTO samples VALUES (100)')
-  await expect.poll(readsOnReplica, { timeout: 20_000 }).toBe(false)
-  expect(await passedOver('lags')).toBeGreaterThan(before)
-  expect((await samples.checks())[1]).toMatchObject({
+  await strict.query('INSERT INTO samples VALUES (100)')
+  await expect.poll(onIt, { timeout: 20_000 }).toBe(false)
+  expect(await passedOver('lags', 'strict')).toBeGreaterThan(before)
+  expect((await strict.checks())[1]).toMatchObject({
     status: 'warning',
     summary: expect.stringMatching(/^\d+ ms behind$/) as string,
   })
   // What the primary has is read, though the replica has not.
-  expect(await samples.read(async (t) => (await t.query('SELECT FROM samples WHERE id = 100')).rowCount)).toBe(1)
+  expect(await strict.read(async (t) => (await t.query('SELECT FROM samples WHERE id = 100')).rowCount)).toBe(1)
   expect((await databases.healthCheck()).status).toBe('healthy')
   await onReplica('SELECT pg_wal_replay_resume()')
-  await expect.poll(readsOnReplica, { timeout: 20_000 }).toBe(true)
+  await expect.poll(onIt, { timeout: 20_000 }).toBe(true)
 })
 
 test('a replica that is gone is passed over by the very read that meets it, and used again when it is back', async () => {
-  await expect.poll(readsOnReplica, { timeout: 20_000 }).toBe(true)
+  await expect.poll(() => readsOnReplica(), { timeout: 20_000 }).toBe(true)
   const before = await passedOver('away')
   await replica.kill9()
   expect(await readsOnReplica()).toBe(false)
   expect(await passedOver('away')).toBeGreaterThan(before)
   await replica.start()
-  await expect.poll(readsOnReplica, { timeout: 30_000 }).toBe(true)
+  await expect.poll(() => readsOnReplica(), { timeout: 30_000 }).toBe(true)
 })
 
 test('reads take turns on two replicas, and one that is busy gets fewer', async () => {

@@ -76,11 +76,11 @@ test('a COMMIT that PostgreSQL refuses comes as it is', async () => {
 })
 
 test('a statement that takes too long is ended by PostgreSQL, and told with the limit', async () => {
-  await using services = await openServices({ samples: { statementTimeoutMs: 200, pool: { min: 1, max: 1 } } })
+  await using services = await openServices({ samples: { statementTimeoutMs: 1_000, pool: { min: 1, max: 1 } } })
   const samples = services.databases.get('samples')
   await expect(samples.query('SELECT pg_sleep(5)')).rejects.toMatchObject({
     code: 'QUERY_TIMED_OUT',
-    why: 'the primary ended it after 200 ms',
+    why: 'primary ended it after 1000 ms',
   })
   const timeouts = 'sluice_service_query_errors_total{service="samples",server="primary",kind="timeout"}'
   expect(await metric(services.metrics, timeouts)).toBe(1)
@@ -199,7 +199,7 @@ test.each(['none', 'transaction'] as const)(
 
 test('behind a pooler a session has no settings and no names, and each transaction brings its limits along', async () => {
   await using services = await openServices({
-    samples: { pooler: 'transaction', statementTimeoutMs: 200, pool: { min: 0, max: 1 } },
+    samples: { pooler: 'transaction', statementTimeoutMs: 1_000, pool: { min: 0, max: 1 } },
   })
   const samples = services.databases.get('samples')
   const { rows } = await samples.query(
@@ -207,7 +207,7 @@ test('behind a pooler a session has no settings and no names, and each transacti
   )
   expect(rows).toEqual([
     { name: 'idle_in_transaction_session_timeout', setting: '60000', reset_val: '0' },
-    { name: 'statement_timeout', setting: '200', reset_val: '0' },
+    { name: 'statement_timeout', setting: '1000', reset_val: '0' },
   ])
   expect((await samples.query('SELECT FROM pg_prepared_statements')).rowCount).toBe(0)
   await expect(samples.query('SELECT pg_sleep(5)')).rejects.toMatchObject({ code: 'QUERY_TIMED_OUT' })
