@@ -16,7 +16,7 @@ import {
   runDueBackups,
   verifyBackups,
 } from '../src/index.ts'
-import { programsOf16, standInForPgDump } from './programs.ts'
+import { heldPgDump, programsOf16, standInForPgDump } from './programs.ts'
 
 const KEYS = parseMasterKeys(`backup:${Buffer.alloc(32, 'backup ').toString('base64')}`, 'the test')
 const DATABASES = ['orders', 'stock'] as const
@@ -222,10 +222,18 @@ describe('a run that was killed', () => {
 })
 
 test('of two runs at once one works, and the other says so', async () => {
-  const [first, second] = await Promise.all([run(only('orders')), run(only('orders'))])
-  const errors = [first[0]!, second[0]!].map(({ error }) => error?.code ?? null).sort()
-  expect(errors).toEqual(['BACKUP_BUSY', null])
+  const held = await mkdtemp(join(tmpdir(), 'sluice-stand-in-'))
+  const readOn = join(held, 'read-on')
+  await heldPgDump(held, readOn)
+  const tools = { dump: await findTool('pg_dump', held), restore }
+  const begun = Promise.withResolvers<undefined>()
+  const first = run({ ...only('orders'), tools, onProgress: () => begun.resolve(undefined) })
+  await Promise.race([begun.promise, first])
+  expect(await run(only('orders'))).toMatchObject([{ made: null, error: { code: 'BACKUP_BUSY' } }])
+  await writeFile(readOn, '')
+  expect(await first).toMatchObject([{ made: placeOf('20261101T020005Z'), error: null }])
   expect(await stamps()).toHaveLength(1)
+  await rm(held, { recursive: true })
 })
 
 test('a folder that can not be used is said, and no database has to do with it', async () => {

@@ -28,10 +28,10 @@ export async function pacedPrograms(folder: string, bytesPerSecond: number): Pro
   standIn(folder, 'pg_restore', '16.14', `if [ "$1" = --list ]; then ${pgRestore}; else ${paced} | ${pgRestore}; fi`)
 }
 
-/** A pg_dump 16 of which nobody reads more until the file is there, or half a minute has passed. */
+/** A pg_dump 16 of which nobody reads more until the file is there, or a hundred seconds have passed. */
 export async function heldPgDump(folder: string, file: string): Promise<void> {
   const programs = await programsOf16()
-  const wait = `n=0; until [ -e '${file}' ] || [ $n -ge 300 ]; do n=$((n + 1)); sleep 0.1; done`
+  const wait = `n=0; until [ -e '${file}' ] || [ $n -ge 1000 ]; do n=$((n + 1)); sleep 0.1; done`
   standIn(folder, 'pg_dump', '16.14', `'${programs}/pg_dump' "$@" | { ${wait}; cat; }`)
 }
 
