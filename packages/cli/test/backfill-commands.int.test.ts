@@ -96,7 +96,8 @@ test('a run is asked for, watched, held, let go on and ended by commands', async
   expect(await backfill('list')).toMatchObject({ summary: 'there is no backfill' })
 
   await startReader()
-  const started = await backfill('start', 'books', '--from', 'isbn-0011', '--where', 'price <= 60', '--rate', '8')
+  // More than a minute for all of it: however slow the commands are, it is at work when it is paused.
+  const started = await backfill('start', 'books', '--from', 'isbn-0011', '--where', 'price <= 60', '--rate', '1')
   const { id } = started.result!.backfill!
   expect(started.result!.backfill!.status).toBe('running')
   const paused = await backfill('pause', id.slice(0, 8))
