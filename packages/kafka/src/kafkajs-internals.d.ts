@@ -1,4 +1,12 @@
-/** The parts of kafkajs 2.2.4 that it does not declare and Sluice mends; see kafkajs-idle-timer.ts and kafkajs-clock.ts. */
+/**
+ * The parts of kafkajs 2.2.4 that it does not declare and Sluice mends, or a test watches; see kafkajs-idle-timer.ts and kafkajs-clock.ts.
+ */
+declare module 'kafkajs/src/broker/index.js' {
+  export default class Broker {
+    fetch(request: object): Promise<unknown>
+  }
+}
+
 declare module 'kafkajs/src/network/requestQueue/index.js' {
   export default class RequestQueue {
     /** Requests that wait to be sent. */

@@ -85,8 +85,12 @@ export class WatchedMember {
     return member
   }
 
+  /** @throws what the consumer failed with before */
   async until(condition: (member: WatchedMember) => boolean): Promise<void> {
-    while (!condition(this)) await this.#changed.promise
+    while (!condition(this)) {
+      if (this.failure) throw this.failure
+      await this.#changed.promise
+    }
   }
 
   #note(event: string): void {
