@@ -134,12 +134,21 @@ describe('waiting', () => {
     const lane = await store.lane()
     const cut = createEventReader(store.target, { logger: silentLogger, pollIntervalMs: 50 })
     const waiting = cut.waitForEvents(lane.lane, positionNumber(0), new AbortController().signal)
-    await store.pool.query(
-      `SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'sluice listen'`,
-    )
+    await endListening()
     const appender = await store.appender(lane)
     await appender.append([commit(lane, 1)])
     await waiting
     await Promise.all([appender.close(), cut.close()])
   })
 })
+
+/** Ends the session that listens, once there is one. */
+async function endListening(): Promise<void> {
+  for (;;) {
+    const { rowCount } = await store.pool.query(
+      `SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+       WHERE application_name = 'sluice listen' AND datname = current_database() AND query LIKE 'LISTEN%'`,
+    )
+    if (rowCount !== 0) return
+  }
+}
