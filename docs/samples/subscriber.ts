@@ -34,7 +34,8 @@ await database.query(`
 `)
 
 // Read committed is what makes an aborted transaction of the relay invisible; kafkajs does so unless told otherwise.
-const consumer = kafka.consumer({ groupId: 'agency-counter', readUncommitted: false })
+// Of a subscriber that was killed, Kafka gives the partitions to another one only after its session: 30 s, unless told otherwise.
+const consumer = kafka.consumer({ groupId: 'agency-counter', readUncommitted: false, sessionTimeout: 10_000 })
 await consumer.connect()
 await consumer.subscribe({ topic: TOPIC, fromBeginning: true })
 await consumer.run({
