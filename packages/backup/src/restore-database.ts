@@ -9,7 +9,7 @@
 import { SluiceError, quoteIdentifier } from '@sluice/core'
 import { type PostgresTarget, connect, withConnection, withDatabase } from '@sluice/postgres'
 import { type AppliedErasures, type MasterKeys, applyRecordedErasures, requireMasterKeys, subjectKinds } from '@sluice/privacy'
-import { objectsIn, recreate } from '@sluice/provision'
+import { assertNothingKept, objectsIn, recreate } from '@sluice/provision'
 import { sinkTableName } from '@sluice/sink'
 import type { SystemDefinition } from '@sluice/system'
 import { countRows } from './backup-contents.ts'
@@ -80,7 +80,7 @@ export interface RestoreReport extends RestorePlan {
 /**
  * Checks all that can be checked before anything is changed, the backup's file with it.
  *
- * @throws SluiceError SLU-7102, SLU-7105 to SLU-7109, SLU-5005, SLU-5006, SLU-8001; SLU-2001 to SLU-2004; SLU-5101 to SLU-5103 of the sink
+ * @throws SluiceError SLU-7102, SLU-7105 to SLU-7109, SLU-5005, SLU-5006, SLU-5036, SLU-8001; SLU-2001 to SLU-2004; SLU-5101 to SLU-5103 of the sink
  */
 export async function planRestore(options: RestoreOptions): Promise<RestorePlan> {
   const { system, target, sink, from, tool, keys, signal } = options
@@ -102,6 +102,7 @@ export async function planRestore(options: RestoreOptions): Promise<RestorePlan>
     )
     const { roles, extensions, exists } = rows[0]!
     assertNeedsMet(target, roles, extensions)
+    await assertNothingKept(client, target)
     return { server, exists }
   })
   if (found.exists) await assertEmpty(target)

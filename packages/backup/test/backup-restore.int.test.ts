@@ -181,6 +181,16 @@ test('a database that is not empty is refused, and an empty one keeps its settin
   expect(await databasesOn(empty)).toEqual(['analysis'])
 })
 
+test('a plan says no where a database that an earlier call replaced is still kept', async () => {
+  await backup()
+  await query(onServer(empty, 'postgres'), 'CREATE DATABASE analysis_sluice_old')
+  const refused = { code: 'SERVICE_NOT_REBUILDABLE', why: expect.stringContaining('analysis_sluice_old is there') as string }
+  await expect(planRestore(restoring())).rejects.toMatchObject(refused)
+  await expect(restoreDatabase(restoring())).rejects.toMatchObject(refused)
+  await query(onServer(empty, 'postgres'), 'DROP DATABASE analysis_sluice_old')
+  expect(await planRestore(restoring())).toMatchObject({ exists: false })
+})
+
 test('an encrypted backup shows nothing of the rows, and is read with its key alone', async () => {
   await backup({ keys: KEYS, compression: 0 })
   const file = await readFile(join(root, 'analysis', 'database.dump.sealed'))

@@ -1,5 +1,6 @@
+export type { CarriedRights } from './carried-rights.ts'
 export { objectsIn } from './database-objects.ts'
 export * from './provision.ts'
-export { type RecreatePlan, type RecreatedTable, planRecreate, recreate } from './recreate.ts'
+export { type RecreatePlan, type RecreatedTable, assertNothingKept, planRecreate, recreate } from './recreate.ts'
 export type * from './step.ts'
 export { topicSettings } from './topics.ts'

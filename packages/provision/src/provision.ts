@@ -11,6 +11,7 @@ import { migrateService, pendingServiceMigrations } from '@sluice/projector'
 import type { Sink } from '@sluice/sink'
 import { STORE_MIGRATIONS } from '@sluice/store'
 import { type LaneDefinition, type SystemDefinition, lanesOf, topicsWanted } from '@sluice/system'
+import { type CarriedRights, carryRights } from './carried-rights.ts'
 import { aggregateTopicsStep, databaseStep, migrateStep, setOf } from './databases.ts'
 import { erasureSteps } from './erasures.ts'
 import { extensionSteps } from './extensions.ts'
@@ -83,12 +84,15 @@ export interface RecreateReport {
   readonly steps: readonly ProvisionStep[]
   /** Database that keeps the old one; null if there was none, or nothing in it. */
   readonly keptAs: string | null
+  /** What people had given in the old one, beside migrations and the definition. */
+  readonly rights: CarriedRights
 }
 
 /**
  * Makes the database of one service anew, empty, with all that it needs; `planRecreate` says beforehand whether it can be filled again.
  *
- * @throws SluiceError SLU-5035 while anybody is connected to it, SLU-5030 if a migration fails: the old one stays
+ * @throws SluiceError SLU-5035 while anybody is connected to it, SLU-5030 if a migration fails, SLU-5006 if rights can not be given: the
+ *   old one stays
  */
 export async function recreateService(service: string, options: ProvisionOptions): Promise<RecreateReport> {
   const { system, targets, onStep } = options
@@ -97,11 +101,13 @@ export async function recreateService(service: string, options: ProvisionOptions
     steps.push(step)
     onStep?.(step, { done, of: 3 })
   }
-  const keptAs = await recreate(targets.services[service]!, async (beside) => {
+  let rights: CarriedRights = { carried: [], left: [] }
+  const keptAs = await recreate(targets.services[service]!, async (beside, old) => {
     for await (const step of serviceSteps(service, beside, { ...options, isDryRun: false, createDatabases: false })) take(0, step)
     // It must not be behind the others for a moment: a projector with grants waits while it is.
     const places = { system, monolith: targets.monolith, pipeline: targets.pipeline, services: { [service]: beside } }
     for (const step of await erasureSteps(places, options.masterKeys ?? null)) take(1, step)
+    if (old !== null) rights = await carryRights(old, beside)
   })
   take(2, {
     place: `service.${service}`,
@@ -109,7 +115,7 @@ export async function recreateService(service: string, options: ProvisionOptions
     outcome: 'done',
     detail: targets.services[service]!.display,
   })
-  return { steps, keptAs }
+  return { steps, keptAs, rights }
 }
 
 async function* pipelineSteps({ system, targets, isDryRun, createDatabases }: ProvisionOptions): AsyncIterable<ProvisionStep> {

@@ -27,7 +27,7 @@ export interface RecreatePlan {
   readonly exists: boolean
   /** Tables with rows; the largest first. */
   readonly tables: readonly RecreatedTable[]
-  /** Roles other than its owner with rights on its tables, which only migrations and the definition give again. */
+  /** Roles other than its owner with rights on its tables: given again on the tables that are there afterwards. */
   readonly grantees: readonly string[]
   /** What people decided on parked events, in this database alone: edits, and commands to skip or to try again. */
   readonly decisions: bigint
@@ -74,7 +74,7 @@ export async function planRecreate(options: RecreateOptions): Promise<RecreatePl
     )
     const [slot] = slots.rows
     if (slot) throw notRebuildable(options, `replication slot "${slot.name}" reads from it`)
-    if (await exists(admin, keptAs)) throw keptAlready(target, keptAs)
+    await assertNothingKept(admin, target)
     return exists(admin, target.database)
   })
   const contents = found ? await readContents(options) : NOTHING
@@ -84,25 +84,40 @@ export async function planRecreate(options: RecreateOptions): Promise<RecreatePl
 }
 
 /**
- * @param make Gives the new database what the service needs: migrations, rights. It is called with the database beside the old one.
+ * @param make Gives the new database what the service needs: migrations, rights. It is called with the database beside the old one, and
+ *   with that one, or null if there is none.
  * @returns name that the old one is kept under; null if there was none, or nothing in it
  * @throws SluiceError SLU-5035 while anybody is connected to the old one, which then stays; those of `make`; SLU-2003 if the role may not
  *   create databases
  */
-export async function recreate(target: PostgresTarget, make: (beside: PostgresTarget) => Promise<void>): Promise<string | null> {
+export async function recreate(
+  target: PostgresTarget,
+  make: (beside: PostgresTarget, old: PostgresTarget | null) => Promise<void>,
+): Promise<string | null> {
   return withConnection(withDatabase(target, 'postgres'), SESSION, async (admin) => {
     await takeTurn(admin, target)
     const name = target.database
     const { fresh, keptAs } = namesBeside(name)
-    if (await exists(admin, keptAs)) throw keptAlready(target, keptAs)
+    await assertNothingKept(admin, target)
     await admin.query(`DROP DATABASE IF EXISTS ${quoteIdentifier(fresh)} WITH (FORCE)`)
     const isThere = await exists(admin, name)
     if (isThere) await assertUnused(admin, target)
     await createLike(admin, fresh, isThere ? name : null)
-    await make(withDatabase(target, fresh))
+    await make(withDatabase(target, fresh), isThere ? target : null)
     await exchange(admin, target, isThere)
     return isThere && !(await droppedEmpty(admin, withDatabase(target, keptAs))) ? keptAs : null
   })
+}
+
+/**
+ * `recreate` is refused while the database that it replaced before is kept; a plan asks the same.
+ *
+ * @param admin Of database `postgres` of the target's server.
+ * @throws SluiceError SLU-5036
+ */
+export async function assertNothingKept(admin: ClientBase, target: PostgresTarget): Promise<void> {
+  const { keptAs } = namesBeside(target.database)
+  if (await exists(admin, keptAs)) throw keptAlready(target, keptAs)
 }
 
 /** An empty one is nothing to keep. It is looked at after the exchange, when nobody works with it any more. */
@@ -309,7 +324,8 @@ interface DatabaseProperties {
   readonly provider: string
   readonly locale: string | null
   readonly comment: string | null
-  readonly tablespace: string
+  /** Null: that of the template, which nobody needs a right for. */
+  readonly tablespace: string | null
   readonly connections: number
 }
 
@@ -325,7 +341,8 @@ async function createLike(admin: ClientBase, name: string, model: string | null)
     `SELECT pg_get_userbyid(datdba) AS owner, pg_encoding_to_char(encoding) AS encoding, datcollate AS collate, datctype AS ctype,
        datlocprovider AS provider, coalesce(to_jsonb(d)->>'datlocale', to_jsonb(d)->>'daticulocale') AS locale,
        shobj_description(oid, 'pg_database') AS comment, datconnlimit AS connections,
-       (SELECT spcname FROM pg_catalog.pg_tablespace t WHERE t.oid = d.dattablespace) AS tablespace
+       (SELECT spcname FROM pg_catalog.pg_tablespace t WHERE t.oid = d.dattablespace AND t.oid <>
+         (SELECT dattablespace FROM pg_catalog.pg_database WHERE datname = 'template0')) AS tablespace
      FROM pg_catalog.pg_database d WHERE datname = $1`,
     [model],
   )
@@ -336,7 +353,7 @@ async function createLike(admin: ClientBase, name: string, model: string | null)
   await admin.query(
     `CREATE DATABASE ${quoted} OWNER ${quoteIdentifier(owner)} TEMPLATE template0 ENCODING ${quoteLiteral(encoding)}
        LC_COLLATE ${quoteLiteral(collate)} LC_CTYPE ${quoteLiteral(ctype)} LOCALE_PROVIDER ${kind}
-       TABLESPACE ${quoteIdentifier(tablespace)} CONNECTION LIMIT ${connections}`,
+       ${tablespace === null ? '' : `TABLESPACE ${quoteIdentifier(tablespace)}`} CONNECTION LIMIT ${connections}`,
   )
   if (comment !== null) await admin.query(`COMMENT ON DATABASE ${quoted} IS ${quoteLiteral(comment)}`)
   await copySettings(admin, quoted, model)

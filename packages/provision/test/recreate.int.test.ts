@@ -12,7 +12,7 @@ import { Shop } from '../../projector/test/projector-fixture.ts'
 import { customer, order } from '../../projector/test/shop-rows.ts'
 import { SERVICE, customers, orders, shop as system } from '../../projector/test/shop-system.ts'
 import { announced, created, deleted, updated } from '../../projector/test/test-lane.ts'
-import { planRecreate, recreateService } from '../src/index.ts'
+import { type RecreateReport, planRecreate, recreateService } from '../src/index.ts'
 
 let shop: Shop
 
@@ -40,10 +40,11 @@ const keptAs = (): string => `${shop.target.database}_sluice_old`
 const plan = (definition: SystemDefinition = system) =>
   planRecreate({ system: definition, service: SERVICE, target: shop.target, kafka: shop.kafka })
 
-async function recreate(definition: SystemDefinition = system): Promise<void> {
-  const targets = { monolith: shop.target, pipeline: shop.target, services: { [SERVICE]: shop.target } }
+/** @param target With the login that does it. */
+async function recreate(definition: SystemDefinition = system, target = shop.target): Promise<RecreateReport> {
+  const targets = { monolith: shop.target, pipeline: shop.target, services: { [SERVICE]: target } }
   const registry = createSchemaRegistry({ url: process.env['SLUICE_TEST_REGISTRY_URL']! })
-  await recreateService(SERVICE, { system: definition, targets, kafka: shop.kafka, registry, isDryRun: false })
+  return recreateService(SERVICE, { system: definition, targets, kafka: shop.kafka, registry, isDryRun: false })
 }
 
 async function query(statement: string, database = shop.target.database): Promise<readonly Record<string, unknown>[]> {
@@ -136,7 +137,7 @@ test('a projector that outlived the old one gives way, and the next fills the ne
   await shop.appliedBy(projector)
   const before = await contents()
   await shop.client.end()
-  await query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${shop.target.database}'`, 'postgres')
+  await query(`SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '${shop.target.database}'`, 'postgres')
   await recreate()
   shop.lane.commit(created(customers, customer(randomUUID())))
   await expect(projector.ended).rejects.toMatchObject({ code: 'OFFSETS_MOVED' })
@@ -282,4 +283,87 @@ test('owner, comment, settings and rights of the database itself are kept', asyn
       `ALTER ROLE recreate_reader IN DATABASE ${quoted} RESET ALL; REVOKE ALL ON DATABASE ${quoted} FROM recreate_reader; DROP ROLE recreate_reader`,
     )
   }
+})
+
+describe('rights that people gave', () => {
+  const GIVEN = `CREATE SCHEMA notes; CREATE TABLE notes.remarks (id integer);
+    CREATE FUNCTION public.mine() RETURNS integer LANGUAGE sql AS 'SELECT 1';
+    GRANT USAGE ON SCHEMA public TO recreate_analyst WITH GRANT OPTION;
+    REVOKE USAGE ON SCHEMA public FROM PUBLIC;
+    GRANT SELECT ON clients, notes.remarks TO recreate_analyst;
+    GRANT SELECT (id), UPDATE (id) ON orders TO recreate_analyst;
+    GRANT EXECUTE ON FUNCTION public.mine() TO recreate_analyst;
+    ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO recreate_analyst;
+    ALTER DEFAULT PRIVILEGES IN SCHEMA notes GRANT SELECT ON TABLES TO recreate_analyst;
+    ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON ROUTINES FROM PUBLIC`
+  /** What the analyst, and everybody, may do in the database that has the service's name now. */
+  const rights = async (): Promise<unknown> => {
+    await query(`CREATE TABLE IF NOT EXISTS made_later (id integer);
+      CREATE OR REPLACE FUNCTION made_later() RETURNS integer LANGUAGE sql AS 'SELECT 1'`)
+    const [row] = await query(
+      `SELECT has_schema_privilege('recreate_analyst', 'public', 'USAGE WITH GRANT OPTION') AS schema,
+         has_table_privilege('recreate_analyst', 'clients', 'SELECT') AS clients,
+         has_table_privilege('recreate_analyst', 'clients', 'DELETE') AS "not given",
+         has_column_privilege('recreate_analyst', 'orders', 'id', 'UPDATE') AS "column",
+         has_table_privilege('recreate_analyst', 'made_later', 'SELECT') AS later,
+         has_function_privilege('recreate_stranger', 'made_later()', 'EXECUTE') AS "taken by default",
+         has_schema_privilege('recreate_stranger', 'public', 'USAGE') AS taken`,
+    )
+    return row
+  }
+
+  beforeEach(async () => {
+    await query(
+      `DROP ROLE IF EXISTS recreate_analyst, recreate_stranger, recreate_limited; CREATE ROLE recreate_analyst; CREATE ROLE recreate_stranger;
+       CREATE ROLE recreate_limited LOGIN CREATEDB PASSWORD 'limited'`,
+      'postgres',
+    )
+  })
+  afterEach(async () => {
+    // Roles can not go while a database knows them.
+    for (const database of [shop.target.database, keptAs(), `${shop.target.database}_sluice_new`])
+      await query(`DROP DATABASE IF EXISTS "${database}" WITH (FORCE)`, 'postgres')
+    await query('DROP ROLE recreate_analyst, recreate_stranger, recreate_limited', 'postgres')
+  })
+
+  test('are given again on what is there afterwards, and what was taken from everybody is taken; what had nothing to go to is named', async () => {
+    await shop.client.query(GIVEN)
+    const before = await rights()
+    expect(before).toEqual({
+      schema: true,
+      clients: true,
+      'not given': false,
+      column: true,
+      later: true,
+      'taken by default': false,
+      taken: false,
+    })
+    await shop.client.end()
+    const report = await recreate()
+    expect(await rights()).toEqual(before)
+    expect(report.rights.carried).toContain('GRANT SELECT ON TABLE public.clients TO recreate_analyst')
+    expect([...report.rights.left].toSorted()).toEqual([
+      'EXECUTE on ROUTINE public.mine() to recreate_analyst',
+      'SELECT on TABLE notes.remarks to recreate_analyst',
+      'SELECT on TABLE public.made_later to recreate_analyst',
+      'SELECT on TABLES of SCHEMA notes to recreate_analyst',
+    ])
+    // Migrations and the definition had given the rest.
+    expect(report.rights.carried.join()).not.toContain('processed_events')
+  })
+
+  test('where one of them can not be given nothing is changed', async () => {
+    await shop.client.query(
+      `ALTER DATABASE "${shop.target.database}" OWNER TO recreate_limited; ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO recreate_analyst`,
+    )
+    const before = await contents()
+    await shop.client.end()
+    const config = { ...shop.target.config, user: 'recreate_limited', password: 'limited' }
+    await expect(recreate(system, { ...shop.target, config })).rejects.toMatchObject({
+      code: 'ROLE_MISSING',
+      why: expect.stringMatching(/FOR ROLE \w+ GRANT SELECT ON TABLES TO recreate_analyst/) as string,
+    })
+    expect(await contents()).toEqual(before)
+    expect(await databasesBeside()).not.toContain(keptAs())
+  })
 })

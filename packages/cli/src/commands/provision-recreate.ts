@@ -1,6 +1,6 @@
 /** `sluice provision --recreate <service>`: exit 5 until it was confirmed. */
 import { SluiceError, quoteIdentifier, silentLogger } from '@sluice/core'
-import { type RecreatePlan, planRecreate, recreateService } from '@sluice/provision'
+import { type CarriedRights, type RecreatePlan, planRecreate, recreateService } from '@sluice/provision'
 import type { CommandContext, CommandOutcome } from '../command.ts'
 import { readDeployment, requireService } from '../deployment.ts'
 import { partsLine } from '../parts-progress.ts'
@@ -43,7 +43,7 @@ export async function recreate(
   }
   const phase = context.progress.phase(`making ${plan.database} anew`)
   const line = partsLine()
-  const { steps, keptAs } = await recreateService(service, {
+  const { steps, keptAs, rights } = await recreateService(service, {
     system,
     targets: deployment,
     kafka,
@@ -56,8 +56,8 @@ export async function recreate(
   phase.done()
   return {
     summary: `the database of ${service} is empty; its projector fills it from the first event on${keptAs === null ? '' : `, and the old one is kept as ${keptAs}`}`,
-    result: { dryRun: false, ...plan, keptAs, steps },
-    text: '',
+    result: { dryRun: false, ...plan, keptAs, steps, rights },
+    text: rightsText(rights),
     nextSteps: [
       `sluice run projector ${service}`,
       'sluice status',
@@ -82,10 +82,15 @@ function planText({ exists, tables, offsets, grantees, decisions, keptAs }: Recr
           `${formatCount(decisions)} decisions of people on parked events (edits, skips, retries) are in the old one alone, and are not made again`,
         ]
       : []),
-    ...(grantees.length > 0
-      ? [`rights of ${grantees.join(', ')} come back only if a migration or the definition gives them`]
-      : []),
+    ...(grantees.length > 0 ? [`rights of ${grantees.join(', ')} are given again on the tables that are there afterwards`] : []),
   ].join('; ')
+}
+
+function rightsText({ carried, left }: CarriedRights): string {
+  return [
+    ...carried.map((statement) => `given as in the old one: ${statement}`),
+    ...left.map((right) => `not given, since there is no such thing any more: ${right}`),
+  ].join('\n')
 }
 
 function contentsText({ tables }: RecreatePlan): string {
