@@ -15,6 +15,11 @@ import { probeOf } from './server-probe.ts'
 import { postgresUser } from './server-user.ts'
 
 export interface PgbouncerOptions {
+  /**
+   * The file that a pgbouncer in front of this database is to be started with; its last section is `[pgbouncer]`. What it says of
+   * logins and addresses is set over.
+   */
+  readonly ini?: string
   /** Connections to the server, for each role. @default 20 */
   readonly poolSize?: number
   /** Clients that may be connected at once. @default 100 */
@@ -104,26 +109,37 @@ function usersOf(database: URL, roles: Readonly<Record<string, string>>): string
     .join('')
 }
 
-function settingsOf(database: URL, own: URL, users: string, { poolSize = 20, clientsMax = 100 }: PgbouncerOptions): string {
-  const name = decodeURIComponent(database.pathname.slice(1))
-  const settings = {
+function settingsOf(database: URL, own: URL, users: string, options: PgbouncerOptions): string {
+  // Of a setting that is there twice pgbouncer takes the last; a section that is begun twice forgets all that was in it.
+  return `${options.ini ?? poolOf(database, options)}${linesOf({
     listen_addr: '127.0.0.1',
     listen_port: own.port,
     unix_socket_dir: '',
     auth_type: 'scram-sha-256',
     auth_file: users,
-    pool_mode: 'transaction',
-    default_pool_size: poolSize,
-    max_client_conn: clientsMax,
-    // By itself 15 s: a server that is back would be missed for so long.
-    server_login_retry: 1,
-  }
-  const lines = Object.entries(settings).map(([key, value]) => `${key} = ${value}`)
+    // Who may ask the pooler for its own state: SHOW POOLS.
+    stats_users: decodeURIComponent(database.username),
+  })}`
+}
+
+function poolOf(database: URL, { poolSize = 20, clientsMax = 100 }: PgbouncerOptions): string {
+  const name = decodeURIComponent(database.pathname.slice(1))
   return [
-    '[databases]',
-    `${name} = host=${database.hostname} port=${database.port} dbname=${name}`,
-    '[pgbouncer]',
-    ...lines,
-    '',
-  ].join('\n')
+    '[databases]\n',
+    linesOf({ [name]: `host=${database.hostname} port=${database.port} dbname=${name}` }),
+    '[pgbouncer]\n',
+    linesOf({
+      pool_mode: 'transaction',
+      default_pool_size: poolSize,
+      max_client_conn: clientsMax,
+      // By itself 15 s: a server that is back would be missed for so long.
+      server_login_retry: 1,
+    }),
+  ].join('')
+}
+
+function linesOf(settings: Readonly<Record<string, string | number>>): string {
+  return Object.entries(settings)
+    .map(([key, value]) => `${key} = ${value}\n`)
+    .join('')
 }

@@ -34,6 +34,14 @@ export function addSetUp(program: Command, leaf: AddLeaf): void {
     .description('Prints the settings that a service needs, as export lines. Passwords are named by their variables.')
     .option('--scheme <scheme>', 'of the URL of its database: postgresql+asyncpg', 'postgresql')
     .option('--show-secrets', 'print passwords too', false)
+    .option(
+      '--pgbouncer',
+      'print instead the settings of a pgbouncer in front of its database, with the planned connections',
+      false,
+    )
   leaf(env, { load: async () => (await import('../commands/env.ts')).env })
-  addHelp(env, { examples: ['eval "$(sluice env analytics)"', 'sluice env analytics --json'], exits: DATA_EXITS })
+  addHelp(env, {
+    examples: ['eval "$(sluice env analytics)"', 'sluice env analytics --json', 'sluice env analytics --pgbouncer'],
+    exits: DATA_EXITS,
+  })
 }

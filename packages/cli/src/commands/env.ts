@@ -1,16 +1,18 @@
 /**
- * `sluice env <service>`: what a service needs once it works on its own database. A value with a password in it is not printed: the line
+ * `sluice env <service>`: what a service needs once it works on its own database, and what a pgbouncer in front of that needs. A value with a password in it is not printed: the line
  * refers to the variable, or the file, in which it stands here.
  */
-import { shellQuoted } from '@sluice/core'
-import { type SystemDefinition, subscriptionsOf } from '@sluice/system'
+import { SluiceError, shellQuoted } from '@sluice/core'
+import type { PostgresTarget } from '@sluice/postgres'
+import { type SystemDefinition, pgbouncerIni, subscriptionsOf } from '@sluice/system'
 import { z } from 'zod'
-import type { CommandImplementation } from '../command.ts'
+import type { CommandImplementation, CommandOutcome } from '../command.ts'
 import { type Environment, findSetting, readDeployment, requireService, urlVariable } from '../deployment.ts'
 
 const Options = z.object({
   scheme: z.string().regex(/^[a-z][a-z0-9+.-]*$/, 'must be a scheme such as postgresql+asyncpg'),
   showSecrets: z.boolean(),
+  pgbouncer: z.boolean(),
 })
 
 /** A line of the service's environment. */
@@ -39,9 +41,11 @@ const SERVERS = [
 ] as const
 
 export const env: CommandImplementation = async ({ environment, system: load }, { args, options }) => {
-  const { scheme, showSecrets } = Options.parse(options)
+  const { scheme, showSecrets, pgbouncer } = Options.parse(options)
   const system = await load()
   const service = requireService(system, args[0] ?? '')
+  if (pgbouncer)
+    return poolerFile(system, service, readDeployment(environment, system, { services: [service] }).services[service]!)
   // What can not be used is refused before any of it is handed on.
   const { services } = readDeployment(environment, system, { services: [service], kafka: true, registry: true })
   const from = urlVariable(service)
@@ -61,6 +65,20 @@ export const env: CommandImplementation = async ({ environment, system: load }, 
     result: { service, settings: settings.map(({ name, value, from: origin }) => ({ name, value, from: origin })) },
     text: settings.map(({ name, shell }) => `export ${name}=${shell}`).join('\n'),
   }
+}
+
+/** @throws SluiceError SLU-1003 if the definition plans no connections */
+function poolerFile(system: SystemDefinition, service: string, { config, database }: PostgresTarget): CommandOutcome {
+  const { connections } = system.services[service]!
+  if (connections === undefined) {
+    throw new SluiceError('CONFIG_INVALID', {
+      what: `there are no settings of a pgbouncer for ${service}`,
+      why: 'its definition plans no connections',
+      ways: [`in the definition of ${service}: connections: { server: 100, pool: 20, clients: 100 }`],
+    })
+  }
+  const ini = pgbouncerIni({ host: config.host ?? 'localhost', port: config.port ?? 5432, database }, connections)
+  return { summary: '', result: { service, pgbouncer: ini }, text: ini.trimEnd() }
 }
 
 interface Wanted {

@@ -22,6 +22,7 @@ const system = defineSystem({
       migrations: new URL('./', import.meta.url),
       projections: [mapTable(items, { into: 'items' })],
       outbox: { topic: topic('shop.stock.events') },
+      connections: { server: 100, pool: 20, clients: 90 },
     },
   },
 })
@@ -46,7 +47,7 @@ async function run(environment: Readonly<Record<string, string>>, options: objec
     progress: { phase: () => ({ update: () => undefined, done: () => undefined, failed: () => undefined }) },
     say: () => undefined,
   }
-  return env(context, { args: ['stock'], options: { scheme: 'postgresql', showSecrets: false, ...options } })
+  return env(context, { args: ['stock'], options: { scheme: 'postgresql', showSecrets: false, pgbouncer: false, ...options } })
 }
 
 /** What a shell has after it took the lines. */
@@ -129,4 +130,21 @@ test('a setting that is missing is named before anything is printed', async () =
     code: 'CONFIG_MISSING',
     why: expect.stringContaining('SLUICE_STOCK_URL, SCHEMA_REGISTRY_URL') as string,
   })
+})
+
+test('--pgbouncer prints the settings of a pooler with the planned connections, and no password', async () => {
+  const { text: ini } = await run({ SLUICE_STOCK_URL: URL_WITH_PASSWORD }, { pgbouncer: true })
+  expect(ini.split('\n')).toEqual([
+    '[databases]',
+    "stock = host=db port=5432 dbname='stock'",
+    '',
+    '[pgbouncer]',
+    'pool_mode = transaction',
+    'default_pool_size = 20',
+    'max_db_connections = 20',
+    'max_client_conn = 90',
+    'server_login_retry = 1',
+    'auth_type = scram-sha-256',
+    'auth_file = /etc/pgbouncer/users.txt',
+  ])
 })
