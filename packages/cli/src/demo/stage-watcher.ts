@@ -59,8 +59,7 @@ export class StageWatcher {
       wanted[service] = subscriptionsOf(this.#system, service).reduce((sum, { lane }) => sum + (stored.get(lane.name) ?? 0n), 0n)
     }
     return {
-      // Each lane is made in its own time.
-      isLoaded: lanesOf(this.#system).every(({ name }) => lanes.some((l) => l.lane === name && l.phase === 'streaming')),
+      isLoaded: areLoaded(this.#system, lanes),
       stored: sum(stored.values()),
       published: lanes.reduce((total, l) => total + BigInt(l.published), 0n),
       applied,
@@ -77,6 +76,14 @@ export class StageWatcher {
   async close(): Promise<void> {
     for (const client of [this.#pipeline, ...this.#services.values()]) await client.end()
   }
+}
+
+/** @param lanes Those that there are; each is made in its own time. */
+export function areLoaded(
+  system: SystemDefinition,
+  lanes: readonly { readonly lane: string; readonly phase: string }[],
+): boolean {
+  return lanesOf(system).every(({ name }) => lanes.some(({ lane, phase }) => lane === name && phase === 'streaming'))
 }
 
 /** Every service has applied what was wanted of it then. */
