@@ -1,6 +1,6 @@
 /** Ends processes for good. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { isKnown, isRunning, signalProcess, type ProcessIdentity } from './process-identity.ts'
+import { isActive, isKnown, isRunning, signalProcess, type ProcessIdentity } from './process-identity.ts'
 
 export interface EndingProcess {
   readonly process: ProcessIdentity
@@ -29,6 +29,11 @@ export async function areGone(identities: readonly ProcessIdentity[], timeoutMs:
  */
 export async function areForgotten(identities: readonly ProcessIdentity[], timeoutMs: number): Promise<boolean> {
   return noneIs(isKnown, identities, timeoutMs)
+}
+
+/** Waits until each of the processes stands still, stopped by SIGSTOP or ended; false after `timeoutMs`. */
+export async function areStill(identities: readonly ProcessIdentity[], timeoutMs: number): Promise<boolean> {
+  return noneIs(isActive, identities, timeoutMs)
 }
 
 /** Nothing tells of the end of a process that is no child of this one, so it is asked for. */

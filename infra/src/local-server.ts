@@ -8,7 +8,7 @@
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { SluiceError } from '@sluice/core'
-import { areForgotten, areGone } from './end-processes.ts'
+import { areForgotten, areGone, areStill } from './end-processes.ts'
 import { childrenOf, isRunning, signalProcess, type ProcessIdentity } from './process-identity.ts'
 import type { ProcessLauncher } from './process-launcher.ts'
 import type { ProcessSpec } from './process-spec.ts'
@@ -72,6 +72,9 @@ export class LocalServer implements ServerControl {
 
   async kill9(): Promise<void> {
     if (this.#process === undefined) return
+    // Stopped it makes no more children: one that is made after they were looked for would live on, and work in the data folder.
+    signalProcess(this.#process, 'SIGSTOP')
+    await areStill([this.#process], STOP_TIMEOUT_MS)
     // PostgreSQL's backends have sessions of their own, so a process group does not hold them.
     const family = [this.#process, ...childrenOf(this.#process.pid)]
     for (const member of family) signalProcess(member, 'SIGKILL')

@@ -26,6 +26,12 @@ export function isRunning(identity: ProcessIdentity): boolean {
   return identifyProcess(identity.pid)?.startedAt === identity.startedAt
 }
 
+/** Whether the process runs and was not stopped by SIGSTOP: it may do anything next, such as start a child. */
+export function isActive(identity: ProcessIdentity): boolean {
+  const entry = processEntry(identity.pid)
+  return entry?.startedAt === identity.startedAt && !entry.isEnded && !entry.isStopped
+}
+
 /** Whether the system still knows the process: it runs, or has ended and its parent has not taken notice yet. */
 export function isKnown(identity: ProcessIdentity): boolean {
   return processEntry(identity.pid)?.startedAt === identity.startedAt
@@ -55,6 +61,7 @@ export function childrenOf(pid: number): ProcessIdentity[] {
 interface ProcessEntry {
   readonly startedAt: string
   readonly isEnded: boolean
+  readonly isStopped: boolean
 }
 
 function processEntry(pid: number): ProcessEntry | undefined {
@@ -68,14 +75,16 @@ function linuxEntry(pid: number): ProcessEntry | undefined {
   // The command name in parentheses may hold spaces; what follows the last one is regular.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   const boot = readIfThere('/proc/sys/kernel/random/boot_id')?.trim() ?? 'boot'
-  return { startedAt: `${boot}:${fields[19]!}`, isEnded: fields[0] === 'Z' || fields[0] === 'X' }
+  const state = fields[0]
+  return { startedAt: `${boot}:${fields[19]!}`, isEnded: state === 'Z' || state === 'X', isStopped: state === 'T' }
 }
 
 function psEntry(pid: number): ProcessEntry | undefined {
   try {
     const line = execFileSync('ps', ['-o', 'stat=,lstart=', '-p', String(pid)], { encoding: 'utf8' }).trim()
     const [state, ...start] = line.split(/\s+/)
-    return state === undefined || state === '' ? undefined : { startedAt: start.join(' '), isEnded: state.startsWith('Z') }
+    if (state === undefined || state === '') return undefined
+    return { startedAt: start.join(' '), isEnded: state.startsWith('Z'), isStopped: state.startsWith('T') }
   } catch {
     // ps exits with 1 when no process has the id.
     return undefined
