@@ -51,7 +51,8 @@ function isStale(folder: string, isKept: (runFolder: string) => boolean): boolea
   return !(records.some((record) => record.type === 'released') && isKept(folder))
 }
 
-function readRecords(folder: string): ProcessRecord[] {
+/** What the run has recorded of itself so far. */
+export function readRecords(folder: string): ProcessRecord[] {
   let text: string
   try {
     text = readFileSync(join(folder, 'processes.jsonl'), 'utf8')

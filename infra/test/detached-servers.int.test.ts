@@ -4,7 +4,7 @@ import pg from 'pg'
 import { afterEach, expect, test } from 'vitest'
 import { detachedStatus, stopDetachedServers } from '../src/detached-servers.ts'
 import { readDetachedState } from '../src/detached-state.ts'
-import { isRunning, signalProcess } from '../src/process-identity.ts'
+import { isRunning } from '../src/process-identity.ts'
 import { startServers } from '../src/start-servers.ts'
 
 const project = `test-${randomBytes(4).toString('hex')}`
@@ -36,9 +36,8 @@ test('a second up gives back what runs, and starts what was killed on its data',
   await select(first.pipeline.url, 'CREATE TABLE kept (n int)')
   const second = await up()
   expect(second.pipeline.url).toBe(first.pipeline.url)
-  const { process } = readDetachedState(project)!.servers[0]!
-  signalProcess(process, 'SIGKILL')
-  await expect.poll(() => detachedStatus(project)!.servers[0]!.isRunning).toBe(false)
+  await second.pipeline.kill9()
+  expect(detachedStatus(project)!.servers).toMatchObject([{ isRunning: false }])
   const third = await up()
   expect(third.pipeline.url).toBe(first.pipeline.url)
   await select(third.pipeline.url, 'SELECT n FROM kept')

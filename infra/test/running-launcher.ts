@@ -1,7 +1,7 @@
 /** Runs the launcher fixture and finds what it left. */
 import { execFileSync, spawn, type ChildProcessByStdio } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { runsFolder } from '../src/folders.ts'
 import { isRunning, type ProcessIdentity } from '../src/process-identity.ts'
-import { processRecordSchema } from '../src/process-spec.ts'
+import { readRecords } from '../src/run-folder.ts'
 
 export interface RunningLauncher {
   readonly child: ChildProcessByStdio<Writable, Readable, null>
@@ -30,7 +30,7 @@ export async function runLauncher(...args: string[]): Promise<RunningLauncher> {
   const servers = z.array(z.object({ name: z.string(), url: z.string() })).parse(JSON.parse(line))
   // Others may start runs meanwhile: ours is the one whose watcher has our child as parent.
   for (const runFolder of runFolders().filter((folder) => !before.has(folder))) {
-    const records = recordsOf(runFolder)
+    const records = readRecords(runFolder)
     const watcher = records.find((record) => record.type === 'watcher')?.process
     if (watcher === undefined || parentOf(watcher.pid) !== child.pid) continue
     const processes = records.flatMap((record) => (record.type === 'released' ? [] : [record.process]))
@@ -48,13 +48,6 @@ function runFolders(): string[] {
   return readdirSync(runsFolder())
     .filter((name) => name.startsWith('run-'))
     .map((name) => join(runsFolder(), name))
-}
-
-function recordsOf(runFolder: string) {
-  const file = join(runFolder, 'processes.jsonl')
-  if (!existsSync(file)) return []
-  const lines = readFileSync(file, 'utf8').trim().split('\n')
-  return lines.map((line) => processRecordSchema.parse(JSON.parse(line)))
 }
 
 function parentOf(pid: number): number | undefined {
