@@ -16,7 +16,7 @@ import {
 import { createDatabaseMetrics } from '@sluice/telemetry'
 import pg, { type Client } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { hasPassed } from '../harness/caught-up.ts'
+import { catchingUp } from '../harness/caught-up.ts'
 import { runSluice } from '../harness/sluice-process.ts'
 import { type TestServers, startTestServers } from '../harness/test-servers.ts'
 import { type TestSystem, startTestSystem } from '../harness/test-system.ts'
@@ -93,7 +93,7 @@ beforeAll(async () => {
     moved.push(...wave)
     const { signal } = new AbortController()
     await demo.runWorkload({ url: system.url('monolith'), seed: i + 1, transactions: 60, signal })
-    await waitUntil(`${moved.join(', ')} to have everything`, LIMIT_MS, () => haveEverything(moved))
+    await waitUntil(`${moved.join(', ')} to have everything`, LIMIT_MS, catchingUp(system, moved))
     for (const reference of REFERENCES.filter(([from, , , owner]) => moved.includes(from) && moved.includes(owner))) {
       checked.set(`wave ${i + 1}: ${reference.join('.')}`, await countOrphans(reference))
     }
@@ -107,15 +107,6 @@ afterAll(async () => {
   await own.stop()
   await servers[Symbol.asyncDispose]()
 })
-
-async function haveEverything(services: readonly Service[]): Promise<boolean> {
-  const { rows } = await (await system.client('monolith')).query<{ lsn: string }>('SELECT pg_current_wal_lsn() AS lsn')
-  await (await system.client('monolith')).query(`SELECT pg_logical_emit_message(true, 'sluice.test', '')`)
-  if (!(await hasPassed(system, 'monolith', rows[0]!.lsn))) return false
-  const stored = await system.storedPosition('monolith')
-  for (const service of services) if ((await system.appliedPosition(service, 'monolith')) < stored) return false
-  return true
-}
 
 /** The owner's keys are asked in its database, and looked up in the other one. */
 async function countOrphans([from, table, column, owner, owned]: (typeof REFERENCES)[number]): Promise<{
@@ -340,10 +331,10 @@ test('while the database of one service is away the others go on, and it is whol
   const others = WAVES.flat().filter((service) => service !== 'integrity_service')
   await own.services.kill9()
   await demo.runWorkload({ url: system.url('monolith'), seed: 102, transactions: 60, signal: new AbortController().signal })
-  await waitUntil('the other services to have everything', LIMIT_MS, () => haveEverything(others))
+  await waitUntil('the other services to have everything', LIMIT_MS, catchingUp(system, others))
   const backAt = performance.now()
   await own.services.start()
-  await waitUntil('the integrity service to have everything', RECOVERY_LIMIT_MS, () => haveEverything(['integrity_service']))
+  await waitUntil('the integrity service to have everything', RECOVERY_LIMIT_MS, catchingUp(system, ['integrity_service']))
   const recoveryMs = performance.now() - backAt
   process.stdout.write(
     `the integrity service had everything ${(recoveryMs / 1_000).toFixed(1)} s after its database was started\n`,

@@ -7,7 +7,7 @@ import kafkajs from 'kafkajs'
 import pg from 'pg'
 import { expect, test } from 'vitest'
 import { type Claim, claimedValues } from '../../docs/samples/claimed-values.ts'
-import { isCaughtUp } from '../harness/caught-up.ts'
+import { catchingUp } from '../harness/caught-up.ts'
 import { runSluice } from '../harness/sluice-process.ts'
 import { startTestServers } from '../harness/test-servers.ts'
 import { startTestSystem } from '../harness/test-system.ts'
@@ -55,11 +55,12 @@ test('a text and a bytea of 20 MB arrive equal, in the service and at a subscrib
   )
   await monolith.query('UPDATE papers SET pages = 2')
   const processes = { reader, relay, projector }
+  const isCaughtUp = catchingUp(system)
   await waitUntil('everything to be applied', LIMIT_MS, async () => {
     for (const [name, child] of Object.entries(processes)) {
       if (!child.isRunning) throw new Error(`the ${name} ended: ${child.stderr}`)
     }
-    return isCaughtUp(system)
+    return isCaughtUp()
   })
   for (const [name, child] of Object.entries(processes)) {
     const mebibytes = Math.round(child.rssMaxBytes() / 1024 / 1024)

@@ -8,7 +8,7 @@ import { type Clickhouse, startClickhouse } from '@sluice/infra'
 import demo from '@sluice/medcontracthub/demo'
 import { setTransactionContext } from '@sluice/outbox'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { isCaughtUp } from '../harness/caught-up.ts'
+import { catchingUp } from '../harness/caught-up.ts'
 import { PipelineProcesses } from '../harness/pipeline-processes.ts'
 import { runSluice } from '../harness/sluice-process.ts'
 import { startTestServers } from '../harness/test-servers.ts'
@@ -73,7 +73,7 @@ beforeAll(async () => {
     ...Object.fromEntries(SERVICES.map((service) => [`projector ${service}`, ['run', 'projector', service]])),
   })
   ends.push(() => processes[Symbol.asyncDispose]())
-  await waitUntil('the initial load to arrive', LIMIT_MS, () => isCaughtUp(system, SERVICES))
+  await waitUntil('the initial load to arrive', LIMIT_MS, catchingUp(system, SERVICES))
 })
 
 afterAll(async () => {
@@ -144,9 +144,10 @@ async function applied(...changes: readonly string[]): Promise<readonly Stored[]
   await setTransactionContext(monolith, { correlationId })
   for (const change of changes) await monolith.query(change)
   await monolith.query('COMMIT')
+  const isCaughtUp = catchingUp(system, SERVICES)
   return waitUntil('everything to be applied', LIMIT_MS, async () => {
     const stored = await eventsOf(correlationId)
-    return stored.length === changes.length && (await isCaughtUp(system, SERVICES)) && stored
+    return stored.length === changes.length && (await isCaughtUp()) && stored
   })
 }
 

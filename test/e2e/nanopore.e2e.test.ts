@@ -3,7 +3,7 @@ import { parseMasterKeys, SealedReader } from '@sluice/privacy'
 import { postgresTarget } from '@sluice/postgres'
 import { topicsOf, lanesOf } from '@sluice/system'
 import { expect, test } from 'vitest'
-import { isCaughtUp } from '../harness/caught-up.ts'
+import { catchingUp } from '../harness/caught-up.ts'
 import { expectSmallDemo } from '../harness/small-demo.ts'
 import { runSluice } from '../harness/sluice-process.ts'
 import { startTestServers } from '../harness/test-servers.ts'
@@ -34,7 +34,7 @@ test('secret configuration is encrypted everywhere behind the monolith, and audi
     INSERT INTO audit_logs (entity_type, entity_id, action, occurred_at) VALUES
       ('login', 'old', 'login', '2020-01-01'), ('login', 'new', 'login', now()), ('sample', 'kept', 'update', '2020-01-01')`)
   const engines = await startWithAuditRole(system)
-  await waitUntil('the initial load', LIMIT_MS, () => isCaughtUp(system))
+  await waitUntil('the initial load', LIMIT_MS, catchingUp(system))
 
   await monolith.query(`UPDATE application_configs SET secret_value = 'PLANTED-changed' WHERE config_key = 'CLEAR-key'`)
   await monolith.query(`SET ROLE nanopore_retention`)
@@ -48,7 +48,7 @@ test('secret configuration is encrypted everywhere behind the monolith, and audi
     ).query<{ status: string }>(`SELECT status FROM data_migration_state WHERE kind = 'backfill'`)
     return rows[0]?.status === 'completed'
   })
-  await waitUntil('everything to be applied', LIMIT_MS, () => isCaughtUp(system))
+  await waitUntil('everything to be applied', LIMIT_MS, catchingUp(system))
 
   expect((await audit.query('SELECT entity_id FROM audit_logs ORDER BY 1')).rows).toEqual([
     { entity_id: 'kept' },

@@ -9,7 +9,7 @@ import { canBuildWeaviate, startWeaviate } from '@sluice/infra'
 import demo from '@sluice/medcontracthub/demo'
 import { beforeEach, expect, test } from 'vitest'
 import { z } from 'zod'
-import { isCaughtUp } from '../harness/caught-up.ts'
+import { catchingUp } from '../harness/caught-up.ts'
 import { PipelineProcesses } from '../harness/pipeline-processes.ts'
 import { runSluice } from '../harness/sluice-process.ts'
 import { startTestServers } from '../harness/test-servers.ts'
@@ -144,7 +144,7 @@ test('Weaviate has one object for each living row, though projector and server w
       relay: ['run', 'relay'],
       [AI]: ['run', 'projector', 'ai'],
     })
-    await waitUntil('the initial load to arrive', LIMIT_MS, () => isCaughtUp(system, ['ai']))
+    await waitUntil('the initial load to arrive', LIMIT_MS, catchingUp(system, ['ai']))
     const loaded = idsOf(await objectsIn(weaviate.url))
 
     const stop = new AbortController()
@@ -160,7 +160,7 @@ test('Weaviate has one object for each living row, though projector and server w
     await waitUntil('more than a transaction of events', LIMIT_MS, () => fillsTransactions(system))
     stop.abort()
     await workload
-    await waitUntil('everything to be applied', LIMIT_MS, () => isCaughtUp(system, ['ai']))
+    await waitUntil('everything to be applied', LIMIT_MS, catchingUp(system, ['ai']))
 
     const living = await livingRows(system)
     const ids = idsOf(living)
@@ -186,7 +186,7 @@ test('Weaviate has one object for each living row, though projector and server w
     expect(await system.appliedPosition('ai', 'monolith')).toBeLessThan(await system.storedPosition('monolith'))
     expect((await objectsIn(weaviate.url)).filter(({ id }) => ids.has(id))).toEqual(living)
     processes.restart(AI)
-    await waitUntil('everything to be applied again', LIMIT_MS, () => isCaughtUp(system, ['ai']))
+    await waitUntil('everything to be applied again', LIMIT_MS, catchingUp(system, ['ai']))
     expect(await objectsIn(weaviate.url)).toEqual(living)
 
     const { services, counts } = await verified(system)

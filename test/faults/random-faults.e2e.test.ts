@@ -2,15 +2,17 @@
  * Kills and stops at random moments, under a workload: nothing lost, nothing doubled, order kept, all rows equal.
  *
  * Before each fault the relay is held (SIGSTOP) until at least `BACKLOG_EVENTS` stand between the store and the services,
- * then let go, and the fault strikes a random moment later, while those events are on their way. How many were is asserted.
+ * then let go, and the fault strikes a random moment later, while those events are on their way. Where a machine was so fast, or the
+ * test so slow, that fewer than `IN_FLIGHT_MIN` are left, they are held back again, and the moment is half as long.
  *
  * The seed is printed; SLUICE_TEST_SEED=N replays the choice of faults and moments.
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import { Random } from '@sluice/workload'
 import demo from '@sluice/medcontracthub/demo'
 import { expect, test } from 'vitest'
 import { KAFKA_SETTINGS_FOR_KILLS } from '@sluice/infra'
-import { isCaughtUp } from '../harness/caught-up.ts'
+import { catchingUp } from '../harness/caught-up.ts'
 import { PipelineProcesses } from '../harness/pipeline-processes.ts'
 import { runSluice } from '../harness/sluice-process.ts'
 import { startTestServers } from '../harness/test-servers.ts'
@@ -26,7 +28,7 @@ const IN_FLIGHT_MIN = 1_000
 /** Held back before a fault, so that enough is still on its way when it strikes. */
 const BACKLOG_EVENTS = 4_000
 const DELAY_MS_MAX = 120
-const LIMIT_MS = 120_000
+const LIMIT_MS = 240_000
 const SYSTEM = new URL('../../schemas/medcontracthub/system.ts', import.meta.url)
 
 type Fault = 'kill reader' | 'kill relay' | 'kill projector' | 'restart kafka' | 'restart pipeline database'
@@ -41,7 +43,7 @@ test(`${FAULTS} faults at random: no event lost, none doubled, none applied twic
   await demo.fill({ database: system.url('monolith'), rows: 3_300, seed })
   const secondSlot = await SecondSlot.begin({ url: system.url('monolith'), lane: 'monolith', names: medcontracthubNames })
   await using processes = new PipelineProcesses(system)
-  await waitUntil('the initial load to arrive', LIMIT_MS, () => isCaughtUp(system))
+  await waitUntil('the initial load to arrive', LIMIT_MS, catchingUp(system))
 
   const stopWorkload = new AbortController()
   const workload = demo.runWorkload({
@@ -55,18 +57,15 @@ test(`${FAULTS} faults at random: no event lost, none doubled, none applied twic
   const faults = shuffled(random)
   for (const [i, fault] of faults.entries()) {
     const service = random.pick(system.services)
-    const inFlight = await holdBack(system, processes, service)
-    await new Promise((resolve) => setTimeout(resolve, random.between(0, DELAY_MS_MAX)))
-    const struck = await inFlight()
+    const struck = await eventsInFlight(system, processes, service, random.between(0, DELAY_MS_MAX))
     process.stderr.write(
       `fault ${i + 1} of ${FAULTS}: ${fault}${fault === 'kill projector' ? ` ${service}` : ''}, ${struck} events in flight\n`,
     )
     await strike(system, processes, fault, service)
-    expect(struck, `events in flight at fault ${i + 1}`).toBeGreaterThanOrEqual(IN_FLIGHT_MIN)
   }
   stopWorkload.abort()
   await workload
-  await waitUntil('everything to arrive', LIMIT_MS, () => isCaughtUp(system))
+  await waitUntil('everything to arrive', LIMIT_MS, catchingUp(system))
 
   await expectNothingLost(system, secondSlot)
   const verify = await runSluice(['verify', '--json'], system.env)
@@ -79,17 +78,30 @@ function shuffled(random: Random): readonly Fault[] {
   return faults.sort((a, b) => a.place - b.place).map(({ fault }) => fault)
 }
 
-/** Holds the relay until enough events wait, lets it go, and returns how to count what is on its way to a service. */
-async function holdBack(system: TestSystem, processes: PipelineProcesses, service: string): Promise<() => Promise<number>> {
+/** Lets the relay go with enough events behind it, for a moment. @returns how many are on their way to a service then, `IN_FLIGHT_MIN` at least */
+async function eventsInFlight(
+  system: TestSystem,
+  processes: PipelineProcesses,
+  service: string,
+  momentMs: number,
+): Promise<number> {
   const gap = async (): Promise<number> =>
     (await system.storedPosition('monolith')) - (await system.appliedPosition(service, 'monolith'))
-  processes.get('relay').kill('SIGSTOP')
+  const relay = processes.get('relay')
+  relay.kill('SIGSTOP')
   try {
-    await waitUntil(`${BACKLOG_EVENTS} events to wait`, LIMIT_MS, async () => (await gap()) >= BACKLOG_EVENTS)
+    for (let ms = momentMs; ; ms /= 2) {
+      await waitUntil(`${BACKLOG_EVENTS} events to wait`, LIMIT_MS, async () => (await gap()) >= BACKLOG_EVENTS)
+      relay.kill('SIGCONT')
+      await delay(ms)
+      // It is counted while nothing more is sent.
+      relay.kill('SIGSTOP')
+      const inFlight = await gap()
+      if (inFlight >= IN_FLIGHT_MIN) return inFlight
+    }
   } finally {
-    processes.get('relay').kill('SIGCONT')
+    relay.kill('SIGCONT')
   }
-  return gap
 }
 
 async function strike(system: TestSystem, processes: PipelineProcesses, fault: Fault, service: string): Promise<void> {

@@ -7,7 +7,7 @@
  * The first thing that does not hold ends the run.
  */
 import pg from 'pg'
-import { isCaughtUp } from '../../harness/caught-up.ts'
+import { catchingUp } from '../../harness/caught-up.ts'
 import { placesOf } from '../../harness/pipeline-places.ts'
 import { askOracle } from '../../oracle/whole-pipeline.ts'
 import type { FaultKind } from './fault-kinds.ts'
@@ -135,7 +135,7 @@ async function loaded(stage: Stage): Promise<void> {
 
 async function askAtRest(stage: Stage, report: FaultReport): Promise<void> {
   await stage.orEnd(stage.work.stop())
-  await stage.until('everything to arrive', () => isCaughtUp(stage.system), REST_LIMIT_MS)
+  await stage.until('everything to arrive', catchingUp(stage.system), REST_LIMIT_MS)
   for (const service of stage.system.services) await groupHasMembers(stage, service, 1)
   const answer = await askOracle({ ...placesOf(stage.system), secondSlot: stage.secondSlot })
   report.addOracle(answer)
