@@ -260,7 +260,7 @@ describe('a hand-over that does not fit stops the relay', () => {
   })
 })
 
-test('how fast a small transaction and a backlog are published', async () => {
+test('how fast a small transaction and a backlog are published is printed: the figures depend on the machine', async () => {
   const fixture = await RelayFixture.open()
   const latencies: number[] = []
   const published = { resolve: (): void => undefined }
@@ -280,13 +280,13 @@ test('how fast a small transaction and a backlog are published', async () => {
   for (let n = 0; n < 60; n++)
     await fixture.commit(Array.from({ length: 1000 }, (_, i) => ({ aggregateKey: String(i), eventData: order(String(i)) })))
   const started = performance.now()
-  await fixture.publishAll()
+  const backlog = await fixture.publishAll()
   const seconds = (performance.now() - started) / 1000
   latencies.sort((a, b) => a - b)
   process.stderr.write(
     `small transaction: p50 ${latencies[50]?.toFixed(1)} ms, p99 ${latencies[98]?.toFixed(1)} ms; backlog: ${Math.round(60_000 / seconds)} events/s\n`,
   )
-  expect(60_000 / seconds).toBeGreaterThan(5_000)
+  expect(backlog.reduce((sum, e) => sum + (e.kind === 'published' ? e.events : 0), 0)).toBe(60_000)
   await fixture.close()
 })
 
