@@ -68,7 +68,7 @@ async function copyPrimary(
     const slot = `replica_${Date.now()}`
     await client.query('SELECT pg_create_physical_replication_slot($1, true)', [slot])
     await client.query(`SELECT pg_backup_start('replica', true)`)
-    await run('cp', ['-a', source, dataFolder])
+    await copyWhileUsed(source, dataFolder)
     const { rows: ended } = await client.query<{ labelfile: string }>('SELECT labelfile FROM pg_backup_stop(false)')
     await rm(join(dataFolder, 'postmaster.pid'), { force: true })
     await writeFile(join(dataFolder, 'backup_label'), ended[0]!.labelfile)
@@ -85,6 +85,19 @@ async function copyPrimary(
     return { binary: options.split(' ', 1)[0]!, port }
   } finally {
     await client.end()
+  }
+}
+
+/**
+ * A file that is gone by the time it is copied is no fault: what became of it is in the WAL.
+ * https://www.postgresql.org/docs/17/continuous-archiving.html#BACKUP-LOWLEVEL-BASE-BACKUP-DATA
+ */
+async function copyWhileUsed(from: string, to: string): Promise<void> {
+  try {
+    await run('cp', ['-a', from, to], { env: { LC_ALL: 'C', PATH: '/usr/bin:/bin' } })
+  } catch (error) {
+    const complaints = error instanceof Error && 'stderr' in error ? String(error.stderr).trim().split('\n') : ['']
+    if (!complaints.every((line) => line.endsWith(': No such file or directory'))) throw error
   }
 }
 
