@@ -6,9 +6,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import { waitUntil } from '../harness/wait-until.ts'
 import { insertPerson, person, secretsOf } from './planted-people.ts'
 import { openBytes, plantedInBytes, plantedInDatabase, plantedInText, plantedInTopics } from './planted-values.ts'
 import { PrivatePipeline } from './private-pipeline.ts'
+
+const LIMIT_MS = 60_000
 
 test('planted values of private columns are found nowhere behind the reader, and clear ones are found', async () => {
   await using pipeline = await PrivatePipeline.open('privacy_capture')
@@ -147,11 +150,28 @@ test('an interrupted load of a table with a hashed key goes on where it stood, a
   const { monolith, crm, pipeline: store } = pipeline.clients
   const people = Array.from({ length: 60 }, (_, i) => person(`p${String(i).padStart(3, '0')}`, i + 1))
   for (const p of people) await insertPerson(monolith, p)
-  const checkpoints = async (): Promise<number> => (await store.query('SELECT FROM migration_checkpoints')).rowCount ?? 0
+  // In its eleventh chunk the load is held, so that it is interrupted in its middle however fast it is.
+  await store.query(
+    `CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+       IF (SELECT count(*) FROM migration_checkpoints) >= 10 THEN PERFORM pg_advisory_xact_lock(1); END IF;
+       RETURN NEW; END $$;
+     CREATE TRIGGER held BEFORE INSERT ON migration_checkpoints FOR EACH ROW EXECUTE FUNCTION hold();
+     SELECT pg_advisory_lock(1)`,
+  )
   const interrupted = pipeline.start({ readerLimits: { chunkRowsMax: 1 } })
-  await pipeline.until(async () => (await checkpoints()) >= 3)
-  await interrupted.stop()
-  const stored = await checkpoints()
+  await waitUntil('the load to be held', LIMIT_MS, async () => {
+    const { rowCount } = await store.query(
+      `SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 1 AND objsubid = 1 AND NOT granted
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+    )
+    return rowCount === 1
+  })
+  const stopped = interrupted.stop()
+  await store.query('SELECT pg_advisory_unlock(1)')
+  await stopped
+  await store.query('DROP TRIGGER held ON migration_checkpoints')
+  const { rowCount: stored } = await store.query('SELECT FROM migration_checkpoints')
+  expect(stored).toBeGreaterThanOrEqual(10)
   expect(stored).toBeLessThan(60)
   // A row that is not loaded yet takes a key in the part that is: it is read again by that key.
   await monolith.query(`UPDATE people SET code = 'PLANTED-code-a-straggler' WHERE account = 60`)
