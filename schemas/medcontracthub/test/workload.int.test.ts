@@ -74,14 +74,15 @@ test('the same seed on the same rows makes the same changes', async () => {
 
 test('W1: a connection that is cut again and again loses no count and doubles none', async () => {
   const before = await rowCount()
+  const stop = new AbortController()
   let transactions = 0
   const report = await demo.runWorkload({
     url: monolith.url,
     seed: 8,
-    signal: never,
-    transactions: 200,
-    onProgress: () => {
+    signal: stop.signal,
+    onProgress: ({ reconnects }) => {
       transactions += 1
+      if (reconnects > 5) stop.abort()
       if (transactions % 10 === 0) {
         // Not awaited: it hits the workload in the middle of a later transaction. Queries of one client keep their order.
         cuts.push(
@@ -93,7 +94,6 @@ test('W1: a connection that is cut again and again loses no count and doubles no
     },
   })
   await Promise.all(cuts)
-  expect(report.reconnects).toBeGreaterThan(5)
   expect(report.unresolved).toBe(0)
   expect(await rowCount()).toBe(before + report.inserted - report.deleted)
 })
