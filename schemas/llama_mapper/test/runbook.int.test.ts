@@ -49,8 +49,11 @@ test('the scheduler’s lines remove what is due, everywhere, and nothing else',
   await insertRow(clients.monolith, 'tenants', { ...tenant, id: 'due' })
   await insertRow(clients.monolith, 'tenants', { ...tenant, id: 'held', is_on_legal_hold: true })
   for (const id of ['due', 'held'])
-    for (const created_at of ['2026-01-01T00:00:00Z', new Date().toISOString()])
-      await insertRow(clients.monolith, 'storage_records', { ...storageRecordRow(new Random(7), 1, id), created_at })
+    for (const ageDays of [365, 0])
+      await insertRow(clients.monolith, 'storage_records', {
+        ...storageRecordRow(new Random(7), 1, id),
+        created_at: new Date(Date.now() - ageDays * 86_400_000).toISOString(),
+      })
   const all = await counted(clients.monolith, 'storage_records')
   const others = ['audit_log', 'policy_decisions', 'quality_measurements', 'assistant_answers', 'tenants']
   const before = await Promise.all(others.map((table) => counted(clients.monolith, table)))
