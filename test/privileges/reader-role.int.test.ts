@@ -57,7 +57,7 @@ test.each([
   ['changes a captured table', 'ALTER TABLE customers ADD COLUMN mine text'],
   ['makes a publication', 'CREATE PUBLICATION mine FOR TABLE customers'],
   ['makes a role', 'CREATE ROLE mine'],
-  ['gives its rights to others', 'SET ROLE postgres'],
+  ['takes the role of the owner', 'SET ROLE postgres'],
 ])('the role never %s', async (_what, statement) => {
   await expect(client.query(statement)).rejects.toMatchObject({ code: '42501' })
 })
