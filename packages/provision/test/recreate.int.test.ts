@@ -137,7 +137,10 @@ test('a projector that outlived the old one gives way, and the next fills the ne
   await shop.appliedBy(projector)
   const before = await contents()
   await shop.client.end()
-  await query(`SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '${shop.target.database}'`, 'postgres')
+  await query(
+    `SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '${shop.target.database}'`,
+    'postgres',
+  )
   await recreate()
   shop.lane.commit(created(customers, customer(randomUUID())))
   await expect(projector.ended).rejects.toMatchObject({ code: 'OFFSETS_MOVED' })

@@ -253,7 +253,11 @@ async function readPieces(
   const rows: TextRow[] = []
   let bytes = 0
   for (let piece = FIRST_PIECE_ROWS; ; piece = nextPiece(rows.length, bytes)) {
-    const read = await client.query<(string | null)[]>({ text: `FETCH ${piece} FROM chunk_rows`, rowMode: 'array', types: TEXT_TYPES })
+    const read = await client.query<(string | null)[]>({
+      text: `FETCH ${piece} FROM chunk_rows`,
+      rowMode: 'array',
+      types: TEXT_TYPES,
+    })
     for (const row of read.rows) {
       rows.push(row)
       bytes += bytesOf(row)
