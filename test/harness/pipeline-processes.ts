@@ -84,6 +84,15 @@ export class PipelineProcesses implements AsyncDisposable {
     this.restart(name, env)
   }
 
+  /** Stopped as an operator does, then the same command again. */
+  async stopAndRestart(name: string, env: Readonly<Record<string, string>> = {}): Promise<void> {
+    const leaving = this.get(name)
+    const gone = this.endOf(name)
+    await leaving.stop()
+    await gone
+    this.restart(name, env)
+  }
+
   /** `name` is from now on the process that was started as `successor`; the one before has ended. */
   succeed(name: string, successor: string): void {
     const child = this.get(successor)

@@ -17,6 +17,8 @@ export interface PipelinePlaces {
   readonly topics: readonly string[]
   /** What the monolith committed; null where nobody made it before the lane's slot. @default null */
   readonly secondSlot?: SecondSlot | null
+  /** Aggregates whose events a relay parked and published later. @default none */
+  readonly isHeldBack?: (aggregate: string) => boolean
 }
 
 export interface PipelineReport {
@@ -51,6 +53,7 @@ export async function askOracle(places: PipelinePlaces): Promise<PipelineReport>
     registryUrl: places.registryUrl,
     topics: places.topics,
     expected: new Map(lanes.map((row) => [row.lane, BigInt(row.position)])),
+    ...(places.isHeldBack === undefined ? {} : { isHeldBack: places.isHeldBack }),
   })
   problems.push(...topics.problems)
   const tables = await compareTables(places)

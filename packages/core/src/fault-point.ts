@@ -20,16 +20,23 @@ export const FAULT_POINTS = [
   'reader.spool-committed',
   'reader.backfill-mark',
   'reader.backfill-chunk',
+  'relay.claim-stored',
+  'relay.before-parked',
+  'relay.after-parked',
   'relay.before-send',
   'relay.after-send',
   'relay.before-commit',
   'relay.after-commit',
+  'relay.late-published',
   'relay.progress-stored',
   'projector.before-rows',
+  'projector.event-parked',
   'projector.after-rows',
   'projector.after-sink',
   'projector.before-commit',
   'projector.after-commit',
+  'parked.before-commit',
+  'parked.after-commit',
 ] as const
 
 export type FaultPoint = (typeof FAULT_POINTS)[number]

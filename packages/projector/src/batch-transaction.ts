@@ -86,6 +86,7 @@ async function attempt(
   const writes = new SinkWrites(context.sink, context.claims.opener(client, context.plan), refused)
   await new EventSequence(client, writer, lot, writes.opener).apply(fresh)
   await lot.store()
+  if (lot.drafts.length > 0) faultPoint('projector.event-parked')
   faultPoint('projector.after-rows')
   await writes.write(fresh.filter((item) => !lot.hasDraft(item)))
   faultPoint('projector.after-sink')

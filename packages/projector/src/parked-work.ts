@@ -10,7 +10,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { EventDecoder } from '@sluice/avro'
-import { PROJECTOR_PREFIX, backoffMs, offsetOf, toSluiceError } from '@sluice/core'
+import { PROJECTOR_PREFIX, backoffMs, faultPoint, offsetOf, toSluiceError } from '@sluice/core'
 import { type PostgresTarget, connect, faultOf, isConnectionFault, toPostgresError } from '@sluice/postgres'
 import type { KeyAccess } from '@sluice/privacy'
 import type { Sink } from '@sluice/sink'
@@ -328,7 +328,9 @@ async function chunkTransaction(
     PROJECTOR_PREFIX,
     JSON.stringify({ service: plan.service, command: commandId }),
   ])
+  faultPoint('parked.before-commit')
   await client.query('COMMIT')
+  faultPoint('parked.after-commit')
   const refused = lot.drafts.filter((draft) => draft.refusal.projection !== '')
   return {
     applied: applied.length,

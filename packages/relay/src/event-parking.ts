@@ -17,6 +17,7 @@ import {
   SluiceError,
   type StoredEvent,
   aggregateName,
+  faultPoint,
   tableAggregateName,
   isSluiceError,
   parseEventData,
@@ -135,10 +136,12 @@ export class EventParking {
     if (this.#drafts.size === 0 && this.#closed.size === 0) return
     const drafts = [...this.#drafts.values()]
     const closed = [...this.#closed]
+    faultPoint('relay.before-parked')
     await this.#withClient(async (client) => {
       await storeRelayParked(client, this.#options.lane, drafts)
       await closeRelayParked(client, this.#options.lane, closed)
     })
+    faultPoint('relay.after-parked')
     this.#drafts.clear()
     this.#closed.clear()
   }
@@ -181,6 +184,7 @@ export class EventParking {
   /** After the commit of the Kafka transaction that published them late. */
   async published(positions: readonly PositionNumber[]): Promise<void> {
     if (positions.length === 0) return
+    faultPoint('relay.late-published')
     await this.#withClient((client) => removeRelayParked(client, this.#options.lane, positions, 'published'))
   }
 

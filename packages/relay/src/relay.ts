@@ -11,7 +11,7 @@
  * R5  What a message claims is stored before the message is sent; of a message that never was, its claims are found again (decision 0018).
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Logger, SluiceError, toSluiceError } from '@sluice/core'
+import { type Logger, SluiceError, faultPoint, toSluiceError } from '@sluice/core'
 import type { SchemaRegistry } from '@sluice/avro'
 import { type KafkaPort, type TransactionalProducer, lastControlRecord } from '@sluice/kafka'
 import { type PostgresTarget, createPool, toPostgresError } from '@sluice/postgres'
@@ -135,8 +135,10 @@ async function publishLane(options: RelayOptions, tools: RelayTools, signal: Abo
       },
       start,
     )
-    const store: ClaimStore = (event, { claimed, keptUntil }) =>
-      withClient(options.pipeline, tools.pool, (client) => storeClaims(client, event, claimed, keptUntil))
+    const store: ClaimStore = async (event, { claimed, keptUntil }) => {
+      await withClient(options.pipeline, tools.pool, (client) => storeClaims(client, event, claimed, keptUntil))
+      faultPoint('relay.claim-stored')
+    }
     const publisher = new LanePublisher(
       {
         producer: tools.producer,

@@ -5,7 +5,9 @@ import type { Strike } from './strike.ts'
 import { clockStep } from './strikes/clock-step.ts'
 import { connectionsCut, connectionsSlow, connectionsStalled } from './strikes/connection-strikes.ts'
 import { diskFull } from './strikes/disk-full.ts'
-import { killAtPoint, killAtRandom } from './strikes/process-strikes.ts'
+import { writeOversizeValue } from './oversize-messages.ts'
+import { commandAt, projectorParks, relayParks, relayPublishesLate } from './strikes/parking-strikes.ts'
+import { backfill, killAtPoint, killAtRandom, repeated, streamed } from './strikes/process-strikes.ts'
 import { rebalance } from './strikes/rebalance.ts'
 import { registryAway, serverAway } from './strikes/server-strikes.ts'
 
@@ -24,6 +26,23 @@ const LOAD_POINTS: ReadonlyMap<FaultPoint, number> = new Map([
   ['reader.chunk-stored', 2],
 ])
 
+/** Points that the workload alone does not bring a process to, or not often. */
+const RARE_POINTS: ReadonlyMap<FaultPoint, Strike> = new Map([
+  ['reader.before-keepalive', killAtPoint('reader.before-keepalive', { passesMax: 1 })],
+  ['reader.after-keepalive', killAtPoint('reader.after-keepalive', { passesMax: 1 })],
+  ['reader.spool-begun', killAtPoint('reader.spool-begun', { bring: streamed, passesMax: 1 })],
+  ['reader.spool-committed', killAtPoint('reader.spool-committed', { bring: streamed, passesMax: 1 })],
+  ['reader.backfill-mark', killAtPoint('reader.backfill-mark', { bring: backfill, passesMax: 1 })],
+  ['reader.backfill-chunk', killAtPoint('reader.backfill-chunk', { bring: backfill, passesMax: 1 })],
+  ['relay.claim-stored', killAtPoint('relay.claim-stored', { bring: repeated(writeOversizeValue), passesMax: 2 })],
+  ['relay.before-parked', relayParks('relay.before-parked')],
+  ['relay.after-parked', relayParks('relay.after-parked')],
+  ['relay.late-published', relayPublishesLate],
+  ['projector.event-parked', projectorParks],
+  ['parked.before-commit', commandAt('parked.before-commit')],
+  ['parked.after-commit', commandAt('parked.after-commit')],
+])
+
 const POSTGRES_SERVERS = ['monolith', 'pipeline', 'services'] as const
 
 const streaming = (name: string, strike: Strike): FaultKind => ({ name, when: 'streaming', strike })
@@ -31,7 +50,9 @@ const streaming = (name: string, strike: Strike): FaultKind => ({ name, when: 's
 /** Load points in the order in which a beginning passes them. */
 export const FAULT_KINDS: readonly FaultKind[] = [
   ...[...LOAD_POINTS].map(([point, perRoundMax]): FaultKind => ({ name: point, when: 'load', point, perRoundMax })),
-  ...FAULT_POINTS.filter((point) => !LOAD_POINTS.has(point)).map((point) => streaming(point, killAtPoint(point))),
+  ...FAULT_POINTS.filter((point) => !LOAD_POINTS.has(point)).map((point) =>
+    streaming(point, RARE_POINTS.get(point) ?? killAtPoint(point)),
+  ),
   ...(['reader', 'relay', 'projector'] as const).map((process) => streaming(`kill-${process}`, killAtRandom(process))),
   ...POSTGRES_SERVERS.flatMap((server) => [
     streaming(`stop-${server}`, serverAway(server, 'stop')),

@@ -15,6 +15,7 @@ import type { Round } from './fault-plan.ts'
 import type { FaultReport } from './fault-report.ts'
 import { eventsInFlight } from './events-in-flight.ts'
 import { groupHasMembers } from './group-members.ts'
+import { isHeldBack } from './oversize-messages.ts'
 import { recovery } from './progress-mark.ts'
 import type { Seed } from './seed.ts'
 import { LANE, Stage, type StageOptions } from './stage.ts'
@@ -98,12 +99,12 @@ async function strikeUntilCounted(
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
     const own = seed.of(`attempt ${attempt}`)
     stage.work.anySize(own.of('beside'))
-    const { mark, victim = null, place = '', putBack } = await stage.orEnd(strike(stage, own))
+    const { mark, victim = null, place = '', putBack, ...struck } = await stage.orEnd(strike(stage, own))
     const recoveryMs = await recovery(stage, mark).catch((error: unknown) => {
       throw new Error(`${name} (${place}): ${error instanceof Error ? error.message : String(error)}`, { cause: error })
     })
-    const inFlight = await eventsInFlight(stage, mark, victim)
-    await putBack?.()
+    const inFlight = struck.inFlight ?? (await eventsInFlight(stage, mark, victim))
+    if (putBack) await stage.orEnd(Promise.resolve(putBack()))
     if (report.add({ kind: name, place, inFlight, recoveryMs })) return
   }
   throw new Error(`${name}: nothing was in flight ${ATTEMPTS} times`)
@@ -137,7 +138,7 @@ async function askAtRest(stage: Stage, report: FaultReport): Promise<void> {
   await stage.orEnd(stage.work.stop())
   await stage.until('everything to arrive', catchingUp(stage.system), REST_LIMIT_MS)
   for (const service of stage.system.services) await groupHasMembers(stage, service, 1)
-  const answer = await askOracle({ ...placesOf(stage.system), secondSlot: stage.secondSlot })
+  const answer = await askOracle({ ...placesOf(stage.system), secondSlot: stage.secondSlot, isHeldBack })
   report.addOracle(answer)
   holds('the oracle', answer.problems)
 }

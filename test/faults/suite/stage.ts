@@ -26,6 +26,9 @@ const PRELOAD = new URL('process-preload.ts', import.meta.url)
 const SAMPLE_ROWS = 6_600
 const LIMIT_MS = 120_000
 
+/** What a relay may send: nearly every message of the steady workload is smaller. */
+const MESSAGE_BYTES_MAX = 20_000
+
 /** The lane that faults are measured by. */
 export const LANE = 'monolith'
 
@@ -75,6 +78,7 @@ export class Stage implements AsyncDisposable {
     const files = { clock: join(servers.running.folder, 'clock'), kill: join(servers.running.folder, 'killed-at') }
     writeFileSync(files.clock, '0')
     const env = {
+      SLUICE_MESSAGE_BYTES_MAX: String(MESSAGE_BYTES_MAX),
       NODE_OPTIONS: `--import=${PRELOAD.href}`,
       SLUICE_TEST_REDIRECT: SERVER_NAMES.map((name) => `${portOf(servers, name)}=${proxies[name].port}`).join(','),
       SLUICE_TEST_CLOCK_FILE: files.clock,

@@ -26,7 +26,7 @@ export class StandingChecks {
     return [...(await this.#store()), ...(await this.#services())]
   }
 
-  /** Positions without gaps, versions without gaps up to the aggregate's head, and nothing published that is not stored. */
+  /** Positions without gaps, versions without gaps up to the aggregate's head, nothing published that is not stored, nothing parked. */
   async #store(): Promise<readonly string[]> {
     const pipeline = await this.#stage.system.client('pipeline')
     const lanes = [...this.#through.keys()]
@@ -37,6 +37,7 @@ export class StandingChecks {
       events: string
       published: string
       gaps: string
+      parked: string
     }>(
       `WITH marks AS (SELECT l.lane, l.position, coalesce(m.through, 0) AS before FROM lanes l
          LEFT JOIN unnest($1::integer[], $2::bigint[]) AS m (lane, through) ON m.lane = l.lane),
@@ -48,17 +49,19 @@ export class StandingChecks {
          (SELECT count(*) FROM stretch s WHERE s.lane = m.lane)::text AS events,
          coalesce((SELECT r.position FROM relay_progress r WHERE r.lane = m.lane), 0)::text AS published,
          (SELECT count(*) FROM moved v LEFT JOIN aggregate_heads h USING (aggregate_type, aggregate_id)
-          WHERE v.last - v.first + 1 <> v.events OR h.event_version IS DISTINCT FROM v.last)::text AS gaps
+          WHERE v.last - v.first + 1 <> v.events OR h.event_version IS DISTINCT FROM v.last)::text AS gaps,
+         (SELECT count(*) FROM relay_parked_events k WHERE k.lane = m.lane)::text AS parked
        FROM marks m`,
       [lanes, lanes.map((lane) => this.#through.get(lane))],
     )
     this.#through = new Map(rows.map((row) => [row.lane, Number(row.position)]))
-    return rows.flatMap(({ lane, before, position, events, published, gaps }) => [
+    return rows.flatMap(({ lane, before, position, events, published, gaps, parked }) => [
       ...(Number(position) - Number(before) === Number(events)
         ? []
         : [`lane ${lane}: ${events} events in the store from ${before} to ${position}`]),
       ...(Number(published) <= Number(position) ? [] : [`lane ${lane}: published up to ${published}, stored up to ${position}`]),
       ...(gaps === '0' ? [] : [`lane ${lane}: ${gaps} aggregates whose versions have gaps or miss their head`]),
+      ...(parked === '0' ? [] : [`lane ${lane}: ${parked} events are parked at the relay`]),
     ])
   }
 

@@ -8,6 +8,8 @@ export interface Struck {
   readonly mark: ProgressMark
   /** Name of the process that it ended: then what counts is what was on its way to that one. */
   readonly victim?: string
+  /** Events that were on their way to what it ended, where that is none of the pipeline's processes. */
+  readonly inFlight?: number
   /** What it struck, where the kind leaves that open. */
   readonly place?: string
   /** Puts back what the fault changed; called when things go on under it, which is waited for once more then. */

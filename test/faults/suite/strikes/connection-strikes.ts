@@ -6,6 +6,9 @@ import type { Strike } from '../strike.ts'
 
 const STALL_MS_MIN = 1_000
 const STALL_MS_MAX = 8_000
+const SLOW_FOR_MS_MIN = 1_000
+const SLOW_FOR_MS_MAX = 4_000
+/** Of a piece. */
 const SLOW_MS_MIN = 5
 const SLOW_MS_MAX = 60
 
@@ -36,7 +39,7 @@ export function connectionsSlow(server: ServerName): Strike {
     const mark = await markProgress(stage)
     const random = seed.random()
     const pieceMs = random.between(SLOW_MS_MIN, SLOW_MS_MAX)
-    const ms = random.between(STALL_MS_MIN, STALL_MS_MAX)
+    const ms = random.between(SLOW_FOR_MS_MIN, SLOW_FOR_MS_MAX)
     stage.proxies[server].delay(pieceMs)
     await delay(ms)
     stage.proxies[server].pass()

@@ -18,7 +18,7 @@ const LINE_MS = 25
 const BATCHES_MAX = 3
 /** Enough for a transaction in progress to be streamed. */
 const STREAMED_ROWS = 3_000
-const STREAMED_EVERY_MS = 1_000
+const REPEATED_EVERY_MS = 1_000
 
 export function killAtRandom(process: 'reader' | 'relay' | 'projector'): Strike {
   return async (stage, seed) => {
@@ -34,22 +34,34 @@ export function killAtRandom(process: 'reader' | 'relay' | 'projector'): Strike 
   }
 }
 
+/** What brings a process to a point. It may be there before that is done. */
+export type Bring = (stage: Stage, seed: Seed, ended: Promise<void>) => Promise<void>
+
+export interface PointOptions {
+  /** Whose projector passes it. @default any service's */
+  readonly service?: string
+  /** @default nothing: the workload brings it there */
+  readonly bring?: Bring
+  /** @default 3 for a projector, 10 for others */
+  readonly passesMax?: number
+  /** Settings of the process up to its end. @default none */
+  readonly env?: Readonly<Record<string, string>>
+}
+
 /** The process is started with the point armed; it ends there by itself and is started again without. */
-export function killAtPoint(point: FaultPoint): Strike {
+export function killAtPoint(point: FaultPoint, { service, bring, env, ...options }: PointOptions = {}): Strike {
   return async (stage, seed) => {
     const random = seed.random()
     const [process = ''] = point.split('.')
-    const name = nameOf(stage, process, random)
-    const isRare = /keepalive|spool|backfill/.test(point)
-    const passesMax = point.startsWith('projector') ? BATCHES_MAX : PASSES_MAX
-    const pass = isRare ? 1 : random.between(1, passesMax)
+    const name = service === undefined ? nameOf(stage, process, random) : `projector ${service}`
+    const { passesMax = process === 'projector' ? BATCHES_MAX : PASSES_MAX } = options
+    const pass = random.between(1, passesMax)
     stage.forgetOwnKill()
     const line = slowLineTo(stage, process)
-    await stage.processes.killAndRestart(name, armed(point, pass))
-    // A backfill that goes on since an earlier fault may bring the process to the point at once.
+    // A projector that left its group is replaced at once; of one that was killed the group would wait for the session's end.
+    await stage.processes.stopAndRestart(name, { ...env, ...armed(point, pass) })
     const ended = endAtPoint(stage, name, point)
-    if (point.includes('backfill')) await Promise.all([ended, requestBackfill(stage)])
-    if (point.includes('spool')) await streamUntil(stage, ended, seed)
+    if (bring) await Promise.all([ended, bring(stage, seed, ended)])
     await ended
     line.pass()
     const mark = await markProgress(stage, stage.ownKillAt())
@@ -65,15 +77,21 @@ function slowLineTo(stage: Stage, process: string): TcpProxy {
   return line
 }
 
-/** One transaction after the other: one of them may be rolled back, or be a TRUNCATE, which is too small to be streamed. */
-async function streamUntil(stage: Stage, ended: Promise<void>, seed: Seed): Promise<void> {
-  for (let number = 1, isOver = false; !isOver; number += 1) {
-    await stage.orEnd(stage.work.wholeLarge(STREAMED_ROWS, seed.of(`transaction ${number}`)))
-    isOver = await Promise.race([ended.then(() => true), delay(STREAMED_EVERY_MS, false)])
+/** Once may not do: what is written may be undone, or be met by the process that was there before. */
+export function repeated(work: (stage: Stage, seed: Seed) => Promise<void>): Bring {
+  return async (stage, seed, ended) => {
+    for (let number = 1, isOver = false; !isOver; number += 1) {
+      await Promise.race([ended, work(stage, seed.of(`transaction ${number}`))])
+      isOver = await Promise.race([ended.then(() => true), delay(REPEATED_EVERY_MS, false)])
+    }
   }
 }
 
-async function requestBackfill(stage: Stage): Promise<void> {
+/** A transaction that is streamed; it may be rolled back, or be a TRUNCATE, which is too small for that. */
+export const streamed = repeated((stage, seed) => stage.orEnd(stage.work.wholeLarge(STREAMED_ROWS, seed)))
+
+/** One that goes on since an earlier fault may bring the process there too. */
+export const backfill: Bring = async (stage) => {
   const { code, stderr } = await runSluice(['backfill', 'start', 'opportunities'], stage.system.env)
   if (code !== 0) throw new Error(`no backfill could be asked for: ${stderr}`)
 }
