@@ -2,7 +2,7 @@
 import { type PositionNumber, positionNumber } from '@sluice/core'
 import { type PostgresTarget, withConnection } from '@sluice/postgres'
 import type { Client } from 'pg'
-import { type ParkedSelection, selectionSql } from './parked-selection.ts'
+import { type ParkedSelection, isWaiting, selectionSql } from './parked-selection.ts'
 
 const LOT_SESSION = { applicationName: 'sluice parked', statementTimeoutMs: 10_000 }
 
@@ -67,11 +67,6 @@ const COLUMNS = `p.event_id::text AS "eventId", p.lane, p.position::text AS posi
   CASE WHEN ${isWaiting('p')} THEN p.waits_for::text END AS "waitsFor", p.error_code AS "errorCode", p.sqlstate AS "sqlState",
   p.table_name AS "table", p.column_name AS "column", p.constraint_name AS "constraint", p.error_message AS "message", p.attempts,
   p.parked_at AS "parkedAt"`
-
-/** An event whose blocker has left the parking lot is a first one. */
-export function isWaiting(alias: string): string {
-  return `EXISTS (SELECT FROM public.parked_events b WHERE b.event_id = ${alias}.waits_for)`
-}
 
 type Row = Omit<ParkedEvent, 'position' | 'offset'> & { readonly position: string; readonly offset: string }
 

@@ -7,6 +7,8 @@
  * K3  An event leaves the lot and takes effect in one transaction; what is refused again is back in the lot in the same one.
  *     Offsets and positions stay: the event counts as met since it was parked.
  * K4  Killed anywhere: what was committed is recorded event by event, everything else is parked as before.
+ * K5  What the projector parks behind an event while that leaves the lot is worked on too; where a command was killed before that, the
+ *     next one whose selection has it, but for the error, takes it along.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { EventDecoder } from '@sluice/avro'
@@ -21,7 +23,7 @@ import { ClaimedValues } from './claimed-values.ts'
 import { EventSequence } from './event-sequence.ts'
 import { grantedColumnsOf, revealRows } from './granted-rows.ts'
 import { endEdits, withEdits } from './parked-edit.ts'
-import { type ParkedSelection, selectionSql } from './parked-selection.ts'
+import { type ParkedSelection, isWaiting, selectionSql } from './parked-selection.ts'
 import { type EarlierParking, ParkingLot } from './parking-lot.ts'
 import { PreparedStatements } from './prepared-statements.ts'
 import { type ProjectionPlan, mappingsOf, planProjections } from './projection-plan.ts'
@@ -137,15 +139,19 @@ export async function workOnParked(options: ParkedWorkOptions, request: ParkedRe
     const done = { ...work.plan, commandId, applied: 0, skipped: 0, refused: 0, waiting: 0, refusals: [] as Refused[] }
     const tools = { client, plan, commandId, statements: new PreparedStatements(), decoder: options.decoder, claims, sink }
     try {
-      for (const chunk of chunksOf(work.events, limits)) {
-        if (signal.aborted) break
-        const result = await applyChunk(tools, chunk)
-        done.applied += result.applied
-        done.skipped += result.skipped
-        done.refused += result.refused.length
-        done.waiting += result.waiting
-        done.refusals = [...done.refusals, ...result.refused].slice(0, REFUSALS_SHOWN)
-        options.onProgress?.(done.applied + done.skipped + done.refused + done.waiting)
+      for (let { events } = work; events.length > 0;) {
+        for (const chunk of chunksOf(events, limits)) {
+          if (signal.aborted) break
+          const result = await applyChunk(tools, chunk)
+          done.applied += result.applied
+          done.skipped += result.skipped
+          done.refused += result.refused.length
+          done.waiting += result.waiting
+          done.refusals = [...done.refusals, ...result.refused].slice(0, REFUSALS_SHOWN)
+          options.onProgress?.(done.applied + done.skipped + done.refused + done.waiting)
+        }
+        events = signal.aborted || work.plan.left > 0 ? [] : await releasedBy(client, events, limits)
+        done.others += events.length
       }
     } catch (error) {
       await endJournal(client, commandId, { ...done, error: toSluiceError(toPostgresError(error, target)).number })
@@ -153,7 +159,7 @@ export async function workOnParked(options: ParkedWorkOptions, request: ParkedRe
     }
     await endJournal(client, commandId, done)
     const finished = done.applied + done.skipped + done.refused + done.waiting
-    return { ...done, left: signal.aborted ? work.plan.left + work.events.length - finished : work.plan.left }
+    return { ...done, left: signal.aborted ? done.selected + done.others - finished : work.plan.left }
   } catch (error) {
     throw toPostgresError(error, target)
   } finally {
@@ -189,7 +195,7 @@ async function readWork(
   selection: ParkedSelection,
   limits: ParkedWorkLimits,
 ): Promise<Work> {
-  const { condition, values } = selectionSql(selection)
+  const { condition, released, values } = selectionSql(selection)
   const upwards =
     command === 'retry'
       ? 'UNION SELECT b.event_id, b.waits_for FROM first_ones f JOIN public.parked_events b ON b.event_id = f.waits_for'
@@ -198,7 +204,7 @@ async function readWork(
     `WITH RECURSIVE selected AS (SELECT p.event_id, p.waits_for FROM public.parked_events p WHERE ${condition}),
        first_ones AS (SELECT event_id, waits_for FROM selected ${upwards}),
        work AS (
-         SELECT event_id FROM first_ones
+         SELECT event_id FROM (SELECT event_id FROM first_ones UNION SELECT p.event_id FROM public.parked_events p WHERE ${released}) AS begun
          UNION SELECT p.event_id FROM work w JOIN public.parked_events p ON p.waits_for = w.event_id)
      SELECT p.event_id::text, octet_length(p.message) AS bytes, s.event_id IS NOT NULL AS is_selected,
        (count(s.event_id) OVER ())::integer AS selected, (count(*) OVER ())::integer AS total
@@ -215,6 +221,19 @@ async function readWork(
       isGivenUp: command === 'skip' && row.is_selected,
     })),
   }
+}
+
+/** Events that were parked behind some while these left the lot, and what waits behind them. */
+async function releasedBy(client: Client, left: readonly WorkEvent[], limits: ParkedWorkLimits): Promise<readonly WorkEvent[]> {
+  const { rows } = await client.query<{ event_id: string; bytes: number }>(
+    `WITH RECURSIVE work AS (
+       SELECT p.event_id FROM public.parked_events p WHERE p.waits_for = ANY ($1::uuid[]) AND NOT ${isWaiting('p')}
+       UNION SELECT p.event_id FROM work w JOIN public.parked_events p ON p.waits_for = w.event_id)
+     SELECT p.event_id::text, octet_length(p.message) AS bytes FROM work w JOIN public.parked_events p USING (event_id)
+     ORDER BY p.lane, p.position LIMIT $2`,
+    [textArray(left.map((e) => e.eventId)), limits.eventsMax],
+  )
+  return rows.map((row) => ({ eventId: row.event_id, bytes: row.bytes, isGivenUp: false }))
 }
 
 function* chunksOf(events: readonly WorkEvent[], limits: ParkedWorkLimits): Generator<readonly WorkEvent[]> {

@@ -199,6 +199,47 @@ test('while a retry works, the running projector waits, and what comes later sta
   expect(await shop.rows('SELECT name FROM clients')).toEqual([{ name: 'Bo' }])
 })
 
+test.each(['retry', 'skip'] as const)(
+  'what the projector parks behind an event while a %s is about to take that is worked on too',
+  async (command) => {
+    await using shop = await Shop.open()
+    const a = randomUUID()
+    const [bad] = shop.lane.commit(created(customers, customer(a, { email: TOO_LONG })))
+    const projector = shop.start()
+    await shop.appliedBy(projector)
+    await shop.client.query(WIDER)
+    // Both wait for the lane's row: the projector with the next event of the key first, then the command, which has looked already.
+    await using holder = await holdLanes(shop)
+    shop.lane.commit(created(orders, order('1', a)), updated(customers, customer(a, { name: 'Bo' })))
+    await sessionsWaiting(shop, 1)
+    const working = shop.work(command, { error: '22001' })
+    await sessionsWaiting(shop, 2)
+    await holder.release()
+    expect(await working).toMatchObject({ selected: 1, others: 2, left: 0 })
+    await shop.appliedBy(projector)
+    expect((await shop.parked()).map((event) => event.eventId)).not.toContain(bad!.eventId)
+    if (command === 'retry') {
+      expect(await shop.parked()).toEqual([])
+      expect(await shop.rows('SELECT name FROM clients')).toEqual([{ name: 'Bo' }])
+    }
+  },
+)
+
+test('a command that was stopped between two of its transactions leaves nothing that the next one of the same error does not take', async () => {
+  await using shop = await Shop.open()
+  const a = randomUUID()
+  shop.lane.commit(created(customers, customer(a, { email: TOO_LONG })))
+  shop.lane.commit(updated(customers, customer(a, { name: 'Bo' })), updated(customers, customer(a, { name: 'Cy' })))
+  await shop.applyAll()
+  await shop.client.query(WIDER)
+  const stop = new AbortController()
+  const first = await shop.work('retry', { error: '22001' }, { transactionEventsMax: 1 }, null, stop)
+  expect(first).toMatchObject({ applied: 1, left: 2 })
+  expect(await shop.work('retry', { error: '22001' })).toMatchObject({ selected: 0, others: 2, applied: 2, left: 0 })
+  expect(await shop.parked()).toEqual([])
+  expect(await shop.rows('SELECT name FROM clients')).toEqual([{ name: 'Cy' }])
+})
+
 test('killed in the middle of a retry, nothing of it is left, and the next one does it all', async () => {
   await using shop = await Shop.open()
   const a = randomUUID()
@@ -281,6 +322,26 @@ async function blockTable(shop: Shop, table: string): Promise<Blocker> {
         if (rows.length > 0) return
       }
     },
+    release: async () => {
+      await client.query('COMMIT')
+    },
+    [Symbol.asyncDispose]: () => client.end(),
+  }
+}
+
+/** Awaits that so many sessions of the database wait for a lock. */
+async function sessionsWaiting(shop: Shop, count: number): Promise<void> {
+  for (;;) {
+    const rows = await shop.rows(`SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
+    if (rows.length === count) return
+  }
+}
+
+/** Holds what every transaction of projector and command takes first. */
+async function holdLanes(shop: Shop): Promise<Pick<Blocker, 'release' | typeof Symbol.asyncDispose>> {
+  const client = await connect(shop.target, { applicationName: 'holder' })
+  await client.query('BEGIN; SELECT FROM projector_positions FOR UPDATE')
+  return {
     release: async () => {
       await client.query('COMMIT')
     },

@@ -136,9 +136,22 @@ export class Shop {
     selection: ParkedRequest['selection'],
     limits: Partial<ParkedWorkLimits> = {},
     claims: PostgresTarget | null = null,
+    afterFirst: AbortController | null = null,
   ): Promise<ParkedOutcome> {
-    const { signal } = new AbortController()
-    const options = { system: shop, service: SERVICE, target: this.target, decoder: jsonDecoder, signal, limits, claims }
+    const { signal } = afterFirst ?? new AbortController()
+    const onProgress = (): void => {
+      afterFirst?.abort()
+    }
+    const options = {
+      system: shop,
+      service: SERVICE,
+      target: this.target,
+      decoder: jsonDecoder,
+      signal,
+      limits,
+      claims,
+      onProgress,
+    }
     return workOnParked(options, { command, selection, requestedBy: 'test', reason: null })
   }
 
