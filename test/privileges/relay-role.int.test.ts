@@ -3,7 +3,6 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import type { Uuid } from '@sluice/core'
 import type { KafkaPort } from '@sluice/kafka'
 import { postgresTarget } from '@sluice/postgres'
-import { requestRelayParked } from '@sluice/store'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { RelayFixture, order } from '../../packages/relay/test/relay-fixture.ts'
@@ -52,14 +51,7 @@ test('a relay with the role of the page publishes, claims what is too large, par
   expect((await fixture.client.query('SELECT FROM claims')).rowCount).toBeGreaterThan(0)
   expect((await fixture.client.query('SELECT FROM relay_parked_events')).rowCount).toBe(2)
 
-  const { lane } = await fixture.record()
-  await requestRelayParked(fixture.client, lane, {
-    command: 'retry',
-    selection: {},
-    requestedBy: 'test',
-    reason: null,
-    isDryRun: false,
-  })
+  await fixture.ask('retry')
   await fixture.commit([{ eventData: order('4') }])
   const stop = new AbortController()
   let published = 0

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { type EventDraft, type SentColumns, SluiceError, type Uuid, formatEventData } from '@sluice/core'
 import type { RelayEvent } from '@sluice/relay'
-import { relayParked, requestRelayParked } from '@sluice/store'
+import { relayParked } from '@sluice/store'
 import { type SystemDefinition, bigint, lanesOf, table, text } from '@sluice/system'
 import { expect, test } from 'vitest'
 import { RelayFixture, order } from './relay-fixture.ts'
@@ -50,13 +50,7 @@ test('its events are parked with the difference, others go on, and the corrected
 
   const system = corrected(fixture.system)
   const [definition] = lanesOf(system)
-  await requestRelayParked(fixture.client, lane, {
-    command: 'retry',
-    selection: {},
-    requestedBy: 'test',
-    reason: null,
-    isDryRun: false,
-  })
+  await fixture.ask('retry')
   const stop = new AbortController()
   const onProgress = (event: RelayEvent): void => {
     if (event.kind === 'published') stop.abort()

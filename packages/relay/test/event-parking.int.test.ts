@@ -42,16 +42,6 @@ async function parkedIn(fixture: RelayFixture): Promise<readonly (readonly [bigi
   return rows.map((row) => [row.position, row.waitsFor, row.errorCode])
 }
 
-async function ask(
-  fixture: RelayFixture,
-  command: 'retry' | 'skip',
-  eventId?: string,
-): Promise<{ readonly selected: number; readonly others: number }> {
-  const { lane } = await fixture.record()
-  const selection = eventId === undefined ? {} : { eventId }
-  return requestRelayParked(fixture.client, lane, { command, selection, requestedBy: 'test', reason: null, isDryRun: false })
-}
-
 /** Positions that are published; one that is in several partitions, once. */
 async function positions(fixture: RelayFixture): Promise<readonly bigint[]> {
   const found = (await fixture.published()).filter(
@@ -120,7 +110,7 @@ test('a row that its schema does not hold is parked with names only', async () =
 test('a retry publishes the first and then those behind it, in order, and the counts of the control record hold them', async () => {
   const { fixture, a } = await withParked()
   const [first] = await relayParked(fixture.client, (await fixture.record()).lane, { limit: 1 })
-  expect(await ask(fixture, 'retry', first!.eventId)).toMatchObject({ selected: 1, others: 1 })
+  expect(await fixture.ask('retry', first!.eventId)).toMatchObject({ selected: 1, others: 1 })
   await publishLate(fixture)
   const ofKey = (await fixture.published()).filter((e) => e.aggregateId === a)
   expect(ofKey.map((e) => e.position)).toEqual([1n, 3n])
@@ -138,7 +128,7 @@ test('a retry publishes the first and then those behind it, in order, and the co
 
 test('what is refused again stays parked with one attempt more, and its key goes on waiting', async () => {
   const { fixture, a } = await withParked()
-  await ask(fixture, 'retry')
+  await fixture.ask('retry')
   await fixture.commit([change(a)])
   await fixture.publishAll({ kafka: narrow(fixture.kafka) })
   const { lane } = await fixture.record()
@@ -153,7 +143,7 @@ test('what is refused again stays parked with one attempt more, and its key goes
 
 test('killed after the commit of a retry and before it is noted, nothing is published twice', async () => {
   const { fixture } = await withParked()
-  await ask(fixture, 'retry')
+  await fixture.ask('retry')
   const killed = hooked(fixture.kafka, (step) => {
     if (step === 'committed') throw new Error('killed')
   })
@@ -183,7 +173,7 @@ test('killed before the commit that passes it over, it is tried again and not pa
 test('a skipped event is never published; those behind it are', async () => {
   const { fixture } = await withParked()
   const [first] = await relayParked(fixture.client, (await fixture.record()).lane, { limit: 1 })
-  await ask(fixture, 'skip', first!.eventId)
+  await fixture.ask('skip', first!.eventId)
   await publishLate(fixture)
   expect(await positions(fixture)).toEqual([2n, 3n, 4n])
   expect(await parkedIn(fixture)).toEqual([])
@@ -204,7 +194,7 @@ test('a truncate closes what is parked of its table, with its position; a retry 
     [1n, 'closed', 5n],
   ])
   expect(await relayParkedEnds(fixture.client, lane, { limit: 10, eventId: first!.eventId })).toEqual([ends[1]])
-  expect(await ask(fixture, 'retry', first!.eventId)).toMatchObject({ selected: 0 })
+  expect(await fixture.ask('retry', first!.eventId)).toMatchObject({ selected: 0 })
   await fixture.close()
 })
 
@@ -221,7 +211,7 @@ test("an application's own event is no row of the table: a truncate does not clo
   await fixture.commit([{ eventData: '{"op":"t"}', eventType: 'OrderTruncated' }])
   await fixture.publishAll({ kafka: narrow(fixture.kafka) })
   expect(await parkedIn(fixture)).toEqual([[1n, null, 'SLU-4004']])
-  await ask(fixture, 'retry')
+  await fixture.ask('retry')
   await publishLate(fixture)
   expect(await positions(fixture)).toEqual([1n, 2n])
   await fixture.close()
@@ -245,7 +235,7 @@ test('a parked truncate holds back what comes after it in its table: published l
     [2n, null, 'SLU-4004'],
     [3n, 2n, null],
   ])
-  await ask(fixture, 'retry')
+  await fixture.ask('retry')
   await publishLate(fixture)
   expect(await positions(fixture)).toEqual([1n, 2n, 3n])
   expect(await parkedIn(fixture)).toEqual([])
@@ -273,7 +263,7 @@ test('what waits counts in a full lot too, and what was tried again may always g
   await fixture.commit([tooLarge(a)])
   await fixture.commit([change(a)])
   await expect(fixture.publishAll({ kafka, limits: { parkedMax: 1 } })).rejects.toMatchObject({ code: 'RELAY_LOT_FULL' })
-  await ask(fixture, 'retry')
+  await fixture.ask('retry')
   await expect(fixture.publishAll({ kafka, limits: { parkedMax: 1 } })).rejects.toMatchObject({ code: 'RELAY_LOT_FULL' })
   expect((await parkedIn(fixture)).map(([position]) => position)).toEqual([1n])
   await fixture.close()

@@ -17,7 +17,15 @@ import { createTestDatabase } from '@sluice/infra'
 import { type IncomingMessage, type KafkaPort, createKafka } from '@sluice/kafka'
 import { type PostgresTarget, connect, createPool, inTransaction, postgresTarget } from '@sluice/postgres'
 import { type RelayEvent, type RelayOptions, createRelay } from '@sluice/relay'
-import { type EventAppender, type LaneRecord, createEventAppender, createLane, getLane, migrateStore } from '@sluice/store'
+import {
+  type EventAppender,
+  type LaneRecord,
+  createEventAppender,
+  createLane,
+  getLane,
+  migrateStore,
+  requestRelayParked,
+} from '@sluice/store'
 import {
   type LaneDefinition,
   type ProjectedEvent,
@@ -134,6 +142,13 @@ export class RelayFixture {
 
   record(): Promise<LaneRecord> {
     return getLane(this.client, this.system.name, this.lane.name)
+  }
+
+  /** Asks the relay to retry or skip what it parked: one event, or all. */
+  async ask(command: 'retry' | 'skip', eventId?: string): ReturnType<typeof requestRelayParked> {
+    const { lane } = await this.record()
+    const selection = eventId === undefined ? {} : { eventId }
+    return requestRelayParked(this.client, lane, { command, selection, requestedBy: 'test', reason: null, isDryRun: false })
   }
 
   /** Stores one commit. */

@@ -9,12 +9,12 @@ import { LANE, type Stage } from './stage.ts'
 
 /** @param victim name of the process that was killed; null: whatever some service had not applied */
 export async function eventsInFlight(stage: Stage, mark: ProgressMark, victim: string | null): Promise<number> {
-  if (victim === null) return Math.max(await lastCommitted(stage, mark), mark.stored) - mark.applied
+  if (victim === null) return Math.max(await lastOf(stage, mark, 'committed_at'), mark.stored) - mark.applied
   if (victim === 'reader') return notStored(stage, mark)
   if (victim === 'relay') return notPublished(stage, mark)
   const applied = mark.appliedBy.get(victim.replace('projector ', ''))
   if (applied === undefined) throw new Error(`${victim} is no process of the pipeline`)
-  return Math.max(0, (await lastStored(stage, mark)) - applied)
+  return Math.max(0, (await lastOf(stage, mark, 'stored_at')) - applied)
 }
 
 /** In commits of the monolith that the store did not have. */
@@ -30,7 +30,7 @@ async function notStored(stage: Stage, { at, stored }: ProgressMark): Promise<nu
 
 /** Kafka may have more than the killed relay wrote down: where it stood is where the next one went on. */
 async function notPublished(stage: Stage, mark: ProgressMark): Promise<number> {
-  const last = await lastStored(stage, mark)
+  const last = await lastOf(stage, mark, 'stored_at')
   return numberOf(
     stage,
     `SELECT greatest(0, $2::bigint - (min(b.first_position) - 1))::text AS number FROM processing_batches b JOIN lanes l USING (lane)
@@ -39,22 +39,12 @@ async function notPublished(stage: Stage, mark: ProgressMark): Promise<number> {
   )
 }
 
-/** Position of the last event that the monolith had committed. */
-async function lastCommitted(stage: Stage, { at }: ProgressMark): Promise<number> {
+/** Position of the last event that the monolith had committed, or the store had, at the moment. */
+async function lastOf(stage: Stage, { at }: ProgressMark, time: 'committed_at' | 'stored_at'): Promise<number> {
   return numberOf(
     stage,
     `SELECT max(c.last_position)::text AS number FROM event_commits c JOIN lanes l USING (lane)
-     WHERE l.lane_name = $1 AND c.committed_at <= to_timestamp($2::double precision / 1000)`,
-    [LANE, at],
-  )
-}
-
-/** Position of the last event that the store had. */
-async function lastStored(stage: Stage, { at }: ProgressMark): Promise<number> {
-  return numberOf(
-    stage,
-    `SELECT max(c.last_position)::text AS number FROM event_commits c JOIN lanes l USING (lane)
-     WHERE l.lane_name = $1 AND c.stored_at <= to_timestamp($2::double precision / 1000)`,
+     WHERE l.lane_name = $1 AND c.${time} <= to_timestamp($2::double precision / 1000)`,
     [LANE, at],
   )
 }

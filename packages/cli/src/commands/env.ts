@@ -1,6 +1,6 @@
 /**
- * `sluice env <service>`: what a service needs once it works on its own database, and what a pgbouncer in front of that needs. A value with a password in it is not printed: the line
- * refers to the variable, or the file, in which it stands here.
+ * `sluice env <service>`: what a service needs once it works on its own database, and what a pgbouncer in front of that needs. A value
+ * with a password in it is not printed: the line refers to the variable, or the file, in which it stands here.
  */
 import { SluiceError, shellQuoted } from '@sluice/core'
 import type { PostgresTarget } from '@sluice/postgres'
