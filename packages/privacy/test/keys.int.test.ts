@@ -86,6 +86,8 @@ test('a wrapped key opens in its own row only', async () => {
 
 test('a projector may read keys in the pipeline database, and nothing else', async () => {
   await new SubjectKeys('read', OLD).getOrMake(client, ['a'])
+  // As a database is that was made safe by the book.
+  await client.query('REVOKE USAGE ON SCHEMA public FROM PUBLIC')
   const connection = new KeyConnection(target, 'test')
   expect(await connection.use((c) => new SubjectKeys('read', OLD).read(c, ['a']))).toHaveProperty('size', 1)
   await expect(connection.use((c) => c.query('SELECT FROM event_store'))).rejects.toSatisfy((e) =>

@@ -38,6 +38,8 @@ test('a value that a killed relay stored is found again, and never replaced by a
 })
 
 test('the role of subscribers reads claims, and can neither read anything else nor write', async () => {
+  // As a database is that was made safe by the book.
+  await store.client.query('REVOKE USAGE ON SCHEMA public FROM PUBLIC')
   const reader = new RoleConnection(store.target, CLAIM_READER_ROLE, { applicationName: 'claims test' })
   await reader.use(async (client) => {
     expect((await client.query('SELECT current_user AS role')).rows).toEqual([{ role: CLAIM_READER_ROLE }])
