@@ -24,6 +24,8 @@ export interface FaultSummary {
   readonly notCounted: number
   readonly kinds: Readonly<Record<string, KindSummary>>
   /** Over all rounds. */
+  /** Events of the largest transaction that was stored. */
+  readonly largestCommit: number
   readonly oracle: Omit<PipelineReport, 'problems'> & { readonly rounds: number }
   readonly ms: number
 }
@@ -35,6 +37,8 @@ export class FaultReport {
   readonly #planned: readonly string[]
   readonly #say: (line: string) => void
   #notCounted = 0
+  #largestCommit = 0
+  #largestExpected = 0
   #struckLast: string | null = null
 
   /** @param planned kind of every fault of the run */
@@ -53,12 +57,27 @@ export class FaultReport {
     return this.#struckLast
   }
 
-  /** @returns a line for each kind of which fewer faults counted than were planned */
+  /** @returns a line for each kind of which fewer faults counted than were planned, and one if no transaction was as large as was meant */
   lacking(): readonly string[] {
     const counted = (kind: string): number => this.#seen.filter((fault) => fault.kind === kind).length
-    return [...Map.groupBy(this.#planned, (kind) => kind)].flatMap(([kind, { length }]) =>
+    const kinds = [...Map.groupBy(this.#planned, (kind) => kind)].flatMap(([kind, { length }]) =>
       counted(kind) < length ? [`${kind}: ${counted(kind)} of ${length} planned faults counted`] : [],
     )
+    if (this.#largestCommit >= this.#largestExpected) return kinds
+    return [
+      ...kinds,
+      `the largest transaction that was stored has ${this.#largestCommit} events, not ${this.#largestExpected} or more`,
+    ]
+  }
+
+  /** The run makes a transaction that is stored with so many events or more. */
+  expectsCommitOf(events: number): void {
+    this.#largestExpected = Math.max(this.#largestExpected, events)
+  }
+
+  /** @param events of a transaction that is stored */
+  addCommit(events: number): void {
+    this.#largestCommit = Math.max(this.#largestCommit, events)
   }
 
   /** @returns false if nothing was in flight: then it does not count */
@@ -99,6 +118,7 @@ export class FaultReport {
       faults: this.#seen.length,
       notCounted: this.#notCounted,
       kinds: Object.fromEntries(kinds.map(([kind, faults]) => [kind, summaryOf(faults)])),
+      largestCommit: this.#largestCommit,
       oracle: this.#oracle,
       ms: Math.round(performance.now() - this.#startedAt),
     }
@@ -110,7 +130,7 @@ function summaryOf(faults: readonly FaultSeen[]): KindSummary {
   return { faults: sorted.length, recoveryMsMedian: sorted[sorted.length >> 1] ?? 0, recoveryMsMax: sorted.at(-1) ?? 0 }
 }
 
-export function summaryText({ seed, postgres, faults, notCounted, kinds, oracle, ms }: FaultSummary): string {
+export function summaryText({ seed, postgres, faults, notCounted, kinds, largestCommit, oracle, ms }: FaultSummary): string {
   const width = Math.max(...Object.keys(kinds).map((kind) => kind.length), 4)
   const line = (kind: string, count: string, median: string, max: string): string =>
     `${kind.padEnd(width)}  ${count.padStart(6)}  ${median.padStart(10)}  ${max.padStart(10)}`
@@ -122,7 +142,7 @@ export function summaryText({ seed, postgres, faults, notCounted, kinds, oracle,
     '',
     `${faults} faults in ${Math.round(ms / 1000)} s on PostgreSQL ${postgres}, seed ${seed}` +
       (notCounted > 0 ? `; ${notCounted} struck while nothing was in flight and were struck again` : ''),
-    `${oracle.events} events, ${oracle.changes} changes of the WAL, ${oracle.messages} messages, ${oracle.rows} rows compared in ${oracle.rounds} rounds: ` +
-      `${oracle.lost} lost, ${oracle.doubled} doubled, ${oracle.outOfOrder} out of order`,
+    `${oracle.events} events, ${oracle.changes} changes of the WAL, ${oracle.messages} messages, ${oracle.rows} rows compared in ${oracle.rounds} rounds, ` +
+      `${largestCommit} events in the largest transaction: ${oracle.lost} lost, ${oracle.doubled} doubled, ${oracle.outOfOrder} out of order`,
   ].join('\n')
 }

@@ -25,3 +25,14 @@ test('a run knows whether anything struck at all', () => {
   report.strikes('kill-relay')
   expect(report.struckLast).toBe('kill-relay')
 })
+
+test('a run in which no transaction was as large as was meant lacks it', () => {
+  const report = new FaultReport([], () => undefined)
+  report.expectsCommitOf(50_000)
+  report.addCommit(3_000)
+  expect(report.lacking()).toEqual(['the largest transaction that was stored has 3000 events, not 50000 or more'])
+  report.addCommit(75_000)
+  report.addCommit(10)
+  expect(report.lacking()).toEqual([])
+  expect(report.summary({ seed: 1, postgres: '17' })).toMatchObject({ largestCommit: 75_000 })
+})

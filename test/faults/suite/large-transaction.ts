@@ -12,24 +12,43 @@ const ROWS_KEPT = 20_000
 
 /** A connection that breaks, or a conflict with others, ends it: whatever became of the transaction, the rows tell. */
 export async function writeLargeTransaction(url: string, rows: number, random: Random): Promise<void> {
+  await connected(url, async (client) => {
+    const { rows: kept } = await client.query<{ count: string }>('SELECT count(*) FROM api_usage WHERE endpoint = $1', [ENDPOINT])
+    await client.query('BEGIN')
+    if (Number(kept[0]?.count) <= ROWS_KEPT) await insertInParts(client, rows, () => random.chance(UNDONE_SHARE))
+    else if (random.chance(TRUNCATE_SHARE)) await client.query('TRUNCATE api_usage')
+    else await deleteRows(client, rows)
+    await client.query(random.chance(ROLLBACK_SHARE) ? 'ROLLBACK' : 'COMMIT')
+  })
+}
+
+/** Inserts so many rows in a transaction, of which one part is undone. @returns whether the server said that it is committed */
+export async function insertLargeTransaction(url: string, rows: number, random: Random): Promise<boolean> {
+  const undone = random.between(1, PARTS)
+  return connected(url, async (client) => {
+    await client.query('BEGIN')
+    await insertInParts(client, rows, (part) => part === undone)
+    await client.query('COMMIT')
+  })
+}
+
+/** @returns false if the connection broke or the server ended the transaction */
+async function connected(url: string, work: (client: pg.Client) => Promise<void>): Promise<boolean> {
   const client = new pg.Client({ connectionString: url, application_name: 'large transaction', connectionTimeoutMillis: 10_000 })
   client.on('error', () => undefined)
   try {
     await client.connect()
-    const { rows: kept } = await client.query<{ count: string }>('SELECT count(*) FROM api_usage WHERE endpoint = $1', [ENDPOINT])
-    await client.query('BEGIN')
-    if (Number(kept[0]?.count) <= ROWS_KEPT) await insertInParts(client, rows, random)
-    else if (random.chance(TRUNCATE_SHARE)) await client.query('TRUNCATE api_usage')
-    else await deleteRows(client, rows)
-    await client.query(random.chance(ROLLBACK_SHARE) ? 'ROLLBACK' : 'COMMIT')
+    await work(client)
+    return true
   } catch (error) {
     if (isUnexpected(error)) throw error
+    return false
   } finally {
     await client.end().catch(() => undefined)
   }
 }
 
-async function insertInParts(client: pg.Client, rows: number, random: Random): Promise<void> {
+async function insertInParts(client: pg.Client, rows: number, isUndone: (part: number) => boolean): Promise<void> {
   for (let part = 1; part <= PARTS; part += 1) {
     await client.query('SAVEPOINT part')
     const share = Math.floor((rows * part) / PARTS) - Math.floor((rows * (part - 1)) / PARTS)
@@ -39,7 +58,7 @@ async function insertInParts(client: pg.Client, rows: number, random: Random): P
        FROM generate_series(1, $2::integer) AS n`,
       [ENDPOINT, share],
     )
-    if (random.chance(UNDONE_SHARE)) await client.query('ROLLBACK TO SAVEPOINT part')
+    if (isUndone(part)) await client.query('ROLLBACK TO SAVEPOINT part')
   }
 }
 

@@ -58,7 +58,10 @@ async function strikeRound(stage: Stage, number: number, round: Round, report: F
         .between(0, streaming.length - 1)
     : null
   for (const [i, kind] of streaming.entries()) {
-    if (i === largestAt) stage.work.large(LARGEST_TRANSACTION_ROWS, largest)
+    if (i === largestAt) {
+      report.expectsCommitOf(LARGEST_TRANSACTION_ROWS / 2)
+      stage.work.largest(LARGEST_TRANSACTION_ROWS, largest)
+    }
     await strikeUntilCounted(stage, kind, stage.seed.of(`fault ${i}`), report)
     holds(kind.name, await checks.problems())
   }
@@ -113,6 +116,7 @@ async function strikeUntilCounted(
 async function strikeEnd(stage: Stage, report: FaultReport): Promise<void> {
   // What is stored now is emptied with the pipeline: it can not be compared later.
   holds('the faults before the slot is dropped', await storedChanges(stage, report))
+  report.addCommit(await largestCommit(stage))
   report.strikes('slot-dropped')
   const { mark, place = '', rows } = await dropSlot(stage)
   const recoveryMs = await recovery(stage, mark)
@@ -138,9 +142,20 @@ async function askAtRest(stage: Stage, report: FaultReport): Promise<void> {
   await stage.orEnd(stage.work.stop())
   await stage.until('everything to arrive', catchingUp(stage.system), REST_LIMIT_MS)
   for (const service of stage.system.services) await groupHasMembers(stage, service, 1)
+  report.addCommit(await largestCommit(stage))
   const answer = await askOracle({ ...placesOf(stage.system), secondSlot: stage.secondSlot, isHeldBack })
   report.addOracle(answer)
   holds('the oracle', answer.problems)
+}
+
+/** Events of the largest commit that is stored. */
+async function largestCommit({ system }: Stage): Promise<number> {
+  const { rows } = await (
+    await system.client('pipeline')
+  ).query<{ events: number | null }>(
+    `SELECT max(last_position - first_position + 1)::integer AS events FROM event_commits WHERE kind = 'commit'`,
+  )
+  return rows[0]?.events ?? 0
 }
 
 /** @returns a line for each change of the monolith that is not stored as it was made */

@@ -139,7 +139,7 @@ export class Stage implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.work.stop().catch(() => undefined)
+    await this.work[Symbol.asyncDispose]()
     await this.processes[Symbol.asyncDispose]()
     await this.system[Symbol.asyncDispose]()
   }
