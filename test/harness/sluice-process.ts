@@ -6,6 +6,8 @@ import { NODE_FLAGS } from '@sluice/cli'
 
 const MAIN = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url))
 const OUTPUT_BYTES_MAX = 64 * 1024
+/** What Node has compiled is kept for the next process, which then starts in half the time. */
+const COMPILE_CACHE = fileURLToPath(new URL('../../node_modules/.cache/node-compile', import.meta.url))
 
 /** A run that ends early, by a signal for example, takes its processes with it. */
 const running = new Set<ChildProcess>()
@@ -39,7 +41,7 @@ export class SluiceProcess {
   constructor(args: readonly string[], env: Readonly<Record<string, string>>) {
     this.args = args
     this.#child = spawn(process.execPath, [...NODE_FLAGS, MAIN, ...args], {
-      env: { ...process.env, ...env },
+      env: { NODE_COMPILE_CACHE: COMPILE_CACHE, ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     this.#child.stdout?.on('data', (chunk: Buffer) => (this.#stdout = tail(this.#stdout + chunk.toString())))
