@@ -1,15 +1,27 @@
 /**
  * A sink from end to end: the events of two tables in ClickHouse, while the projector is killed between its write there and its COMMIT, and
- * ClickHouse itself is killed. What is there is compared with the event store by plain SQL over HTTP, and by `sluice verify`; so are the
- * columns in which the system's services note where a row came from, which `verify` leaves out.
+ * ClickHouse itself is killed; then database and tables of the service are lost, and restored by commands. What is there is compared with
+ * the event store by plain SQL over HTTP, and by `sluice verify`; so are the columns in which the system's services note where a row came
+ * from, which `verify` leaves out.
  */
 import { randomUUID } from 'node:crypto'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { type Clickhouse, startClickhouse } from '@sluice/infra'
 import demo from '@sluice/medcontracthub/demo'
 import { setTransactionContext } from '@sluice/outbox'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { catchingUp } from '../harness/caught-up.ts'
+import { migrationReportErrors } from '../harness/migration-report.ts'
 import { PipelineProcesses } from '../harness/pipeline-processes.ts'
+import {
+  backUpService,
+  dropServiceDatabase,
+  hasServiceDatabase,
+  planServiceRestore,
+  restoreService,
+} from '../harness/service-backup.ts'
 import { runSluice } from '../harness/sluice-process.ts'
 import { startTestServers } from '../harness/test-servers.ts'
 import { type TestSystem, startTestSystem } from '../harness/test-system.ts'
@@ -41,6 +53,8 @@ const EVENTS = {
   },
 } as const
 
+/** Of backups and reports. */
+let folder: string
 let clickhouse: Clickhouse
 let system: TestSystem
 let processes: PipelineProcesses
@@ -50,7 +64,10 @@ let recent: string
 let old: string
 
 beforeAll(async () => {
-  const servers = await startTestServers()
+  folder = await mkdtemp(path.join(tmpdir(), 'sluice-clickhouse-'))
+  ends.push(() => rm(folder, { recursive: true }))
+  // The version whose pg_dump is at hand.
+  const servers = await startTestServers({ postgres: '16' })
   ends.push(async () => {
     await servers[Symbol.asyncDispose]()
   })
@@ -80,32 +97,37 @@ afterAll(async () => {
   for (const end of ends.reverse()) await end()
 })
 
-/** Rows of a query as JSON, a line each; the client is Node's own. */
-async function select(query: string): Promise<readonly string[]> {
+/** The client is Node's own. */
+async function ask(body: string): Promise<string> {
   const { origin, username, password } = new URL(clickhouse.url)
   const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
-  const body = `${query} FORMAT JSONCompactEachRow`
   const response = await fetch(`${origin}/`, { method: 'POST', body, headers: { authorization } })
   const text = await response.text()
   if (!response.ok) throw new Error(text)
+  return text
+}
+
+/** Rows of a query as JSON, a line each. */
+async function select(query: string): Promise<readonly string[]> {
+  const text = await ask(`${query} FORMAT JSONCompactEachRow`)
   return text.split('\n').filter((line) => line !== '')
 }
 
 /**
- * Rows of the events that the sink is to have. The load's rows of opportunities that were older than 90 days when they were read are no
- * part of the history.
+ * Rows of the events that the sink is to have, up to a position or all of them. The load's rows of opportunities that were older than 90
+ * days when they were read are no part of the history.
  */
-async function expectedRows(aggregate: string, columns: string): Promise<readonly unknown[]> {
+async function expectedRows(aggregate: string, columns: string, position: number | null = null): Promise<readonly unknown[]> {
   const { rows } = await (
     await system.client('pipeline')
   ).query<{ columns: unknown }>(
     `SELECT json_build_array(${columns}) AS columns FROM (
        SELECT event_id, event_type, event_data->>'op' AS op, created_at,
          coalesce((event_data->'before')::jsonb, '{}') || coalesce((event_data->'after')::jsonb, '{}') AS image
-       FROM event_store WHERE aggregate_type = $1) AS stored
+       FROM event_store WHERE aggregate_type = $1 AND ($2::bigint IS NULL OR position <= $2)) AS stored
      WHERE NOT coalesce($1 = 'Opportunity' AND op = 'r' AND (image->>'created_at')::timestamptz < created_at - interval '2160 hours', false)
      ORDER BY event_id::text`,
-    [aggregate],
+    [aggregate, position],
   )
   return rows.map((row) => row.columns)
 }
@@ -163,10 +185,20 @@ interface Counted {
   }
 }
 
-/** What verify says of analytics, and its exit code. */
-async function verifyCounts(): Promise<Counted & { readonly code: number | null }> {
-  const { code, stdout } = await runSluice(['verify', '--service', 'analytics', '--counts', '--json'], system.env)
-  return { ...(JSON.parse(stdout) as { result: Counted }).result, code }
+interface Report {
+  readonly status: string
+  readonly services: readonly { readonly service: string; readonly status: string; readonly parkedEvents: number }[]
+}
+
+/** What verify says of analytics, its exit code, and the report that it writes, whose form is looked at whatever it says. */
+async function verifyCounts(): Promise<Counted & { readonly code: number | null; readonly report: Report }> {
+  const file = path.join(folder, 'migration_report.json')
+  await rm(file, { force: true })
+  const args = ['verify', '--service', 'analytics', '--counts', '--report', file, '--json']
+  const { code, stdout } = await runSluice(args, system.env)
+  const report = JSON.parse(await readFile(file, 'utf8')) as Report
+  expect(migrationReportErrors(report)).toEqual([])
+  return { ...(JSON.parse(stdout) as { result: Counted }).result, code, report }
 }
 
 function sinksOf({ services }: Counted): readonly { readonly table: string }[] {
@@ -178,28 +210,13 @@ function placesOf({ counts }: Counted): readonly (readonly [string, string | nul
   return places.map(({ place, status }) => [place, status])
 }
 
-test('ClickHouse has each event once, though the projector was killed between the sink and its COMMIT, and ClickHouse too', async () => {
-  const stop = new AbortController()
-  const workload = demo.runWorkload({ url: system.url('monolith'), seed: SEED, signal: stop.signal })
-  await processes.kill(ANALYTICS)
-  for (const pass of [2, 5]) {
-    processes.restart(ANALYTICS, { SLUICE_TEST_FAULT_POINT: `projector.after-sink:${pass}` })
-    expect(await processes.endOf(ANALYTICS)).toMatchObject({ signal: 'SIGKILL' })
-  }
-  processes.restart(ANALYTICS)
-  if (clickhouse.control) {
-    await clickhouse.control.kill9()
-    await clickhouse.control.start()
-  }
-  stop.abort()
-  await workload
-  await applied(changeOf('opportunities', `title = 'after the workload'`))
-
+/** In ClickHouse is each event of the store, once: by plain SQL on both sides, and by verify. Nothing is parked. */
+async function expectEachEventOnce(): Promise<void> {
   const { rows: parked } = await (await system.client('analytics')).query('SELECT error_code FROM parked_events')
   expect(parked, 'the tables hold every value of the sample').toEqual([])
   for (const [table, { aggregate, found, stored }] of Object.entries(EVENTS)) {
     const wanted = await expectedRows(aggregate, stored)
-    expect(wanted.length).toBeGreaterThan(100)
+    expect(wanted.length).toBeGreaterThan(50)
     const held = await select(`SELECT ${found} FROM ${table} FINAL ORDER BY toString(event_id)`)
     expect(held.length, table).toBe(wanted.length)
     expect(
@@ -222,7 +239,30 @@ test('ClickHouse has each event once, though the projector was killed between th
     ['analytics.opportunity_facts', 'equal'],
     ['analytics.clickhouse.opportunity_events', 'equal'],
   ])
+  expect(counted.report).toMatchObject({
+    status: 'equal',
+    services: [{ service: 'analytics', status: 'equal', parkedEvents: 0 }],
+  })
   expect(counted.code).toBe(0)
+}
+
+test('ClickHouse has each event once, though the projector was killed between the sink and its COMMIT, and ClickHouse too', async () => {
+  const stop = new AbortController()
+  const workload = demo.runWorkload({ url: system.url('monolith'), seed: SEED, signal: stop.signal })
+  await processes.kill(ANALYTICS)
+  for (const pass of [2, 5]) {
+    processes.restart(ANALYTICS, { SLUICE_TEST_FAULT_POINT: `projector.after-sink:${pass}` })
+    expect(await processes.endOf(ANALYTICS)).toMatchObject({ signal: 'SIGKILL' })
+  }
+  processes.restart(ANALYTICS)
+  if (clickhouse.control) {
+    await clickhouse.control.kill9()
+    await clickhouse.control.start()
+  }
+  stop.abort()
+  await workload
+  await applied(changeOf('opportunities', `title = 'after the workload'`))
+  await expectEachEventOnce()
 })
 
 test('what was there before is history for 90 days, and a deadline that is open until filled has its text and no time', async () => {
@@ -282,6 +322,75 @@ async function rowsOf(service: string, query: string, { id }: Stored): Promise<r
   return rows
 }
 
+test('database and tables of a service that were lost are back after sluice restore, and from the topics what came after the backup', async () => {
+  const { rows: there } = await (
+    await system.client('analytics')
+  ).query<{ id: string }>('SELECT opportunity_id AS id FROM opportunity_facts')
+  const stop = new AbortController()
+  // Slow, so that what came since is applied in little time.
+  const workload = demo.runWorkload({ url: system.url('monolith'), seed: SEED + 1, ratePerSecond: 100, signal: stop.signal })
+  await waitUntil('the workload to arrive', LIMIT_MS, isAppliedPast(await appliedPosition()))
+  const { encryption, positions, sinks } = await backUpService(system, 'analytics', folder)
+  expect(encryption).toMatchObject({ key: 'backup' })
+  const backedUpAt = Number(positions.find(({ lane }) => lane === 'monolith')!.position)
+  await waitUntil('what came after the backup', LIMIT_MS, isAppliedPast(backedUpAt))
+  stop.abort()
+  await workload
+  // One that the backup has, though not as it is now.
+  const { rows: kept } = await (
+    await system.client('monolith')
+  ).query<{ id: string }>('SELECT id FROM opportunities WHERE id = ANY ($1) ORDER BY id LIMIT 1', [there.map(({ id }) => id)])
+  const change = `UPDATE opportunities SET agency = 'After the backup' WHERE id = '${kept[0]!.id}'`
+  const [changed] = (await applied(change)) as [Stored]
+
+  await processes.stop(ANALYTICS)
+  await dropServiceDatabase(system, 'analytics')
+  for (const table of Object.keys(EVENTS)) await ask(`DROP TABLE ${table}`)
+  const sinkTables = sinks.map(({ store, table, rows }) => ({ table: `${store}.${table}`, rows, held: null }))
+  expect(await planServiceRestore(system, 'analytics', folder)).toMatchObject({ dryRun: true, exists: false, sinkTables })
+  expect(await hasServiceDatabase(system, 'analytics')).toBe(false)
+  expect(await heldTables()).toEqual([])
+
+  expect(await restoreService(system, 'analytics', folder)).toMatchObject({ dryRun: false, exists: false, sinkTables })
+  expect(await heldTables()).toEqual(Object.keys(EVENTS).sort())
+  for (const [table, { aggregate, stored }] of Object.entries(EVENTS)) {
+    const { rows } = sinks.find((backedUp) => backedUp.table === table)!
+    expect(await select(`SELECT toString(count()) FROM ${table} FINAL`), table).toEqual([JSON.stringify([rows])])
+    const counted = await expectedRows(aggregate, stored, backedUpAt)
+    expect(counted.length, table).toBeGreaterThan(0)
+    // Those at least that the service counts as applied.
+    expect(Number(rows), table).toBeGreaterThanOrEqual(counted.length)
+  }
+  expect(await appliedPosition()).toBe(backedUpAt)
+  const isInSink = (): Promise<readonly string[]> =>
+    select(`SELECT count() = 1 FROM opportunity_events FINAL WHERE event_id = '${changed.eventId}'`)
+  const agency = (): Promise<readonly unknown[]> =>
+    rowsOf('analytics', 'SELECT agency FROM opportunity_facts WHERE opportunity_id = $1', changed)
+  expect(await isInSink()).toEqual(['[0]'])
+  expect(await agency()).toEqual([{ agency: expect.not.stringContaining('After the backup') as string }])
+
+  processes.restart(ANALYTICS)
+  await waitUntil('what came after the backup to be applied again', LIMIT_MS, catchingUp(system, SERVICES))
+  expect(await isInSink()).toEqual(['[1]'])
+  expect(await agency()).toEqual([{ agency: 'After the backup' }])
+  await expectEachEventOnce()
+})
+
+function appliedPosition(): Promise<number> {
+  return system.appliedPosition('analytics', 'monolith')
+}
+
+function isAppliedPast(position: number): () => Promise<boolean> {
+  return async () => (await appliedPosition()) > position
+}
+
+/** Names of the service's tables in ClickHouse. */
+async function heldTables(): Promise<readonly unknown[]> {
+  const names = Object.keys(EVENTS).map((table) => `'${table}'`)
+  const query = `SELECT name FROM system.tables WHERE database = currentDatabase() AND name IN (${names.join()}) ORDER BY name`
+  return (await select(query)).flatMap((line) => JSON.parse(line) as unknown[])
+}
+
 test('a time that ClickHouse can not hold is parked with what follows of its key, and verify says no', async () => {
   await applied(changeOf('opportunities', `created_at = 'infinity'`))
   await applied(changeOf('opportunities', `agency = 'Nobody'`))
@@ -292,6 +401,7 @@ test('a time that ClickHouse can not hold is parked with what follows of its key
   const counted = await verifyCounts()
   expect(counted.code).toBe(4)
   expect(counted.services).toMatchObject([{ parked: 2 }])
+  expect(counted.report).toMatchObject({ status: 'different', services: [{ status: 'different', parkedEvents: 2 }] })
   expect(sinksOf(counted)).toMatchObject([{ status: 'equal' }, { status: 'equal' }])
   expect(placesOf(counted)).toContainEqual(['analytics.opportunity_facts', 'different'])
 })

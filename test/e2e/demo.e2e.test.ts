@@ -2,9 +2,8 @@
 import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { Ajv } from 'ajv'
-import addFormats from 'ajv-formats'
 import { afterEach, expect, test } from 'vitest'
+import { migrationReportErrors } from '../harness/migration-report.ts'
 import { SluiceProcess, runSluice } from '../harness/sluice-process.ts'
 import { waitUntil } from '../harness/wait-until.ts'
 
@@ -87,13 +86,6 @@ interface MigrationReport {
   readonly services: readonly { readonly service: string; readonly rowsBefore: number; readonly rowsAfter: number }[]
 }
 
-function schemaErrors(report: object): unknown {
-  const schema = new URL('../../docs/reference/migration-report.schema.json', import.meta.url)
-  const ajv = new Ajv({ allErrors: true, strict: true, strictTypes: false, allowUnionTypes: true })
-  addFormats.default(ajv)
-  return ajv.validate(JSON.parse(readFileSync(schema, 'utf8')) as object, report) ? [] : ajv.errors
-}
-
 test('a dry run says what would run, and starts nothing', async () => {
   const temporary = temporaryFolder()
   const { code, stdout } = await runSluice(['demo', '--dry-run', '--json'], { TMPDIR: temporary })
@@ -128,7 +120,7 @@ test('the demo splits the monolith under a workload and ends equal', async () =>
     for (const [change, n] of Object.entries(changes)) expect(n, `${change} in ${table}`).toBeGreaterThan(0)
   }
   const migration = JSON.parse(readFileSync(file, 'utf8')) as MigrationReport
-  expect(schemaErrors(migration)).toEqual([])
+  expect(migrationReportErrors(migration)).toEqual([])
   expect(migration).toMatchObject({ system: 'medcontracthub', status: 'equal', validation: { isComplete: true } })
   expect(migration.timings.map(({ phase }) => phase)).toEqual(['fill', 'provision', 'load', 'workload', 'verify'])
   expect(migration.timings.reduce((sum, { durationMs }) => sum + durationMs, 0)).toBeLessThanOrEqual(migration.durationMs)

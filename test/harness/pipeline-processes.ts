@@ -1,7 +1,7 @@
 /**
  * The processes of a pipeline, by name.
  *
- * P1  A process that ends by itself is a failure of the test, unless its end was announced by `kill`, `killAndRestart` or `endOf`.
+ * P1  A process that ends by itself is a failure of the test, unless its end was announced by `kill`, `stop`, `killAndRestart`, `stopAndRestart` or `endOf`.
  */
 import type { Exit, SluiceProcess } from './sluice-process.ts'
 import type { TestSystem } from './test-system.ts'
@@ -84,12 +84,17 @@ export class PipelineProcesses implements AsyncDisposable {
     this.restart(name, env)
   }
 
-  /** Stopped as an operator does, then the same command again. */
-  async stopAndRestart(name: string, env: Readonly<Record<string, string>> = {}): Promise<void> {
+  /** Stopped as an operator does; resolves when it is gone. */
+  async stop(name: string): Promise<void> {
     const leaving = this.get(name)
     const gone = this.endOf(name)
     await leaving.stop()
     await gone
+  }
+
+  /** Stopped as an operator does, then the same command again. */
+  async stopAndRestart(name: string, env: Readonly<Record<string, string>> = {}): Promise<void> {
+    await this.stop(name)
     this.restart(name, env)
   }
 
