@@ -83,10 +83,10 @@ test('rows of before the slot come as a load, parents first and chunk by chunk; 
 })
 
 test('killed ten times in the middle, under inserts, updates, deletes, moving keys and truncates, it ends equal', async () => {
-  const seed = Math.floor(Math.random() * 1e9)
+  const seed = Number(process.env['SLUICE_TEST_SEED'] ?? Math.floor(Math.random() * 1e9))
   const random = seeded(seed)
   const rows = 1500
-  process.stdout.write(`seed ${seed}\n`)
+  process.stdout.write(`initial load: SLUICE_TEST_SEED=${seed}\n`)
   await fill(source, rows)
   const workload = startWorkload(source, seed, rows)
   for (let kill = 0; kill < 10; kill += 1) {
