@@ -7,15 +7,27 @@ import { type StoredEvent, formatLsn, positionNumber, silentLogger } from '@slui
 import { createTestDatabase } from '@sluice/infra'
 import { type PostgresTarget, connect, postgresTarget } from '@sluice/postgres'
 import { createEventReader, createLane, durableLsnOf, getLane, migrateStore, verifyChain } from '@sluice/store'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { type ReaderFixture, type RunningReader, SYSTEM, openReaderFixture, requiredUrl, shopLane } from './reader-fixture.ts'
 import { seeded } from './seeded.ts'
+
+/** The version that streaming readers ask for, which no setting of theirs lowers; null: the highest that the server has. */
+const asked = vi.hoisted((): { version: number | null } => ({ version: null }))
+vi.mock(import('../src/replication/stream-protocol.ts'), async (importOriginal) => {
+  const original = await importOriginal()
+  return {
+    ...original,
+    streamingProtocol: async (client) =>
+      asked.version === null ? original.streamingProtocol(client) : { version: asked.version, isStreaming: true },
+  }
+})
 
 let shop: ReaderFixture
 beforeEach(async () => {
   shop = await openReaderFixture('reader equality')
 })
 afterEach(async () => {
+  asked.version = null
   await shop.close()
 })
 
@@ -30,10 +42,29 @@ async function streamsAll(): Promise<boolean> {
   return rowCount === 1
 }
 
+/** Version 2 came with PostgreSQL 14, and one more with each of the next two. */
+async function hasVersion(version: number): Promise<boolean> {
+  const { rows } = await shop.source.query<{ major: number }>(
+    `SELECT current_setting('server_version_num')::integer / 10000 AS major`,
+  )
+  return rows[0]!.major >= version + 12
+}
+
+/** What the server was asked for, by who reads the slot. */
+async function protocolOf(slotName: string): Promise<string | undefined> {
+  const { rows } = await shop.source.query<{ query: string }>(
+    `SELECT a.query FROM pg_replication_slots s JOIN pg_stat_activity a ON a.pid = s.active_pid WHERE s.slot_name = $1`,
+    [slotName],
+  )
+  return /proto_version '\d'(, streaming 'on')?/.exec(rows[0]?.query ?? '')?.[0]
+}
+
 interface Twin {
   readonly events: readonly StoredEvent[]
   readonly head: string
   readonly reader: RunningReader
+  /** Undefined while it connects again. */
+  readonly protocol: string | undefined
 }
 
 /** Runs the SQL, then reads its WAL in both ways. */
@@ -57,7 +88,8 @@ async function readBothWays(run: () => Promise<void>): Promise<{ whole: Twin; st
       pipeline: twinPipeline,
       limits: { spoolFolder: null },
     })
-    const [wholeTwin, streamedTwin] = [await stored(whole, shop.pipelineTarget), await stored(streamed, twinPipeline)]
+    const wholeTwin = await stored(whole, shop.pipelineTarget, shop.lane.slotName)
+    const streamedTwin = await stored(streamed, twinPipeline, twinLane.slotName)
     return { whole: wholeTwin, streamed: streamedTwin }
   } finally {
     await shop.stopAll()
@@ -89,7 +121,7 @@ async function copyLane(from: PostgresTarget, to: PostgresTarget, slotName: stri
   await Promise.all([source.end(), target.end()])
 }
 
-async function stored(reader: RunningReader, pipeline: PostgresTarget): Promise<Twin> {
+async function stored(reader: RunningReader, pipeline: PostgresTarget, slotName: string): Promise<Twin> {
   const store = await connect(pipeline, { applicationName: 'test' })
   const events = createEventReader(pipeline, { logger: silentLogger })
   try {
@@ -100,6 +132,7 @@ async function stored(reader: RunningReader, pipeline: PostgresTarget): Promise<
       events: await events.events(record.lane, positionNumber(0), record.position),
       head: record.head.toString('hex'),
       reader,
+      protocol: await protocolOf(slotName),
     }
   } finally {
     await Promise.all([events.close(), store.end()])
@@ -119,9 +152,13 @@ function shortly(events: readonly StoredEvent[]): readonly unknown[] {
   return events.map((e) => [e.ordinal, e.eventType, e.aggregateKey, e.correlationId.replace(/^tx-.*/, 'tx')])
 }
 
-test('savepoints, rolled back parts, released ones, and sub-transactions of functions: the same events either way', async () => {
-  const twins = await readBothWays(async () => {
-    await shop.source.query(`
+test.for([2, 3, 4])(
+  'savepoints, rolled back parts, released ones, and sub-transactions of functions: the same events by version %d as by version 1',
+  async (version, { skip }) => {
+    skip(!(await hasVersion(version)), `the server does not have version ${version}`)
+    asked.version = version
+    const twins = await readBothWays(async () => {
+      await shop.source.query(`
       BEGIN;
       INSERT INTO customers VALUES (1, 'kept', NULL);
       SAVEPOINT a; INSERT INTO customers VALUES (2, 'gone', NULL); UPDATE customers SET name = 'gone too' WHERE id = 1;
@@ -136,20 +173,25 @@ test('savepoints, rolled back parts, released ones, and sub-transactions of func
       COMMIT;
       BEGIN; INSERT INTO customers VALUES (50, 'all of it is rolled back', NULL); ROLLBACK;
       BEGIN; INSERT INTO customers VALUES (51, 'swap', NULL); TRUNCATE lines, unwatched; COMMIT;`)
-  })
-  expectEqual(twins)
-  expect(shortly(twins.whole.events)).toEqual([
-    [0, 'CustomerCreated', '1', 'tx'],
-    [1, 'CustomerCreated', '4', 'tx'],
-    [2, 'CustomerCreated', '5', 'tx'],
-    [3, 'CustomerCreated', '7', 'tx'],
-    [4, 'CustomerCreated', '9', 'tx'],
-    [5, 'CustomerUpdated', '5', 'tx'],
-    [6, 'CustomerDeleted', '4', 'tx'],
-    [0, 'CustomerCreated', '51', 'tx'],
-    [1, 'LineTruncated', expect.anything(), 'tx'],
-  ])
-})
+    })
+    expect([twins.whole.protocol, twins.streamed.protocol]).toEqual([
+      `proto_version '1'`,
+      `proto_version '${version}', streaming 'on'`,
+    ])
+    expectEqual(twins)
+    expect(shortly(twins.whole.events)).toEqual([
+      [0, 'CustomerCreated', '1', 'tx'],
+      [1, 'CustomerCreated', '4', 'tx'],
+      [2, 'CustomerCreated', '5', 'tx'],
+      [3, 'CustomerCreated', '7', 'tx'],
+      [4, 'CustomerCreated', '9', 'tx'],
+      [5, 'CustomerUpdated', '5', 'tx'],
+      [6, 'CustomerDeleted', '4', 'tx'],
+      [0, 'CustomerCreated', '51', 'tx'],
+      [1, 'LineTruncated', expect.anything(), 'tx'],
+    ])
+  },
+)
 
 const context = (id: string): string => `SELECT pg_logical_emit_message(true, 'sluice.context', '{"correlationId":"${id}"}')`
 
