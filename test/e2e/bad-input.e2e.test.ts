@@ -282,6 +282,38 @@ test('an event that Kafka does not take is parked at the relay, listed by verify
   await all.stop()
 })
 
+test('a table that was changed in the monolith holds its own topic; its parked event shows the difference and the commands to go on', async () => {
+  const monolith = await system.client('monolith')
+  const env = { ...system.env, NO_COLOR: '1' }
+  const all = system.start('all', ['run', 'all'])
+  const order = async (quantity: number): Promise<void> => {
+    await monolith.query(`INSERT INTO orders (customer_id, isbn, quantity) VALUES (1, '1', ${quantity})`)
+    await expectArrival(all, 'sales', `SELECT count(*) AS n FROM orders WHERE quantity = ${quantity}`, 1)
+  }
+  // The reader runs when the table is changed: its start would refuse it.
+  await order(79)
+  await monolith.query('ALTER TABLE books RENAME title TO name')
+  await monolith.query(`INSERT INTO books (isbn, name, format, price) VALUES ('3', 'Three', 'ebook', 3)`)
+  await order(80)
+
+  const list = await runSluice(['parked', 'list', 'monolith', '--relay', '--json'], env)
+  const { result } = JSON.parse(list.stdout) as { result: { parked: { eventId: string; eventType: string }[] } }
+  expect(result.parked).toMatchObject([{ eventType: 'BookCreated', errorCode: 'SLU-4205' }])
+  const id = result.parked[0]!.eventId
+  const shown = await runSluice(['parked', 'show', 'monolith', id, '--relay'], env)
+  expect(shown.stdout).toContain('column title did not come; columns that the definition does not have: name text')
+  expect(shown.stderr).toMatch(/next .*the system definition, then: sluice schemas generate$/m)
+  const [, retry] = /next .*, then: sluice (parked retry .*)$/m.exec(shown.stderr) ?? []
+  expect(retry, shown.stderr).toBe('parked retry monolith --relay --error SLU-4205')
+  // The definition is not corrected.
+  await expectFailure(retry!.split(' '), {}, { exit: 4, code: 'SLU-5022', says: /1 refused again/ })
+
+  await monolith.query('ALTER TABLE books RENAME name TO title')
+  const skipped = await runSluice(['parked', 'skip', 'monolith', id, '--relay', '--reason', 'renamed back', '--yes'], env)
+  expect(skipped, skipped.stderr).toMatchObject({ code: 0 })
+  await all.stop()
+})
+
 test('a dropped slot: exit 3, and not one event is stored over the gap', async () => {
   const monolith = await system.client('monolith')
   const before = await system.storedPosition('monolith')

@@ -19,9 +19,14 @@ export function assertFits(
   throw new SluiceError('TABLE_CHANGED', {
     what: `table ${qualifiedName(table)} was changed in its source, and event ${event.eventId} (position ${event.lane}:${event.position}) no longer fits the definition`,
     why: `${differences.join('; ')}${more}`,
-    ways: [
-      'correct the columns in the system definition, then: sluice schemas generate',
-      `start reader, relay and projectors with it, then: sluice parked retry ${lane.name} --relay --error SLU-4205`,
-    ],
+    ways: changedTableWays(lane.name),
   })
+}
+
+/** How people go on where a table was changed; until they do, its events wait. */
+export function changedTableWays(laneName: string): readonly string[] {
+  return [
+    'correct the columns in the system definition, then: sluice schemas generate',
+    `start reader, relay and projectors with it, then: sluice parked retry ${laneName} --relay --error SLU-4205`,
+  ]
 }

@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type LaneId, SluiceError, silentLogger } from '@sluice/core'
 import { type PostgresTarget, connect, toPostgresError } from '@sluice/postgres'
+import { changedTableWays } from '@sluice/relay'
 import {
   type RelayCommandOutcome,
   type RelayParkedEvent,
@@ -97,7 +98,11 @@ export async function relayParkedShow(
       summary: '',
       result: { lane: laneName, event, values: data === null ? null : (JSON.parse(data) as unknown) },
       text: [renderTable(LIST_COLUMNS, [listRow(event)]), ...(data === null ? [] : ['', data])].join('\n'),
-      nextSteps: [`sluice parked retry ${laneName} ${eventId} --relay --dry-run`, `sluice trace ${event.correlationId}`],
+      nextSteps: [
+        ...heldTopicWays(laneName, event),
+        `sluice parked retry ${laneName} ${eventId} --relay --dry-run`,
+        `sluice trace ${event.correlationId}`,
+      ],
     }
   })
 }
@@ -195,6 +200,16 @@ async function onLane<Result>(
   } finally {
     await client.end()
   }
+}
+
+/** How to go on where a whole topic is held, and not this event alone. */
+function heldTopicWays(laneName: string, { errorCode }: RelayParkedEvent): readonly string[] {
+  if (errorCode === 'SLU-4205') return changedTableWays(laneName)
+  if (errorCode !== 'SLU-4202') return []
+  return [
+    'sluice schemas check    says what stands in the way',
+    `once it does not, start the relay again, then: sluice parked retry ${laneName} --relay --error SLU-4202`,
+  ]
 }
 
 /** The event as it is stored, in captured form. */
