@@ -242,6 +242,28 @@ describe('tenants do not see each other', () => {
     expect(await tenantsIn(String(tenant))).toEqual([tenant])
   })
 
+  test.each(tables)(
+    'in %s.%s a tenant can neither add rows of another, nor give away its own, nor change or remove those of another',
+    async (service, table) => {
+      const tenants = (
+        await llama.clients[service].query<{ id: string }>(`SELECT DISTINCT tenant_id AS id FROM ${table} ORDER BY 1`)
+      ).rows
+      const [own, other] = [tenants[0]!.id, tenants[1]!.id]
+      const asOwn = (text: string): Promise<readonly unknown[]> => asTenant(service, own, (query) => query(text, [other]))
+      const { columns } = await one(
+        service,
+        `SELECT string_agg(quote_ident(attname), ', ') AS columns FROM pg_attribute
+       WHERE attrelid = '${table}'::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = '' AND attname <> 'tenant_id'`,
+      )
+      const copy = `INSERT INTO ${table} (tenant_id, ${String(columns)}) SELECT $1, ${String(columns)} FROM ${table} LIMIT 1`
+      for (const change of [copy, `UPDATE ${table} SET tenant_id = $1`])
+        await expect(asOwn(change)).rejects.toThrow(/row-level security/)
+      // What is not seen is not met.
+      for (const change of [`UPDATE ${table} SET tenant_id = tenant_id`, `DELETE FROM ${table}`])
+        expect(await asOwn(`${change} WHERE tenant_id = $1 RETURNING tenant_id`)).toEqual([])
+    },
+  )
+
   test('a tenant can not insert, move, change or delete rows of another', async () => {
     const limits = `INSERT INTO rate_limits VALUES ($1, 1, 1, 1440)`
     const refused = /row-level security policy/
