@@ -161,6 +161,7 @@ test('each of the three is undone by itself, the last one first, and all are app
   const target = targets.services.cds_document
   const database = { service: 'cds_document', target, definition: system.services['cds_document'] }
   const made = `SELECT to_regclass('documents') IS NOT NULL AS documents, to_regclass('processed_events_canonical') IS NOT NULL AS canonical,
+    to_regclass('processed_events_time') IS NOT NULL AS by_time,
     EXISTS (SELECT FROM information_schema.columns WHERE table_name = 'documents' AND column_name = 'category') AS category`
   const undone: unknown[] = []
   for (let migrations = 3; migrations > 0; migrations -= 1) {
@@ -168,12 +169,12 @@ test('each of the three is undone by itself, the last one first, and all are app
     undone.push(...(await query(target, made)))
   }
   expect(undone).toEqual([
-    { documents: true, category: true, canonical: false },
-    { documents: true, category: false, canonical: false },
-    { documents: false, category: false, canonical: false },
+    { documents: true, category: true, canonical: false, by_time: false },
+    { documents: true, category: false, canonical: false, by_time: false },
+    { documents: false, category: false, canonical: false, by_time: false },
   ])
   await provisionAll()
-  expect(await query(target, made)).toEqual([{ documents: true, category: true, canonical: true }])
+  expect(await query(target, made)).toEqual([{ documents: true, category: true, canonical: true, by_time: true }])
   // What decides whether an event takes effect is as it was.
   expect(await query(target, 'SELECT count(*) AS events FROM processed_events')).toEqual([{ events: '1' }])
 })
