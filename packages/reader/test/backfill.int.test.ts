@@ -3,6 +3,7 @@ import { connect } from '@sluice/postgres'
 import { askBackfill, getBackfill, getLane, listBackfills, secondsLeft, throttleBackfill } from '@sluice/store'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import {
+  type StartedBackfill,
   TABLES,
   backfillUntil,
   backfilledEvents,
@@ -136,20 +137,40 @@ test('a key range and a filter take exactly their rows, and a filter can not wid
   await expectConsistent(source, [range, wide, pairs])
 })
 
-test('at half way the estimate of the end is within 30 %', async () => {
-  await fill(source, 600)
-  const reader = await streaming()
-  // A pace of four chunks a second, which any machine holds: so the estimate is what is measured.
-  const run = await startBackfill(source, visits, { rowsPerSecondMax: 100 })
+/** What the run says at half way, and how long it takes from there. */
+async function estimateAtHalfWay(
+  reader: RunningReader,
+  run: StartedBackfill,
+): Promise<{ readonly estimated: number; readonly actual: number; readonly rowsLeft: number }> {
   const half = await backfillUntil(source, reader, run, ({ rowsRead, rowsEstimate }) => rowsRead * 2n >= rowsEstimate)
   const halfAt = performance.now()
   const estimated = secondsLeft(half)
   const ended = await completed(source, reader, run)
   const actual = (performance.now() - halfAt) / 1000
   process.stdout.write(`backfill: estimated ${estimated} s, took ${actual} s\n`)
-  expect(estimated! / actual).toBeGreaterThan(0.7)
-  expect(estimated! / actual).toBeLessThan(1.3)
   expect(secondsLeft(ended)).toBe(0)
+  return { estimated: estimated!, actual, rowsLeft: Number(half.rowsEstimate - half.rowsRead) }
+}
+
+test('at half way the estimate of the end is within 30 %', async () => {
+  await fill(source, 600)
+  const reader = await streaming()
+  // A pace of four chunks a second, which any machine holds: so the estimate is what is measured.
+  const run = await startBackfill(source, visits, { rowsPerSecondMax: 100 })
+  const { estimated, actual } = await estimateAtHalfWay(reader, run)
+  expect(estimated / actual).toBeGreaterThan(0.7)
+  expect(estimated / actual).toBeLessThan(1.3)
+})
+
+test('a rate that is lowered at a third counts at once: at half way no end is told that the rate does not allow', async () => {
+  await fill(source, 18)
+  const reader = await streaming()
+  const run = await startBackfill(source, visits, { rowsPerSecondMax: 24 })
+  await backfillUntil(source, reader, run, ({ rowsRead }) => rowsRead >= 6n)
+  // A row a second, which any machine holds. That the end comes true within 30 % is asked of a clock of its own, in the brake's unit test.
+  await throttleBackfill(source.store, run.id, { rowsPerSecondMax: 1 }, 'test')
+  const { estimated, rowsLeft } = await estimateAtHalfWay(reader, run)
+  expect(estimated).toBeGreaterThanOrEqual(rowsLeft)
 })
 
 test('more changed keys than may be kept: the chunk is read again, nothing is forgotten', async () => {

@@ -158,11 +158,16 @@ function runOf(row: Row): BackfillRun {
   }
 }
 
-/** Seconds until a running backfill has passed its last key, as things go; null if it can not be told. */
+/**
+ * Seconds until a running backfill has passed its last key, as things go; null if it can not be told. Keys are counted, not their bytes:
+ * rows that grow wider take longer than those before them.
+ */
 export function secondsLeft(
-  run: Pick<BackfillRun, 'rowsEstimate' | 'rowsRead' | 'rowsPerSecond' | 'isRangeRead'>,
+  run: Pick<BackfillRun, 'rowsEstimate' | 'rowsRead' | 'rowsPerSecond' | 'isRangeRead' | 'throttle'>,
 ): number | null {
   if (run.isRangeRead) return 0
   if (run.rowsPerSecond === null || run.rowsPerSecond <= 0 || run.rowsRead >= run.rowsEstimate) return null
-  return Number(run.rowsEstimate - run.rowsRead) / run.rowsPerSecond
+  // A rate that was lowered counts at once, and the first chunk, which waits for nothing, is no measure of a run that has one.
+  const pace = Math.min(run.rowsPerSecond, run.throttle.rowsPerSecondMax ?? Number.POSITIVE_INFINITY)
+  return Number(run.rowsEstimate - run.rowsRead) / pace
 }

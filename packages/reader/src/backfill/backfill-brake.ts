@@ -38,14 +38,31 @@ export async function roleBlindForLoad(source: ClientBase): Promise<string | nul
 /** Over about how long the pace is averaged, in seconds. */
 const AVERAGED_SECONDS = 30
 
-/** Keys a second of late, waiting included: rows and seconds count less the longer ago they are. */
+/**
+ * Keys a second of late, waiting included: rows and seconds count less the longer ago they are, and not at all once the run's own rate
+ * was changed.
+ */
 export class BackfillPace {
   #rows = 0
   #seconds = 0
   #at: number
+  #rateMax: number | null = null
 
   /** @param now Milliseconds of a clock that never goes back. */
   constructor(now: number) {
+    this.#at = now
+  }
+
+  /**
+   * A chunk begins.
+   *
+   * @param rateMax Rows a second that the run may take; null: as fast as it goes.
+   */
+  begins(rateMax: number | null, now: number): void {
+    if (rateMax === this.#rateMax) return
+    this.#rateMax = rateMax
+    this.#rows = 0
+    this.#seconds = 0
     this.#at = now
   }
 

@@ -262,6 +262,7 @@ class BackfillWork {
     const pace = throttle.rowsPerSecondMax
     const chunkRowsMax = pace === null ? limits.chunkRowsMax : Math.max(1, Math.min(limits.chunkRowsMax, Math.ceil(pace / 4)))
     const beganAt = performance.now()
+    this.#pace.begins(pace, beganAt)
     const chunk = await readScopeRange(from, scope, after, { ...limits, chunkRowsMax })
     if (pace !== null) this.#nextChunkAt = beganAt + (chunk.rowsRead / pace) * 1000
     const { to, rowsRead: passed, isLast } = chunk
