@@ -4,24 +4,15 @@ import { applyRecordedErasures, eraseSubject } from '@sluice/privacy'
 import { getLane, verifyChain } from '@sluice/store'
 import { lanesOf } from '@sluice/system'
 import { expect, test } from 'vitest'
+import { ERASED, contactOf } from './granted-values.ts'
 import { insertPerson, person } from './planted-people.ts'
 import { plantedInDatabase } from './planted-values.ts'
 import { MASTER_KEYS, PrivatePipeline } from './private-pipeline.ts'
 
 const REQUEST = { kind: 'person', requestedBy: 'test', isDryRun: false } as const
-const ERASED = { full_name: '[erased]', born: null, salary: '0.00', remark: '[erased]', line: '[erased]' }
 
 /** The service as it is before its first event: what a replay begins with. */
 const FORGET_EVERYTHING = `TRUNCATE contacts, visits, greetings, processed_events, consumed_offsets, projector_positions CASCADE`
-
-async function contactOf(pipeline: PrivatePipeline, account: number): Promise<unknown> {
-  const { rows } = await pipeline.clients.crm.query(
-    `SELECT c.full_name, c.born::text, c.salary::text, v.remark, g.line FROM contacts c LEFT JOIN visits v ON v.person_code = c.code
-       LEFT JOIN greetings g ON g.code = c.code WHERE c.account = $1`,
-    [account],
-  )
-  return rows[0]
-}
 
 test('an erased person is gone from the services, from later changes, from replays and from restored copies', async () => {
   await using pipeline = await PrivatePipeline.open('privacy_erasure')
