@@ -17,7 +17,7 @@ import { createDatabaseMetrics } from '@sluice/telemetry'
 import pg, { type Client } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { catchingUp } from '../harness/caught-up.ts'
-import { runSluice } from '../harness/sluice-process.ts'
+import { type SluiceProcess, runSluice } from '../harness/sluice-process.ts'
 import { type TestServers, startTestServers } from '../harness/test-servers.ts'
 import { type TestSystem, startTestSystem } from '../harness/test-system.ts'
 import { waitUntil } from '../harness/wait-until.ts'
@@ -72,6 +72,7 @@ let system: TestSystem
 let own: RunningServers
 let replica: PostgresReplica
 let pgbouncer: Pgbouncer
+const projectors = new Map<Service, SluiceProcess>()
 /** What was checked when each wave had arrived: rows that refer to another service, and those whose row is not there. */
 const checked = new Map<string, { readonly rows: number; readonly orphans: number }>()
 
@@ -86,10 +87,7 @@ beforeAll(async () => {
   for (const name of ['reader', 'relay']) system.start(name, ['run', name])
   const moved: Service[] = []
   for (const [i, wave] of WAVES.entries()) {
-    for (const service of wave) {
-      const env: Record<string, string> = service === 'auth_service' ? { SLUICE_AUTH_SERVICE_URL: pgbouncer.url } : {}
-      system.start(`projector ${service}`, ['run', 'projector', service], env)
-    }
+    for (const service of wave) startProjector(service)
     moved.push(...wave)
     const { signal } = new AbortController()
     await demo.runWorkload({ url: system.url('monolith'), seed: i + 1, transactions: 60, signal })
@@ -107,6 +105,26 @@ afterAll(async () => {
   await own.stop()
   await servers[Symbol.asyncDispose]()
 })
+
+function startProjector(service: Service): void {
+  const env: Record<string, string> = service === 'auth_service' ? { SLUICE_AUTH_SERVICE_URL: pgbouncer.url } : {}
+  projectors.set(service, system.start(`projector ${service}`, ['run', 'projector', service], env))
+}
+
+interface Copy {
+  readonly service: string
+  readonly table: string
+  readonly owner: string
+  readonly lagEvents: string
+  readonly lagSeconds: number
+}
+
+/** As `sluice status` tells them. */
+async function copies(): Promise<readonly Copy[]> {
+  const { code, stdout, stderr } = await runSluice(['status', '--json'], system.env)
+  expect(code, stderr).toBe(0)
+  return (JSON.parse(stdout) as { readonly result: { readonly copies: readonly Copy[] } }).result.copies
+}
 
 /** The owner's keys are asked in its database, and looked up in the other one. */
 async function countOrphans([from, table, column, owner, owned]: (typeof REFERENCES)[number]): Promise<{
@@ -223,12 +241,8 @@ test.each([
 })
 
 test('status tells each copy with its owner and how old it is', async () => {
-  const { code, stdout, stderr } = await runSluice(['status', '--json'], system.env)
-  expect(code, stderr).toBe(0)
-  const { result } = JSON.parse(stdout) as {
-    readonly result: { readonly copies: readonly Readonly<Record<'service' | 'table' | 'owner' | 'lagEvents', string>>[] }
-  }
-  expect(result.copies.map((c) => `${c.service}: ${c.table} of ${c.owner}`)).toEqual([
+  const told = await copies()
+  expect(told.map((c) => `${c.service}: ${c.table} of ${c.owner}`)).toEqual([
     'auth_service: audit_logs of integrity_service',
     'constitutional_ai: audit_logs of integrity_service',
     'constitutional_ai: user_sessions of auth_service',
@@ -244,7 +258,27 @@ test('status tells each copy with its owner and how old it is', async () => {
     'dgm_service: audit_logs of integrity_service',
     'dgm_service: users of auth_service',
   ])
-  expect(result.copies.every((c) => /^\d+$/.test(c.lagEvents))).toBe(true)
+  expect(told.map(({ lagEvents, lagSeconds }) => [lagEvents, lagSeconds])).toEqual(told.map(() => ['0', 0]))
+})
+
+test('a copy whose projector stands is behind by what happened since, in events and seconds, and by nothing once it goes on', async () => {
+  await projectors.get('executive_council')!.stop()
+  // Ten events of a table that has a copy here and in other services.
+  const monolith = await system.client('monolith')
+  await monolith.query(
+    `UPDATE auth_users SET full_name = full_name || '!' WHERE id IN (SELECT id FROM auth_users ORDER BY id LIMIT 10)`,
+  )
+  await waitUntil('policy_governance to have them', LIMIT_MS, catchingUp(system, ['policy_governance']))
+  const behind = (await copies()).filter(({ service, table }) => table === 'users' && /council|policy/.test(service))
+  expect(behind).toEqual([
+    expect.objectContaining({ service: 'policy_governance', lagEvents: '0', lagSeconds: 0 }),
+    expect.objectContaining({ service: 'executive_council', lagEvents: '10' }),
+  ])
+  expect(behind[1]!.lagSeconds).toBeGreaterThan(0)
+
+  startProjector('executive_council')
+  await waitUntil('every service to have them', LIMIT_MS, catchingUp(system))
+  expect((await copies()).filter(({ lagEvents, lagSeconds }) => lagEvents !== '0' || lagSeconds !== 0)).toEqual([])
 })
 
 test('a hundred clients of the auth service work through its pgbouncer at once, on twenty connections, beside its projector', async () => {
