@@ -31,7 +31,8 @@ interface Envelope {
 }
 
 /**
- * Hands over every committed event of the topics, from their beginning to their present end.
+ * Hands over every committed event of the topics, from their beginning to their present end, each offset once: a consumer that joins
+ * its group again, or whose handler failed, is given anew what it had.
  *
  * @returns how many partitions each topic has
  */
@@ -70,6 +71,7 @@ async function consume(
   const consumer = kafka.consumer({ groupId, maxWaitTimeInMs: 100, readUncommitted: false })
   await consumer.connect()
   await consumer.subscribe({ topics: [...options.topics], fromBeginning: true })
+  const handed = new Map<string, bigint>()
   const finished = Promise.withResolvers<undefined>()
   consumer.on(consumer.events.CRASH, ({ payload }) => finished.reject(payload.error))
   // A partition may end with a transaction's marker, which no message shows: the end of a fetched batch does.
@@ -83,13 +85,16 @@ async function consume(
     autoCommit: false,
     eachBatch: async (payload) => {
       const { batch } = payload
+      const place = `${batch.topic}/${batch.partition}`
       for (const message of batch.messages) {
+        const offset = BigInt(message.offset)
+        if (offset <= (handed.get(place) ?? -1n)) continue
         if (message.value === null) throw new Error(`a tombstone in ${batch.topic}`)
         const value = (await registry.decode(message.value)) as Envelope
         options.onEvent({
           topic: batch.topic,
           partition: batch.partition,
-          offset: BigInt(message.offset),
+          offset,
           key: message.key?.toString() ?? '',
           eventId: value.event_id,
           eventType: value.event_type,
@@ -99,6 +104,7 @@ async function consume(
           lane: value.lane,
           position: BigInt(value.position),
         })
+        handed.set(place, offset)
       }
       await payload.heartbeat()
     },

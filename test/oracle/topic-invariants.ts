@@ -30,7 +30,8 @@ export async function checkTopics(options: {
   const report = (problem: string): void => {
     if (problems.length < PROBLEMS_MAX) problems.push(problem)
   }
-  const seen = new Set<string>()
+  /** Where each event lies. */
+  const seen = new Map<string, string>()
   const truncates = new Map<string, { readonly topic: string; readonly partitions: Set<number> }>()
   const positions = new Map<number, Set<bigint>>()
   const versions = new Map<string, bigint[]>()
@@ -63,8 +64,11 @@ export async function checkTopics(options: {
       }
       if (isCopy(event)) return
       messages += 1
-      if (seen.has(event.eventId)) report(`event ${event.eventId} is twice in the topics (position ${event.position})`)
-      seen.add(event.eventId)
+      const here = `${event.topic}/${event.partition} at ${event.offset}`
+      const there = seen.get(event.eventId)
+      if (there !== undefined)
+        report(`event ${event.eventId} (position ${event.position}) is twice in the topics: ${there}, ${here}`)
+      seen.set(event.eventId, here)
       const ofLane = positions.get(event.lane) ?? new Set<bigint>()
       positions.set(event.lane, ofLane.add(event.position))
 
