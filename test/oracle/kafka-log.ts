@@ -72,6 +72,7 @@ async function consume(
   await consumer.connect()
   await consumer.subscribe({ topics: [...options.topics], fromBeginning: true })
   const handed = new Map<string, bigint>()
+  let anew = 0
   const finished = Promise.withResolvers<undefined>()
   consumer.on(consumer.events.CRASH, ({ payload }) => finished.reject(payload.error))
   // A partition may end with a transaction's marker, which no message shows: the end of a fetched batch does.
@@ -88,7 +89,10 @@ async function consume(
       const place = `${batch.topic}/${batch.partition}`
       for (const message of batch.messages) {
         const offset = BigInt(message.offset)
-        if (offset <= (handed.get(place) ?? -1n)) continue
+        if (offset <= (handed.get(place) ?? -1n)) {
+          anew += 1
+          continue
+        }
         if (message.value === null) throw new Error(`a tombstone in ${batch.topic}`)
         const value = (await registry.decode(message.value)) as Envelope
         options.onEvent({
@@ -114,4 +118,5 @@ async function consume(
   } finally {
     await consumer.disconnect()
   }
+  if (anew > 0) process.stderr.write(`oracle: its consumer began again and was given ${anew} messages anew\n`)
 }
