@@ -1,8 +1,8 @@
 /**
  * A sink from end to end: the events of two tables in ClickHouse, while the projector is killed between its write there and its COMMIT, and
- * ClickHouse itself is killed; then database and tables of the service are lost, and restored by commands. What is there is compared with
- * the event store by plain SQL over HTTP, and by `sluice verify`; so are the columns in which the system's services note where a row came
- * from, which `verify` leaves out.
+ * ClickHouse itself is killed; then the service is made anew from its topics; then its database and tables are lost, and restored by
+ * commands. What is there is compared with the event store by plain SQL over HTTP, and by `sluice verify`; so are the columns in which
+ * the system's services note where a row came from, which `verify` leaves out.
  */
 import { randomUUID } from 'node:crypto'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
@@ -17,9 +17,11 @@ import { migrationReportErrors } from '../harness/migration-report.ts'
 import { PipelineProcesses } from '../harness/pipeline-processes.ts'
 import {
   backUpService,
+  dropKeptDatabase,
   dropServiceDatabase,
   hasServiceDatabase,
   planServiceRestore,
+  recreateService,
   restoreService,
 } from '../harness/service-backup.ts'
 import { runSluice } from '../harness/sluice-process.ts'
@@ -320,6 +322,42 @@ test('the tracking columns of the services name the event that wrote the row', a
 async function rowsOf(service: string, query: string, { id }: Stored): Promise<readonly unknown[]> {
   const { rows } = await (await system.client(service)).query<Record<string, unknown>>(query, [id])
   return rows
+}
+
+test('a service that is made anew applies every event again: its database is full again, and ClickHouse has each event once', async () => {
+  const [facts, held] = [await factsHeld(), new Map<string, number>()]
+  for (const table of Object.keys(EVENTS)) {
+    // What comes twice is to be seen.
+    await ask(`SYSTEM STOP MERGES ${table}`)
+    held.set(table, await rowsHeld(table))
+  }
+  await processes.kill(ANALYTICS)
+  await recreateService(system, 'analytics')
+  expect([await factsHeld(), await appliedPosition()]).toEqual([0, 0])
+
+  processes.restart(ANALYTICS)
+  await waitUntil('everything to be applied again', LIMIT_MS, catchingUp(system, SERVICES))
+  for (const [table, { aggregate, stored }] of Object.entries(EVENTS)) {
+    const cameAgain = (await rowsHeld(table)) - held.get(table)!
+    expect(cameAgain, table).toBeGreaterThanOrEqual((await expectedRows(aggregate, stored)).length)
+    await ask(`SYSTEM START MERGES ${table}`)
+  }
+  expect(await factsHeld()).toBe(facts)
+  await expectEachEventOnce()
+  await dropKeptDatabase(system, 'analytics')
+})
+
+/** Of an event that was written twice both rows, until they are merged. */
+async function rowsHeld(table: string): Promise<number> {
+  const [line] = await select(`SELECT toString(count()) FROM ${table}`)
+  return Number((JSON.parse(line!) as [string])[0])
+}
+
+async function factsHeld(): Promise<number> {
+  const { rows } = await (
+    await system.client('analytics')
+  ).query<{ facts: number }>('SELECT count(*)::integer AS facts FROM opportunity_facts')
+  return rows[0]!.facts
 }
 
 test('database and tables of a service that were lost are back after sluice restore, and from the topics what came after the backup', async () => {

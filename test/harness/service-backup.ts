@@ -1,6 +1,6 @@
 /**
- * `sluice backup` and `sluice restore` of a service, called as people call them, with a key. The system's servers are those of PostgreSQL
- * 16, whose programs are at hand.
+ * `sluice backup` and `sluice restore` of a service, called as people call them, with a key, and `sluice provision --recreate`. The
+ * system's servers are those of PostgreSQL 16, whose programs are at hand.
  */
 import { quoteIdentifier } from '@sluice/core'
 import { databaseUrl, markDatabase } from '@sluice/infra'
@@ -8,7 +8,9 @@ import pg from 'pg'
 import { programsOf16 } from '../../packages/backup/test/programs.ts'
 import { runSluice } from './sluice-process.ts'
 import type { TestSystem } from './test-system.ts'
+import { waitUntil } from './wait-until.ts'
 
+const SESSIONS_END_LIMIT_MS = 60_000
 const KEY = `backup:${Buffer.alloc(32, 'backup ').toString('base64')}`
 
 /** What is looked at of a manifest. */
@@ -41,6 +43,20 @@ export async function restoreService(system: TestSystem, service: string, folder
   return report
 }
 
+/** Of a service whose projector has ended. Its old database is kept beside the new one. */
+export async function recreateService(system: TestSystem, service: string): Promise<void> {
+  // A database that somebody is connected to is not made anew; sessions of a process that was killed end after it.
+  await (await system.client(service)).end()
+  await waitUntil('the sessions of the projector to end', SESSIONS_END_LIMIT_MS, () => isUnused(system, service))
+  await succeeded(system, ['provision', '--recreate', service, '--yes'])
+}
+
+/** The one that `recreateService` left: a restore is refused beside it. */
+export async function dropKeptDatabase(system: TestSystem, service: string): Promise<void> {
+  const name = `${databaseOf(system, service)}_sluice_old`
+  await onServer(system, (client) => client.query(`DROP DATABASE ${quoteIdentifier(name)}`))
+}
+
 /** Refused by PostgreSQL while anybody but the test is connected to it. */
 export async function dropServiceDatabase(system: TestSystem, service: string): Promise<void> {
   await (await system.client(service)).end()
@@ -70,6 +86,13 @@ export async function onServer<T>({ servers }: TestSystem, work: (client: pg.Cli
   } finally {
     await client.end()
   }
+}
+
+async function isUnused(system: TestSystem, service: string): Promise<boolean> {
+  const { rowCount } = await onServer(system, (client) =>
+    client.query('SELECT FROM pg_stat_activity WHERE datname = $1', [databaseOf(system, service)]),
+  )
+  return rowCount === 0
 }
 
 async function succeeded<T>(system: TestSystem, args: readonly string[]): Promise<T> {
