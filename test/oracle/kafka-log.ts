@@ -5,6 +5,9 @@
 import { SchemaRegistry } from '@kafkajs/confluent-schema-registry'
 import kafkajs from 'kafkajs'
 
+/** A consumer whose coordinator still loads, for example, begins again by itself. */
+const RESTARTS_MAX = 20
+
 export interface LoggedEvent {
   readonly topic: string
   readonly partition: number
@@ -74,7 +77,11 @@ async function consume(
   const handed = new Map<string, bigint>()
   let anew = 0
   const finished = Promise.withResolvers<undefined>()
-  consumer.on(consumer.events.CRASH, ({ payload }) => finished.reject(payload.error))
+  let restarts = 0
+  consumer.on(consumer.events.CRASH, ({ payload }) => {
+    restarts += 1
+    if (!payload.restart || restarts > RESTARTS_MAX) finished.reject(payload.error)
+  })
   // A partition may end with a transaction's marker, which no message shows: the end of a fetched batch does.
   consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
     const partition = `${payload.topic}/${payload.partition}`
