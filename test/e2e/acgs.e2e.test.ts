@@ -306,6 +306,28 @@ test('a hundred clients of the auth service work through its pgbouncer at once, 
   }
 })
 
+test('by the URL of a pgbouncer doctor says what works behind it, and migrate, which does not, is refused with exit 3', async () => {
+  const env = { ...system.env, SLUICE_AUTH_SERVICE_URL: pgbouncer.url }
+  const doctor = await runSluice(['doctor', '--json'], env)
+  const { checks } = (
+    JSON.parse(doctor.stdout) as {
+      readonly result: {
+        readonly checks: readonly { readonly name: string; readonly status: string; readonly code?: string }[]
+      }
+    }
+  ).result
+  expect(checks.filter(({ name }) => name.endsWith('.pooler'))).toMatchObject([
+    { name: 'service.auth_service.pooler', status: 'warning', code: 'SLU-2005' },
+  ])
+  expect(checks.filter(({ name, status }) => name.startsWith('service.auth_service.') && status === 'failed')).toEqual([])
+  const { code, stdout } = await runSluice(['migrate', 'status', 'auth_service', '--json'], env)
+  expect(code).toBe(3)
+  expect(JSON.parse(stdout)).toMatchObject({
+    ok: false,
+    error: { code: 'SLU-2005', ways: [expect.stringContaining('export SLUICE_AUTH_SERVICE_URL=') as string] },
+  })
+})
+
 test('the integrity service reads from its replica, less than a second behind under a workload, and never writes there', async () => {
   const onReplica = new URL(replica.url)
   onReplica.pathname = new URL(system.url('integrity_service')).pathname

@@ -129,10 +129,15 @@ function pendingVerdict(behind: readonly ServiceMigrationStatus[]): SluiceError 
 /** Several databases of one server are away together: the first tells why. */
 function unasked(unknown: readonly ServiceMigrationStatus[]): SluiceError {
   const [first] = unknown
+  // Also what the server says of a database that does not exist.
+  const isMissing = unknown.some(({ error }) => error?.code === 'POSTGRES_AUTH_FAILED')
   return new SluiceError(first?.error?.code ?? 'UNEXPECTED', {
     what: `${unknown.map((s) => s.service).join(', ')} can not be asked`,
     why: unknown.map((s) => `${s.service}: ${s.error?.why ?? ''}`).join('\n'),
-    ways: ['sluice provision --create-databases    makes databases that do not exist', ...(first?.error?.ways ?? [])],
+    ways: [
+      ...(isMissing ? ['sluice provision --create-databases    makes databases that do not exist'] : []),
+      ...(first?.error?.ways ?? []),
+    ],
   })
 }
 
