@@ -8,7 +8,6 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { quoteIdentifier } from '@sluice/core'
 import { type LocalWeaviate, canBuildWeaviate, startWeaviate } from '@sluice/infra'
 import demo from '@sluice/medcontracthub/demo'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
@@ -17,11 +16,11 @@ import { catchingUp } from '../harness/caught-up.ts'
 import { PipelineProcesses } from '../harness/pipeline-processes.ts'
 import {
   backUpService,
-  databaseOf,
+  dropKeptDatabase,
   dropServiceDatabase,
   hasServiceDatabase,
-  onServer,
   planServiceRestore,
+  recreateService,
   restoreService,
 } from '../harness/service-backup.ts'
 import { runSluice } from '../harness/sluice-process.ts'
@@ -113,14 +112,6 @@ async function fillsTransactions(system: TestSystem): Promise<boolean> {
     await system.client('pipeline')
   ).query<{ events: number }>('SELECT count(*)::integer AS events FROM event_store WHERE aggregate_type = ANY ($1)', [AGGREGATES])
   return rows[0]!.events > FIRST_TRANSACTION_EVENTS
-}
-
-/** Nobody but the test's own sessions, which are in other databases. */
-async function isUnused(system: TestSystem): Promise<boolean> {
-  const { rowCount } = await (
-    await system.client('ocr')
-  ).query('SELECT FROM pg_stat_activity WHERE datname = $1', [databaseOf(system, 'ai')])
-  return rowCount === 0
 }
 
 interface Verified {
@@ -227,11 +218,7 @@ test('Weaviate has one object for each living row, though projector and server w
   expect(await objectsIn(weaviate.url)).toEqual(living)
 
   await processes.kill(AI)
-  // A database that somebody is connected to is not made anew; sessions of a process that was killed end after it.
-  await (await system.client('ai')).end()
-  await waitUntil('the sessions of the projector to end', LIMIT_MS, () => isUnused(system))
-  const recreated = await runSluice(['provision', '--recreate', 'ai', '--yes'], system.env)
-  expect(recreated.code, recreated.stderr).toBe(0)
+  await recreateService(system, 'ai')
   // In the middle of the replay rows that were removed are back, but no object that lives has become older.
   processes.restart(AI, { SLUICE_TEST_FAULT_POINT: 'projector.after-commit:1' })
   expect(await processes.endOf(AI)).toMatchObject({ signal: 'SIGKILL' })
@@ -240,8 +227,7 @@ test('Weaviate has one object for each living row, though projector and server w
   processes.restart(AI)
   await waitUntil('everything to be applied again', LIMIT_MS, catchingUp(system, ['ai']))
   await expectEqual()
-  // As the runbook says: it was compared, and a restore is refused beside it.
-  await onServer(system, (client) => client.query(`DROP DATABASE ${quoteIdentifier(`${databaseOf(system, 'ai')}_sluice_old`)}`))
+  await dropKeptDatabase(system, 'ai')
 })
 
 test('database and class that were lost are back after sluice restore, and from the topics what came after the backup', async () => {
