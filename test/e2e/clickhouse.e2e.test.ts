@@ -11,6 +11,7 @@ import path from 'node:path'
 import { type Clickhouse, startClickhouse } from '@sluice/infra'
 import demo from '@sluice/medcontracthub/demo'
 import { setTransactionContext } from '@sluice/outbox'
+import kafkajs from 'kafkajs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { catchingUp } from '../harness/caught-up.ts'
 import { migrationReportErrors } from '../harness/migration-report.ts'
@@ -183,7 +184,8 @@ interface Counted {
       readonly table: string
       readonly places: readonly { readonly place: string; readonly status: string | null }[]
     }[]
-    readonly topics: readonly { readonly topic: string; readonly status: string }[]
+    readonly topics: readonly { readonly topic: string; readonly status: string; readonly extra: number }[]
+    readonly patterns: readonly { readonly pattern: string; readonly events: number; readonly messages: number }[]
   }
 }
 
@@ -442,4 +444,42 @@ test('a time that ClickHouse can not hold is parked with what follows of its key
   expect(counted.report).toMatchObject({ status: 'different', services: [{ status: 'different', parkedEvents: 2 }] })
   expect(sinksOf(counted)).toMatchObject([{ status: 'equal' }, { status: 'equal' }])
   expect(placesOf(counted)).toContainEqual(['analytics.opportunity_facts', 'different'])
+})
+
+/** Sends the first message of a topic there once more, as it is. */
+async function repeatFirstMessage(topic: string): Promise<void> {
+  const kafka = new kafkajs.Kafka({ brokers: [system.servers.kafka.url], clientId: 'test', logLevel: kafkajs.logLevel.NOTHING })
+  const consumer = kafka.consumer({ groupId: randomUUID(), readUncommitted: false })
+  await consumer.connect()
+  await consumer.subscribe({ topic, fromBeginning: true })
+  const first = Promise.withResolvers<kafkajs.EachMessagePayload>()
+  await consumer.run({
+    eachMessage: async (message) => {
+      first.resolve(message)
+      return Promise.resolve()
+    },
+  })
+  const { partition, message } = await first.promise
+  await consumer.disconnect()
+  const producer = kafka.producer()
+  await producer.connect()
+  const { key, value, headers = {} } = message
+  await producer.send({ topic, messages: [{ partition, key, value, headers }] })
+  await producer.disconnect()
+}
+
+test('a message that is twice in its topic is told, and verify says no; the service has its event once', async () => {
+  const patternOf = ({ counts }: Counted): readonly [number, number] => {
+    const { events, messages } = counts.patterns.find(({ pattern }) => pattern === 'contracts.opportunities.*')!
+    return [events, messages]
+  }
+  const [events, messages] = patternOf(await verifyCounts())
+  expect(messages).toBe(events)
+  await repeatFirstMessage(TOPIC)
+  await applied(changeOf('proposals', `title = 'after the repeat'`))
+  const counted = await verifyCounts()
+  expect(counted.code).toBe(4)
+  expect(counted.counts.topics.filter(({ status }) => status !== 'equal')).toMatchObject([{ topic: TOPIC, extra: 1 }])
+  expect(patternOf(counted)).toEqual([events, events + 1])
+  expect(sinksOf(counted)).toMatchObject([{ status: 'equal' }, { status: 'equal' }])
 })
