@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { SluiceProcess, runSluice } from '../harness/sluice-process.ts'
 import { ERASED, contactOf } from './granted-values.ts'
 import { HeldLock } from './held-lock.ts'
-import { type Person, insertPerson, person, secretsOf } from './planted-people.ts'
+import { type Person, insertWithVisit, person, secretsOf } from './planted-people.ts'
 import { plantedInDatabase } from './planted-values.ts'
 import { MASTER_KEYS, PrivatePipeline } from './private-pipeline.ts'
 
@@ -87,7 +87,7 @@ let pipeline: PrivatePipeline
 /** Everybody is in the services, and no engine runs. */
 beforeAll(async () => {
   pipeline = await PrivatePipeline.open('privacy_interrupted')
-  for (const someone of [STAYS, BYSTANDER, ...GONE]) await insertWithVisit(someone)
+  for (const someone of [STAYS, BYSTANDER, ...GONE]) await insertWithVisit(pipeline.clients.monolith, someone)
   const engines = pipeline.start()
   await pipeline.caughtUp()
   await engines.stop()
@@ -111,9 +111,7 @@ test.each(MOMENTS.map((moment, i) => ({ ...moment, gone: GONE[i]! })))(
     {
       await using held = await HeldLock.take(pipeline.targets[place], lock)
       const command = new SluiceProcess(args, pipeline.environment)
-      const session = await Promise.race([held.waiting(), command.exit.then(() => Promise.reject(new Error(command.stderr)))])
-      command.kill('SIGKILL')
-      expect(await command.exit).toEqual({ code: null, signal: 'SIGKILL' })
+      const session = await held.killWaiting(command)
       await (isStepDone ? held.letGoAndAwaitEnd(session) : held.endAndLetGo(session))
     }
     expect(await progressOf(subjectId)).toEqual(left)
@@ -140,7 +138,7 @@ test('a value that a projector opened before the erasure, and writes after it be
   // The projector stands in its transaction with everything opened, and nothing of it is written.
   await crm.query(`${HOLD}; CREATE TRIGGER held BEFORE INSERT ON contacts FOR EACH ROW EXECUTE FUNCTION hold()`)
   await using opened = await HeldLock.take(pipeline.targets.crm, 'SELECT pg_advisory_xact_lock(1)')
-  await insertWithVisit(RACER)
+  await insertWithVisit(pipeline.clients.monolith, RACER)
   const engines = pipeline.start()
   const projector = await opened.waiting()
   const erasure = erase(RACER)
@@ -156,12 +154,6 @@ test('a value that a projector opened before the erasure, and writes after it be
 
 function clearOf({ name }: Person): unknown {
   return { full_name: name, born: '1911-03-17', salary: '98765.43', remark: 'PLANTED-remark', line: name }
-}
-
-async function insertWithVisit(someone: Person): Promise<void> {
-  const { monolith } = pipeline.clients
-  await insertPerson(monolith, someone)
-  await monolith.query(`INSERT INTO visits VALUES ($1, $2, $1, 'PLANTED-remark')`, [someone.account, someone.code])
 }
 
 async function erase({ account }: Person, isDryRun = false): Promise<ErasureReport> {

@@ -4,6 +4,8 @@
  */
 import { type PostgresTarget, connect } from '@sluice/postgres'
 import type pg from 'pg'
+import { expect } from 'vitest'
+import type { SluiceProcess } from '../harness/sluice-process.ts'
 import { waitUntil } from '../harness/wait-until.ts'
 
 const LIMIT_MS = 60_000
@@ -33,6 +35,14 @@ export class HeldLock implements AsyncDisposable {
       )
       return rows[0]?.pid
     })
+  }
+
+  /** Waits until the process stands at the lock, and kills it there. @returns process id of its session, which is there still */
+  async killWaiting(process: SluiceProcess): Promise<number> {
+    const session = await Promise.race([this.waiting(), process.exit.then(() => Promise.reject(new Error(process.stderr)))])
+    process.kill('SIGKILL')
+    expect(await process.exit).toEqual({ code: null, signal: 'SIGKILL' })
+    return session
   }
 
   /** Lets the lock go, and ends the session that stood there first: it notices late that nobody is left who asked. */

@@ -41,3 +41,9 @@ export async function insertPerson(monolith: pg.Client, p: Person): Promise<void
     [p.code, p.account, p.name, p.bio + LONG, p.card, p.email, p.iban, p.city],
   )
 }
+
+/** And a visit of theirs. */
+export async function insertWithVisit(monolith: pg.Client, p: Person): Promise<void> {
+  await insertPerson(monolith, p)
+  await monolith.query(`INSERT INTO visits VALUES ($1, $2, $1, 'PLANTED-remark')`, [p.account, p.code])
+}

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { SluiceProcess } from '../harness/sluice-process.ts'
 import { HeldLock } from './held-lock.ts'
-import { insertPerson, person } from './planted-people.ts'
+import { insertWithVisit, person } from './planted-people.ts'
 import { PrivatePipeline } from './private-pipeline.ts'
 
 const PEOPLE = [person('one', 1), person('two', 2)]
@@ -15,24 +15,19 @@ const AFTER_COPY = 'LOCK TABLE event_commits IN SHARE MODE'
 async function killReaderAt(pipeline: PrivatePipeline, lock: string): Promise<void> {
   await using held = await HeldLock.take(pipeline.targets.pipeline, lock)
   const reader = new SluiceProcess(['run', 'reader'], pipeline.environment)
-  const session = await Promise.race([held.waiting(), reader.exit.then(() => Promise.reject(new Error(reader.stderr)))])
+  const session = await held.killWaiting(reader)
   const { rowCount } = await pipeline.clients.pipeline.query(
     `SELECT FROM pg_locks WHERE pid = $1 AND mode = 'RowExclusiveLock' AND granted AND relation::regclass::text LIKE 'event\\_store%'`,
     [session],
   )
   expect(rowCount! > 0).toBe(lock === AFTER_COPY)
-  reader.kill('SIGKILL')
-  expect(await reader.exit).toEqual({ code: null, signal: 'SIGKILL' })
   await held.letGoAndAwaitEnd(session)
 }
 
 test('a reader that is killed between a key and its events, or after their COPY, stores each loaded row once, under the one key', async () => {
   await using pipeline = await PrivatePipeline.open('privacy_sealing')
   const { monolith, crm, pipeline: store } = pipeline.clients
-  for (const someone of PEOPLE) {
-    await insertPerson(monolith, someone)
-    await monolith.query(`INSERT INTO visits VALUES ($1, $2, $1, 'PLANTED-remark')`, [someone.account, someone.code])
-  }
+  for (const someone of PEOPLE) await insertWithVisit(monolith, someone)
   const keys = async (): Promise<readonly unknown[]> => {
     const found = await store.query<{ id: string; key: string }>('SELECT subject_id AS id, wrapped_key AS key FROM subject_keys')
     return found.rows.toSorted((a, b) => a.id.localeCompare(b.id))
