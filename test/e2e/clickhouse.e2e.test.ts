@@ -220,7 +220,7 @@ async function expectEachEventOnce(): Promise<void> {
   expect(parked, 'the tables hold every value of the sample').toEqual([])
   for (const [table, { aggregate, found, stored }] of Object.entries(EVENTS)) {
     const wanted = await expectedRows(aggregate, stored)
-    expect(wanted.length).toBeGreaterThan(50)
+    expect(wanted.length).toBeGreaterThan(100)
     const held = await select(`SELECT ${found} FROM ${table} FINAL ORDER BY toString(event_id)`)
     expect(held.length, table).toBe(wanted.length)
     expect(
