@@ -1,5 +1,6 @@
 /** Compares the captured tables with the source's catalog: existence, key, columns, rights, replica identity. */
 import type { HealthCheck } from '@sluice/core'
+import { partitionTree } from '@sluice/postgres'
 import { type CapturedTable, type SystemDefinition, qualifiedName } from '@sluice/system'
 import type { ClientBase } from 'pg'
 import { failed, ok, warning } from './finding.ts'
@@ -30,8 +31,8 @@ interface CatalogTable {
 const CATALOG = `
   SELECT c.relkind::text AS kind, c.relreplident::text AS identity, current_user::text AS role,
     pg_catalog.pg_has_role(c.relowner, 'USAGE') AS owned,
-    EXISTS (SELECT FROM pg_catalog.pg_class p WHERE pg_catalog.pg_relation_size(p.reltoastrelid) > 0
-       AND (p.oid = c.oid OR p.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree(c.oid)))) AS has_large_values,
+    EXISTS (SELECT FROM ${partitionTree('c.oid')} AS tree JOIN pg_catalog.pg_class p ON p.oid = tree.relid
+       WHERE pg_catalog.pg_relation_size(p.reltoastrelid) > 0) AS has_large_values,
     (SELECT array_agg(a.attname::text ORDER BY k.place)
        FROM pg_catalog.pg_index i CROSS JOIN unnest(i.indkey) WITH ORDINALITY AS k (number, place)
        JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number

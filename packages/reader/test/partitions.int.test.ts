@@ -106,3 +106,15 @@ test('replica identity: the key, the whole row, and the key’s index give the k
     })
   }
 })
+
+test('a reader starts beside a transaction that changes one partition and then another; neither waits for the other', async () => {
+  await (await started('visits')).stop()
+  await source.slotIsFree()
+  await source.source.query('BEGIN; ALTER TABLE visits_south_1 REPLICA IDENTITY FULL')
+  const reader = await started('visits')
+  await source.source.query('ALTER TABLE visits_north REPLICA IDENTITY FULL; COMMIT')
+  expect(await eventsAfter(reader, `INSERT INTO visits VALUES ('north', 1, 'after')`)).toEqual([
+    ['VisitCreated', { op: 'c', after: { region: 'north', id: '1', note: 'after' } }],
+  ])
+  await reader.stop()
+})

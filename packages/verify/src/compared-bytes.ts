@@ -2,13 +2,14 @@
  * How much of a verification is done, in bytes of the services' tables: the time that a table takes is about in proportion to them, and
  * what the source holds of it is about as much.
  */
+import { partitionTree } from '@sluice/postgres'
 import { APPLICATION_TABLES } from '@sluice/system'
 import type { ServicePoint } from './comparison-point.ts'
 
 /** With TOAST; of a partitioned table the sum of its partitions, and a page for a table without rows. No lock outlives the query. */
 const TABLE_BYTES = `
 SELECT t.schema, t.name, (SELECT sum(pg_table_size(p.relid)) + current_setting('block_size')::int
-  FROM (SELECT t.oid AS relid UNION SELECT relid::oid FROM pg_partition_tree(t.oid)) AS p)::float8 AS bytes
+  FROM ${partitionTree('t.oid')} AS p)::float8 AS bytes
 FROM (${APPLICATION_TABLES}) AS t`
 
 export interface ComparedTable {

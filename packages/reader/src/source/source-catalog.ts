@@ -1,4 +1,5 @@
-/** What the source's catalog says of the tables of a lane. */
+/** What the source's catalog says of the tables of a lane. No lock on them is taken: the source may be changing them. */
+import { partitionTree } from '@sluice/postgres'
 import type { ClientBase } from 'pg'
 import type { PublishedTable } from './published-tables.ts'
 
@@ -68,8 +69,8 @@ const TABLES = `
     coalesce(i.indisreplident, false) AS identity_is_key,
     coalesce(NOT i.indimmediate, false) AS is_deferrable,
     greatest(c.reltuples, 0)::float8 AS estimated_rows,
-    NOT EXISTS (SELECT FROM (SELECT c.oid UNION SELECT relid FROM pg_catalog.pg_partition_tree(c.oid)) AS tree (oid)
-      JOIN pg_catalog.pg_class p ON p.oid = tree.oid WHERE p.relreplident <> 'f') AS is_identity_full,
+    NOT EXISTS (SELECT FROM ${partitionTree('c.oid')} AS tree
+      JOIN pg_catalog.pg_class p ON p.oid = tree.relid WHERE p.relreplident <> 'f') AS is_identity_full,
     (SELECT array_agg(a.attname::text ORDER BY k.place) FROM unnest(i.indkey) WITH ORDINALITY AS k (number, place)
        JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.number) AS key
   FROM pg_catalog.pg_class c
