@@ -12,10 +12,12 @@ import type { Strike } from '../strike.ts'
 const MOMENT_MS_MAX = 500
 /** A projector may have a large batch before it, which a constraint refuses and which it applies one by one. */
 const PASS_LIMIT_MS = 180_000
+/** Of a reader, which passes its points several times a second. */
 const PASSES_MAX = 10
+/** Of others: they have about one batch a second behind a slow line. */
+const BATCHES_MAX = 3
 /** What a piece waits on the way to a process that is to be killed. */
 const LINE_MS = 25
-const BATCHES_MAX = 3
 /** Enough for a transaction in progress to be streamed. */
 const STREAMED_ROWS = 3_000
 const REPEATED_EVERY_MS = 1_000
@@ -42,7 +44,7 @@ export interface PointOptions {
   readonly service?: string
   /** @default nothing: the workload brings it there */
   readonly bring?: Bring
-  /** @default 3 for a projector, 10 for others */
+  /** @default 10 for a reader, 3 for others */
   readonly passesMax?: number
   /** Settings of the process up to its end. @default none */
   readonly env?: Readonly<Record<string, string>>
@@ -54,7 +56,7 @@ export function killAtPoint(point: FaultPoint, { service, bring, env, ...options
     const random = seed.random()
     const [process = ''] = point.split('.')
     const name = service === undefined ? nameOf(stage, process, random) : `projector ${service}`
-    const { passesMax = process === 'projector' ? BATCHES_MAX : PASSES_MAX } = options
+    const { passesMax = process === 'reader' ? PASSES_MAX : BATCHES_MAX } = options
     const pass = random.between(1, passesMax)
     stage.forgetOwnKill()
     const line = slowLineTo(stage, process)
