@@ -7,6 +7,7 @@
  * The first thing that does not hold ends the run.
  */
 import { setTimeout as delay } from 'node:timers/promises'
+import { DEFAULT_KAFKA_LIMITS } from '@sluice/kafka'
 import pg from 'pg'
 import { catchingUp } from '../../harness/caught-up.ts'
 import { placesOf } from '../../harness/pipeline-places.ts'
@@ -27,8 +28,8 @@ import { dropSlot } from './strikes/slot-dropped.ts'
 /** A fault that strikes while nothing is in flight is struck again so often. */
 const ATTEMPTS = 8
 const REST_LIMIT_MS = 300_000
-/** Longer than a group waits for a member that sends nothing: `sessionTimeoutMs` of packages/kafka. */
-const SILENCE_MS = 8_000
+/** A group has removed a member that sends nothing: its own wait, and time to tell of it. */
+const SILENCE_MS = DEFAULT_KAFKA_LIMITS.sessionTimeoutMs + 2_000
 /** Once in a round of so many faults, in every fourth round: the slowest service is busy with it for most of a minute. */
 const LARGEST_TRANSACTION_ROWS = 100_000
 const LONG_ROUND_FAULTS = 11
@@ -69,7 +70,7 @@ async function strikeRound(stage: Stage, number: number, round: Round, report: F
     holds(kind.name, await checks.problems())
   }
   if (ofWhen(round, 'end').length > 0) await strikeEnd(stage, report)
-  await askAtRest(stage, round, report)
+  await askAtRest(stage, report)
 }
 
 async function strikeBeginning(
@@ -141,11 +142,11 @@ async function loaded(stage: Stage): Promise<void> {
   await recovery(stage, { at: Date.now(), stored: await system.storedPosition(LANE) })
 }
 
-async function askAtRest(stage: Stage, round: Round, report: FaultReport): Promise<void> {
+async function askAtRest(stage: Stage, report: FaultReport): Promise<void> {
   await stage.orEnd(stage.work.stop())
   await stage.until('everything to arrive', catchingUp(stage.system), REST_LIMIT_MS)
   // While events come, the offsets that it commits keep a member whose heartbeats ended with its clock.
-  if (round.some(({ name }) => name === 'clock-step')) await delay(SILENCE_MS)
+  if (stage.hasClockStepped) await delay(SILENCE_MS)
   for (const service of stage.system.services) await groupHasMembers(stage, service, 1)
   report.addCommit(await largestCommit(stage))
   const answer = await askOracle({ ...placesOf(stage.system), secondSlot: stage.secondSlot, isHeldBack })

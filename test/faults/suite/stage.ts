@@ -52,6 +52,7 @@ export class Stage implements AsyncDisposable {
   readonly secondSlot: SecondSlot
   readonly #clockFile: string
   readonly #killFile: string
+  #hasClockStepped = false
 
   private constructor(
     { servers, proxies, seed }: StageOptions,
@@ -120,8 +121,13 @@ export class Stage implements AsyncDisposable {
 
   /** Every process believes from now on that it is so much later (or earlier) than it is. */
   stepClock(offsetMs: number): void {
+    this.#hasClockStepped = true
     writeFileSync(this.#clockFile, String(offsetMs))
     for (const name of this.processes.names) this.processes.get(name).kill('SIGUSR2')
+  }
+
+  get hasClockStepped(): boolean {
+    return this.#hasClockStepped
   }
 
   /** From now on no process has killed itself. */
